@@ -1,0 +1,47 @@
+// Call: what a kernel is run with, as plain data. Files compiled for one instruction set include this header, so it holds
+// no inline function and no container: a weak symbol from here could carry their instructions into the baseline code.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/dtype.h"
+
+namespace dermatome {
+
+class Stream;
+
+// An attribute as kernels see it: integers, booleans (0, 1) and choices (index) in `integer`; every number in `real`.
+struct AttributeValue {
+  std::int64_t integer;
+  double real;
+};
+
+// A tensor as kernels see it. `data` is null for an absent optional input and for an output that nobody uses.
+struct Operand {
+  void* data;
+  DType type;
+  int rank;
+  std::int64_t extent[5];
+  std::int64_t elements;
+};
+
+struct Call {
+  const Operand* inputs;
+  const Operand* outputs;
+  int input_count;
+  int output_count;
+  const AttributeValue* attributes;  // in the order of the op's signature
+  void* workspace;                   // as many bytes as the kernel asked for, 64-byte aligned
+  Stream* stream;
+};
+
+// A kernel as a plain function, as the tables of each instruction set and of the reference offer them.
+struct FunctionEntry {
+  const char* op;
+  DType type;                                        // that of KernelRequest::type
+  void (*run)(const Call&);
+  std::int64_t (*workspace)(const Call&) = nullptr;  // bytes; operands carry shapes and presence, no data
+  bool (*accepts)(const Call&) = nullptr;            // null: always
+};
+
+}  // namespace dermatome

@@ -1,0 +1,95 @@
+// The kernel registry and kernels made of plain functions.
+#include "engine/compile/kernel.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+
+namespace dermatome {
+namespace {
+
+std::vector<KernelEntry>& registry() {
+  static std::vector<KernelEntry> instance;
+  return instance;
+}
+
+// Calls a plain function; keeps nothing but the pointer.
+class FunctionKernel final : public Kernel {
+ public:
+  FunctionKernel(const FunctionEntry& entry, std::size_t workspace, std::string implementation)
+      : run_(entry.run), workspace_(workspace), implementation_(std::move(implementation)) {}
+  std::size_t workspace_bytes() const override { return workspace_; }
+  void run(const Call& call) override { run_(call); }
+  std::string describe() const override { return implementation_; }
+
+ private:
+  void (*run_)(const Call&);
+  std::size_t workspace_;
+  std::string implementation_;
+};
+
+}  // namespace
+
+OpCall KernelRequest::op_call() const {
+  std::vector<const TensorDesc*> pointers;
+  for (std::size_t i = 0; i < inputs.size(); ++i) pointers.push_back(input_present[i] ? &inputs[i] : nullptr);
+  return {attributes, std::move(pointers)};
+}
+
+void register_kernel(KernelEntry entry) {
+  auto& entries = registry();
+  const auto place = std::find_if(entries.begin(), entries.end(),
+                                  [&](const KernelEntry& other) { return other.priority < entry.priority; });
+  entries.insert(place, std::move(entry));
+}
+
+const std::vector<KernelEntry>& kernel_entries() { return registry(); }
+
+std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_view implementation) {
+  for (const auto& entry : registry()) {
+    if (entry.op != request.op.name() || entry.device != request.device.kind) continue;
+    if (!implementation.empty() && entry.implementation != implementation) continue;
+    if (auto kernel = entry.factory(request)) return kernel;
+  }
+  std::vector<std::string> shapes;
+  for (std::size_t i = 0; i < request.inputs.size() && i < 4; ++i) {
+    shapes.push_back(request.input_present[i] ? to_string(request.inputs[i]) : "none");
+  }
+  fail("no {} kernel on {} for {} with inputs {}", request.op.name(), to_string(request.device), name_of(request.type),
+       fmt::join(shapes, ", "));
+}
+
+std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const KernelRequest& request,
+                                             std::string implementation) {
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+  // A non-null mark tells presence apart while nothing is allocated yet; functions read only shapes here.
+  static char present;
+  for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+    inputs.push_back(operand_of(request.inputs[i], request.input_present[i] ? &present : nullptr));
+  }
+  for (std::size_t i = 0; i < request.outputs.size(); ++i) {
+    outputs.push_back(operand_of(request.outputs[i], request.output_used[i] ? &present : nullptr));
+  }
+  const Call call{.inputs = inputs.data(),
+                  .outputs = outputs.data(),
+                  .input_count = static_cast<int>(inputs.size()),
+                  .output_count = static_cast<int>(outputs.size()),
+                  .attributes = request.attributes.values().data(),
+                  .workspace = nullptr,
+                  .stream = nullptr};
+  if (entry.accepts != nullptr && !entry.accepts(call)) return nullptr;
+  const auto workspace = entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call));
+  return std::make_unique<FunctionKernel>(entry, workspace, std::move(implementation));
+}
+
+Operand operand_of(const TensorDesc& desc, void* data) {
+  Operand operand{.data = data, .type = desc.type, .rank = desc.shape.rank(), .extent = {1, 1, 1, 1, 1}, .elements = 0};
+  for (int i = 0; i < desc.shape.rank(); ++i) operand.extent[i] = desc.shape[i];
+  operand.elements = desc.shape.elements();
+  return operand;
+}
+
+}  // namespace dermatome

@@ -1,0 +1,29 @@
+// How a graph is compiled, and the debug switches that command lines and the environment set.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace dermatome {
+
+struct CompileOptions {
+  std::vector<std::string> disabled_passes;
+  bool planner = true;        // false: every value has memory of its own
+  bool poison_arena = false;  // before each run the arena is filled with NaN patterns
+  bool verify_nodes = false;  // after each node its results are compared with the Reference kernel's
+  bool trace_nodes = false;   // one line a node on stderr, with time and largest magnitude
+  std::string dump_tensors;   // folder that receives each node's outputs as .npy; empty: none
+  bool deterministic = false;
+
+  bool pass_enabled(const std::string& name) const;
+};
+
+// From DERMATOME_DISABLE_PASS (names separated by commas), DERMATOME_DISABLE_PLANNER, DERMATOME_POISON_ARENA,
+// DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and DERMATOME_DUMP_TENSORS.
+// Throws UsageError for a pass that does not exist.
+CompileOptions options_from_environment();
+
+// Throws UsageError, with the nearest name, for a pass that does not exist.
+void disable_pass(CompileOptions& options, const std::string& name);
+
+}  // namespace dermatome

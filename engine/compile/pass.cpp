@@ -1,0 +1,164 @@
+// The pattern language of rewrites and the driver that runs them.
+#include "engine/compile/pass.h"
+
+#include <algorithm>
+#include <cctype>
+#include <list>
+
+#include "engine/core/error.h"
+
+namespace dermatome {
+
+struct Pattern::Term {
+  std::string op;       // empty: a capture
+  std::string capture;  // the captured value's name, or the node's label
+  std::vector<Term> inputs;
+};
+
+namespace {
+
+// Recursive descent over "label=op(a, b)".
+template <typename Term>
+class PatternParser {
+ public:
+  explicit PatternParser(std::string_view text) : text_(text) {}
+
+  Term parse() {
+    Term term = parse_term();
+    DERMATOME_CHECK(at_ == text_.size(), "the pattern '{}' goes on after its end", text_);
+    return term;
+  }
+
+ private:
+  void skip_spaces() {
+    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+  }
+  bool take(char c) {
+    skip_spaces();
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    skip_spaces();
+    return true;
+  }
+  std::string word() {
+    skip_spaces();
+    const std::size_t begin = at_;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) ++at_;
+    DERMATOME_CHECK(at_ > begin, "the pattern '{}' lacks a name at character {}", text_, at_ + 1);
+    return std::string(text_.substr(begin, at_ - begin));
+  }
+  Term parse_term() {
+    Term term;
+    std::string name = word();
+    if (take('=')) {
+      term.capture = std::move(name);
+      name = word();
+    }
+    if (!take('(')) {
+      DERMATOME_CHECK(term.capture.empty(), "the pattern '{}' labels '{}', which is no op", text_, name);
+      term.capture = std::move(name);
+      return term;
+    }
+    term.op = std::move(name);
+    while (!take(')')) {
+      term.inputs.push_back(parse_term());
+      take(',');
+      DERMATOME_CHECK(at_ < text_.size(), "the pattern '{}' lacks a closing bracket", text_);
+    }
+    return term;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+template <typename Term>
+bool match_term(const Graph& graph, const std::vector<std::vector<int>>& users, const Term& term, Value value,
+                bool is_root, Match& match) {
+  if (term.op.empty()) {
+    const auto [known, added] = match.values.emplace(term.capture, value);
+    return added || known->second == value;
+  }
+  if (!value) return false;
+  const auto& info = graph.info(value);
+  if (info.producer < 0 || info.output != 0) return false;
+  const Node& node = graph.nodes()[static_cast<std::size_t>(info.producer)];
+  if (node.op->name() != term.op || node.inputs.size() < term.inputs.size()) return false;
+  if (!is_root) {
+    const auto is_this = [&](const NamedValue& entry) { return entry.value == value; };
+    if (users[static_cast<std::size_t>(value.id)].size() != 1) return false;
+    if (std::any_of(graph.outputs().begin(), graph.outputs().end(), is_this)) return false;
+    if (std::any_of(graph.state_writes().begin(), graph.state_writes().end(), is_this)) return false;
+  }
+  if (!term.capture.empty()) match.nodes[term.capture] = info.producer;
+  for (std::size_t i = 0; i < term.inputs.size(); ++i) {
+    if (!match_term(graph, users, term.inputs[i], node.inputs[i], false, match)) return false;
+  }
+  return true;
+}
+
+std::list<Rewrite>& registry() {
+  static std::list<Rewrite> instance;
+  return instance;
+}
+
+// Applies the rewrite at its first match; false when there is none.
+bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern) {
+  const auto users = graph.users();
+  for (int n = 0; n < static_cast<int>(graph.nodes().size()); ++n) {
+    Match match;
+    if (!pattern.match(graph, users, n, match)) continue;
+    const Node root = graph.nodes()[static_cast<std::size_t>(n)];
+    const int before = static_cast<int>(graph.nodes().size());
+    Builder builder(graph);
+    builder.set_scope({.name = root.name, .group = root.group, .at = root.at});
+    const auto replacements = rewrite.apply(builder, match);
+    if (replacements.empty()) continue;
+    for (int added = before; added < static_cast<int>(graph.nodes().size()); ++added) graph.set_order(added, root.order);
+    for (const auto& [old_value, new_value] : replacements) graph.replace_uses(old_value, new_value);
+    graph.remove_dead_nodes();
+    DERMATOME_CHECK(graph.sort_topologically(), "the pass {} made a cycle", rewrite.name);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Value Match::value(std::string_view name) const {
+  const auto found = values.find(name);
+  return found == values.end() ? Value{} : found->second;
+}
+
+Pattern::Pattern(std::string_view text) : root_(std::make_unique<Term>(PatternParser<Term>(text).parse())) {}
+Pattern::~Pattern() = default;
+Pattern::Pattern(Pattern&&) noexcept = default;
+
+bool Pattern::match(const Graph& graph, const std::vector<std::vector<int>>& users, int node, Match& match) const {
+  match.root = graph.nodes()[static_cast<std::size_t>(node)].outputs[0];
+  return match_term(graph, users, *root_, match.root, true, match);
+}
+
+void register_rewrite(Rewrite rewrite) { registry().push_back(std::move(rewrite)); }
+
+std::vector<const Rewrite*> all_rewrites() {
+  std::vector<const Rewrite*> rewrites;
+  for (const auto& rewrite : registry()) rewrites.push_back(&rewrite);
+  std::sort(rewrites.begin(), rewrites.end(), [](const Rewrite* a, const Rewrite* b) {
+    return a->order != b->order ? a->order < b->order : a->name < b->name;
+  });
+  return rewrites;
+}
+
+void run_passes(Graph& graph, const CompileOptions& options, std::map<std::string, int>* applied) {
+  graph.remove_dead_nodes();
+  for (const Rewrite* rewrite : all_rewrites()) {
+    if (!options.pass_enabled(rewrite->name)) continue;
+    const Pattern pattern(rewrite->pattern);
+    int count = 0;
+    while (apply_once(graph, *rewrite, pattern)) ++count;
+    if (applied != nullptr) (*applied)[rewrite->name] = count;
+  }
+}
+
+}  // namespace dermatome

@@ -1,0 +1,64 @@
+// Passes: named, switchable changes of a graph before its kernels are chosen; and the pattern matcher most are made of.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/compile/options.h"
+#include "engine/graph/builder.h"
+
+namespace dermatome {
+
+// What a pattern matched: values by the names in the pattern text, nodes by the labels.
+struct Match {
+  std::map<std::string, Value, std::less<>> values;
+  std::map<std::string, int, std::less<>> nodes;
+  Value root;
+
+  Value value(std::string_view name) const;  // absent for an absent optional input
+};
+
+// A pattern such as "relu(n=batch_norm(x, gamma, beta, mean, variance))": op names with their inputs in order; a bare
+// word captures a value, `label=` captures a node, a repeated word must be the same value, trailing inputs may be left
+// out. The first output of an inner node is matched, and it must have no other use than the one in the pattern.
+class Pattern {
+ public:
+  explicit Pattern(std::string_view text);  // throws Error for a text that does not parse
+  ~Pattern();
+  Pattern(Pattern&&) noexcept;
+
+  // Whether the pattern ends in the first output of that node.
+  bool match(const Graph& graph, const std::vector<std::vector<int>>& users, int node, Match& match) const;
+
+ private:
+  struct Term;
+  std::unique_ptr<Term> root_;
+};
+
+// A rewrite replaces what its pattern matches. `apply` adds nodes with the builder and returns what replaces each output
+// of the pattern's labelled nodes, or nothing to leave the place as it is.
+struct Rewrite {
+  std::string name;     // "fuse_batch_norm_relu": the name of --disable-pass
+  std::string summary;
+  int order = 0;        // lower runs first
+  std::string pattern;
+  struct Replacement {
+    Value from;
+    Value to;
+  };
+  std::vector<Replacement> (*apply)(Builder&, const Match&);
+};
+
+void register_rewrite(Rewrite rewrite);
+std::vector<const Rewrite*> all_rewrites();  // by order, then name
+
+// Runs every enabled rewrite to its fixed point, then drops dead nodes. `applied` counts by name.
+void run_passes(Graph& graph, const CompileOptions& options, std::map<std::string, int>* applied = nullptr);
+
+struct RewriteRegistrar {
+  explicit RewriteRegistrar(Rewrite rewrite) { register_rewrite(std::move(rewrite)); }
+};
+
+}  // namespace dermatome

@@ -1,0 +1,472 @@
+// Compiling a graph: passes, kernels, memory, and running the result.
+#include "engine/compile/program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "engine/compile/debug.h"
+#include "engine/compile/pass.h"
+#include "engine/compile/planner.h"
+#include "engine/core/error.h"
+
+namespace dermatome {
+namespace {
+
+std::size_t at(Value value) { return static_cast<std::size_t>(value.id); }
+
+// Where a value's memory comes from.
+enum class Storage : std::uint8_t { none, input, state, output, arena };
+
+struct Placement {
+  Storage storage = Storage::none;
+  Tensor tensor;       // input, state, output
+  int slot = -1;       // arena
+};
+
+KernelRequest request_of(const Graph& graph, const Node& node, const std::vector<std::vector<int>>& users,
+                         const std::set<int>& kept, Device device, bool deterministic) {
+  KernelRequest request{.op = node.op[0],
+                        .attributes = node.attributes,
+                        .inputs = {},
+                        .input_present = {},
+                        .outputs = graph.output_descs(node),
+                        .output_used = {},
+                        .type = DType::f32,
+                        .device = device,
+                        .deterministic = deterministic};
+  for (const Value input : node.inputs) {
+    request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
+    request.input_present.push_back(static_cast<bool>(input));
+  }
+  for (const Value output : node.outputs) request.output_used.push_back(!users[at(output)].empty() || kept.contains(output.id));
+  request.type = node.op->compute_type(graph.call_of(node), request.outputs);
+  return request;
+}
+
+std::set<int> kept_values(const Graph& graph) {
+  std::set<int> kept;
+  for (const auto& entry : graph.outputs()) kept.insert(entry.value.id);
+  for (const auto& entry : graph.state_writes()) kept.insert(entry.value.id);
+  return kept;
+}
+
+// Nodes that need the results of `node`, directly or not.
+std::vector<bool> descendants(const Graph& graph, int node) {
+  std::vector<bool> reached(graph.nodes().size(), false);
+  std::vector<bool> value_reached(graph.values().size(), false);
+  reached[static_cast<std::size_t>(node)] = true;
+  for (std::size_t n = static_cast<std::size_t>(node); n < graph.nodes().size(); ++n) {
+    for (const Value input : graph.nodes()[n].inputs) {
+      if (input && value_reached[at(input)]) reached[n] = true;
+    }
+    if (!reached[n]) continue;
+    for (const Value output : graph.nodes()[n].outputs) value_reached[at(output)] = true;
+  }
+  return reached;
+}
+
+// Copies one tensor to another in the device's memory; state writes whose value cannot be computed in place.
+class CopyKernel final : public Kernel {
+ public:
+  CopyKernel(Device device, std::size_t bytes) : backend_(backend_of(device.kind)), bytes_(bytes) {}
+  void run(const Call& call) override {
+    backend_.copy(call.outputs[0].data, call.inputs[0].data, bytes_, *call.stream);
+  }
+  std::string describe() const override { return "copy"; }
+
+ private:
+  Backend& backend_;
+  std::size_t bytes_;
+};
+
+// A state's prepared copy as one program uses it.
+struct PreparedUse {
+  State* state = nullptr;
+  std::shared_ptr<PreparedCopy> copy;
+  std::shared_ptr<Kernel> reorder;
+};
+
+}  // namespace
+
+struct Program::Impl {
+  Graph graph;
+  Device device;
+  StateStore& store;
+  CompileOptions options;
+  std::unique_ptr<Stream> stream;
+  std::vector<Step> steps;
+  // Per step, the values its operands are; -1 for a prepared copy (pointer fixed) or an absent operand.
+  std::vector<std::vector<int>> input_values;
+  std::vector<std::vector<int>> output_values;
+  std::vector<int> step_slot;  // workspace slot of each step, or -1
+  std::vector<Placement> placements;
+  std::vector<std::vector<int>> scratch_slots;  // per step and input: slot of a reordered non-state input, or -1
+  std::vector<Lifetime> lifetimes;
+  std::vector<PreparedUse> prepared;
+  std::vector<State*> written;
+  std::vector<NamedValue> copies_at_end;
+  std::set<int> in_place_writes;  // values that go straight into their state's memory
+  Buffer arena;
+  ArenaPlan plan;
+  ProgramMemory memory;
+  std::map<std::string, int> applied;
+
+  Impl(Graph source, Device target, StateStore& states, CompileOptions choices)
+      : graph(std::move(source)), device(target), store(states), options(std::move(choices)) {}
+
+  void compile();
+  bool can_write_in_place(const NamedValue& write, std::vector<std::pair<int, int>>& before) const;
+  void order_nodes();
+  void place_fixed();
+  void make_steps();
+  void add_node_step(int node, const std::vector<std::vector<int>>& users, const std::set<int>& kept);
+  void make_slots();
+  void allocate();
+  void resolve_pointers();
+  void* address(int value) const;
+  void refresh_prepared();
+  void run(std::vector<double>* seconds);
+  void run_step(std::size_t index, std::vector<double>* seconds);
+};
+
+// A state may be overwritten where it lies when the node that makes its next value either does not read it or may work
+// in place, and every other reader can run earlier.
+bool Program::Impl::can_write_in_place(const NamedValue& write, std::vector<std::pair<int, int>>& before) const {
+  const int producer = graph.info(write.value).producer;
+  if (producer < 0) return false;
+  const Node& node = graph.nodes()[static_cast<std::size_t>(producer)];
+  const Value old = graph.state(write.name);
+  const auto allowed = node.op->in_place(node.attributes);
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] != old) continue;
+    const bool ok = std::any_of(allowed.begin(), allowed.end(), [&](const InPlace& pair) {
+      return pair.input == static_cast<int>(i) && pair.output == graph.info(write.value).output;
+    });
+    if (!ok) return false;
+  }
+  const auto later = descendants(graph, producer);
+  std::vector<std::pair<int, int>> edges;
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    if (static_cast<int>(n) == producer) continue;
+    const auto& inputs = graph.nodes()[n].inputs;
+    if (std::find(inputs.begin(), inputs.end(), old) == inputs.end()) continue;
+    if (later[n]) return false;
+    edges.emplace_back(static_cast<int>(n), producer);
+  }
+  // The old value must not be wanted after the run under another name either.
+  for (const auto& entry : graph.outputs()) {
+    if (entry.value == old) return false;
+  }
+  for (const auto& entry : graph.state_writes()) {
+    if (entry.value == old) return false;
+  }
+  before.insert(before.end(), edges.begin(), edges.end());
+  return true;
+}
+
+void Program::Impl::order_nodes() {
+  std::vector<std::pair<int, int>> before;
+  std::set<int> taken;
+  for (const auto& write : graph.state_writes()) {
+    if (!taken.contains(write.value.id) && can_write_in_place(write, before)) {
+      taken.insert(write.value.id);
+    } else {
+      copies_at_end.push_back(write);
+    }
+  }
+  if (graph.sort_topologically(before)) {
+    in_place_writes = std::move(taken);
+    return;
+  }
+  copies_at_end = graph.state_writes();  // the constraints contradict each other: compute aside, then copy
+  DERMATOME_CHECK(graph.sort_topologically(), "the graph has a cycle");
+}
+
+void Program::Impl::place_fixed() {
+  placements.resize(graph.values().size());
+  for (const auto& entry : graph.inputs()) placements[at(entry.value)] = {Storage::input, Tensor(graph.desc(entry.value), device)};
+  for (const auto& declaration : graph.states()) {
+    State& state = store.get(declaration.name);
+    DERMATOME_CHECK(state.tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}", declaration.name,
+                    to_string(state.tensor.desc()), to_string(declaration.desc));
+    placements[at(graph.state(declaration.name))] = {Storage::state, state.tensor};
+  }
+  for (const auto& write : graph.state_writes()) {
+    State& state = store.get(write.name);
+    written.push_back(&state);
+    const bool copied = std::any_of(copies_at_end.begin(), copies_at_end.end(),
+                                    [&](const NamedValue& entry) { return entry.name == write.name; });
+    if (!copied) placements[at(write.value)] = {Storage::state, state.tensor};
+  }
+  for (const auto& entry : graph.outputs()) {
+    Placement& placement = placements[at(entry.value)];
+    if (placement.storage == Storage::none) placement = {Storage::output, Tensor(graph.desc(entry.value), device)};
+  }
+}
+
+void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>& users, const std::set<int>& kept) {
+  const Node& node = graph.nodes()[static_cast<std::size_t>(index)];
+  const KernelRequest request = request_of(graph, node, users, kept, device, options.deterministic);
+  Step step{.node = index, .name = node.name, .kernel = {}, .inputs = {}, .outputs = {}};
+  try {
+    step.kernel = make_kernel(request);
+  } catch (const Error& error) {
+    const std::string where = to_string(node.at);
+    fail("{}{}: {}", where.empty() ? "" : where + ": ", node.name, error.what());
+  }
+  std::vector<int> inputs;
+  for (const Value input : node.inputs) inputs.push_back(input.id);
+  std::vector<int> outputs;
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) outputs.push_back(request.output_used[i] ? node.outputs[i].id : -1);
+  for (std::size_t i = 0; i < request.inputs.size(); ++i) step.inputs.push_back(operand_of(request.inputs[i], nullptr));
+  for (const auto& desc : request.outputs) step.outputs.push_back(operand_of(desc, nullptr));
+
+  std::vector<int> scratch(inputs.size(), -1);
+  for (PreparedInput& wanted : step.kernel->take_prepared_inputs()) {
+    const auto i = static_cast<std::size_t>(wanted.input);
+    const Value value = node.inputs[i];
+    if (placements[at(value)].storage == Storage::state && !graph.info(value).state.empty()) {
+      const std::string& name = graph.info(value).state;
+      auto copy = store.prepared(name, wanted.layout, wanted.bytes);
+      step.inputs[i].data = copy->buffer.data();
+      prepared.push_back({&store.get(name), std::move(copy), std::move(wanted.reorder)});
+      inputs[i] = -1;
+      continue;
+    }
+    // No state: a step of its own reorders it into arena memory right before.
+    const int slot = static_cast<int>(lifetimes.size());
+    const int here = static_cast<int>(steps.size());
+    lifetimes.push_back({.bytes = wanted.bytes, .first = here, .last = here + 1});
+    Step reorder{.node = -1, .name = "reorder for " + node.name, .kernel = std::move(wanted.reorder), .inputs = {}, .outputs = {}};
+    reorder.inputs.push_back(step.inputs[i]);
+    reorder.outputs.push_back(step.inputs[i]);
+    steps.push_back(std::move(reorder));
+    input_values.push_back({value.id});
+    output_values.push_back({-1});
+    scratch_slots.push_back({slot});  // of the output
+    inputs[i] = -1;
+    scratch[i] = slot;
+  }
+  for (const int slot : scratch) {
+    if (slot >= 0) lifetimes[static_cast<std::size_t>(slot)].last = static_cast<int>(steps.size());
+  }
+  steps.push_back(std::move(step));
+  input_values.push_back(std::move(inputs));
+  output_values.push_back(std::move(outputs));
+  scratch_slots.push_back(std::move(scratch));
+}
+
+void Program::Impl::make_steps() {
+  const auto users = graph.users();
+  const auto kept = kept_values(graph);
+  for (int n = 0; n < static_cast<int>(graph.nodes().size()); ++n) add_node_step(n, users, kept);
+  for (const auto& write : copies_at_end) {
+    const TensorDesc& desc = graph.desc(write.value);
+    Step step{.node = -1,
+              .name = "copy to " + write.name,
+              .kernel = std::make_unique<CopyKernel>(device, desc.bytes()),
+              .inputs = {operand_of(desc, nullptr)},
+              .outputs = {operand_of(desc, store.get(write.name).tensor.data())}};
+    steps.push_back(std::move(step));
+    input_values.push_back({write.value.id});
+    output_values.push_back({-1});
+    scratch_slots.push_back({-1});
+  }
+}
+
+// Gives every value that has no fixed place a slot with its lifetime; an output may take over a dying input's slot.
+void Program::Impl::make_slots() {
+  std::vector<int> last_use(graph.values().size(), -1);
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    for (const int value : input_values[s]) {
+      if (value >= 0) last_use[static_cast<std::size_t>(value)] = static_cast<int>(s);
+    }
+  }
+  step_slot.assign(steps.size(), -1);
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    const Step& step = steps[s];
+    const int here = static_cast<int>(s);
+    std::set<int> reused;
+    for (std::size_t o = 0; o < output_values[s].size(); ++o) {
+      const int value = output_values[s][o];
+      if (value < 0 || placements[static_cast<std::size_t>(value)].storage != Storage::none) continue;
+      Placement& placement = placements[static_cast<std::size_t>(value)];
+      placement.storage = Storage::arena;
+      const int last = std::max(here, last_use[static_cast<std::size_t>(value)]);
+      const std::size_t bytes = graph.values()[static_cast<std::size_t>(value)].desc.bytes();
+      const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
+      for (const InPlace& pair : options.planner ? node.op->in_place(node.attributes) : std::vector<InPlace>{}) {
+        if (pair.output != static_cast<int>(o)) continue;
+        const int input = static_cast<std::size_t>(pair.input) < input_values[s].size()
+                              ? input_values[s][static_cast<std::size_t>(pair.input)]
+                              : -1;
+        if (input < 0 || placements[static_cast<std::size_t>(input)].storage != Storage::arena) continue;
+        const int slot = placements[static_cast<std::size_t>(input)].slot;
+        const bool dies = last_use[static_cast<std::size_t>(input)] == here;
+        const auto uses = std::count(input_values[s].begin(), input_values[s].end(), input);
+        if (!dies || uses != 1 || reused.contains(slot) || lifetimes[static_cast<std::size_t>(slot)].bytes < bytes) continue;
+        placement.slot = slot;
+        reused.insert(slot);
+        lifetimes[static_cast<std::size_t>(slot)].last = last;
+        break;
+      }
+      if (placement.slot < 0) {
+        placement.slot = static_cast<int>(lifetimes.size());
+        lifetimes.push_back({.bytes = bytes, .first = here, .last = last});
+      }
+    }
+    if (const std::size_t workspace = step.kernel->workspace_bytes(); workspace > 0) {
+      step_slot[s] = static_cast<int>(lifetimes.size());
+      lifetimes.push_back({.bytes = workspace, .first = here, .last = here});
+    }
+  }
+}
+
+void Program::Impl::allocate() {
+  plan = plan_arena(lifetimes, options.planner);
+  memory.arena = plan.bytes;
+  memory.arena_lower_bound = plan.lower_bound;
+  for (const auto& placement : placements) {
+    if (placement.storage == Storage::input || placement.storage == Storage::output) {
+      memory.inputs_and_outputs += placement.tensor.bytes();
+    }
+  }
+  const std::size_t available = backend_of(device.kind).available_bytes(device.index);
+  if (plan.bytes > available) throw OutOfMemory(plan.bytes, available);
+  arena = Buffer(device, plan.bytes);
+}
+
+void* Program::Impl::address(int value) const {
+  const Placement& placement = placements[static_cast<std::size_t>(value)];
+  if (placement.storage == Storage::arena) return arena.data() + plan.offsets[static_cast<std::size_t>(placement.slot)];
+  return placement.tensor.data();
+}
+
+void Program::Impl::resolve_pointers() {
+  const auto slot_address = [&](int slot) { return arena.data() + plan.offsets[static_cast<std::size_t>(slot)]; };
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    Step& step = steps[s];
+    for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+      if (input_values[s][i] >= 0) step.inputs[i].data = address(input_values[s][i]);
+    }
+    for (std::size_t o = 0; o < step.outputs.size(); ++o) {
+      if (output_values[s][o] >= 0) step.outputs[o].data = address(output_values[s][o]);
+    }
+    const bool is_reorder = step.node < 0;
+    for (std::size_t i = 0; i < scratch_slots[s].size(); ++i) {
+      if (scratch_slots[s][i] < 0) continue;
+      (is_reorder ? step.outputs[0] : step.inputs[i]).data = slot_address(scratch_slots[s][i]);
+    }
+    step.workspace = step_slot[s] >= 0 ? slot_address(step_slot[s]) : nullptr;
+  }
+}
+
+void Program::Impl::compile() {
+  run_passes(graph, options, &applied);
+  DERMATOME_CHECK(store.device() == device, "a program on {} cannot use states on {}", to_string(device),
+                  to_string(store.device()));
+  stream = backend_of(device.kind).make_stream(device.index);
+  order_nodes();
+  place_fixed();
+  make_steps();
+  make_slots();
+  allocate();
+  resolve_pointers();
+}
+
+void Program::Impl::refresh_prepared() {
+  for (const PreparedUse& use : prepared) {
+    if (use.copy->version == use.state->version) continue;
+    const TensorDesc& desc = use.state->tensor.desc();
+    const Operand from = operand_of(desc, use.state->tensor.data());
+    const Operand to = operand_of(desc, use.copy->buffer.data());
+    use.reorder->run({.inputs = &from,
+                      .outputs = &to,
+                      .input_count = 1,
+                      .output_count = 1,
+                      .attributes = nullptr,
+                      .workspace = nullptr,
+                      .stream = stream.get()});
+    use.copy->version = use.state->version;
+  }
+}
+
+void Program::Impl::run_step(std::size_t index, std::vector<double>* seconds) {
+  Step& step = steps[index];
+  std::vector<Tensor> before;
+  const bool verify = options.verify_nodes && step.node >= 0;
+  if (verify) {
+    const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
+    for (const Value input : node.inputs) {
+      before.push_back(input ? host_copy(operand_of(graph.desc(input), address(input.id)), device) : Tensor{});
+    }
+  }
+  const bool timed = seconds != nullptr || options.trace_nodes;
+  const auto start = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+  const AttributeValue* attributes =
+      step.node >= 0 ? graph.nodes()[static_cast<std::size_t>(step.node)].attributes.values().data() : nullptr;
+  step.kernel->run({.inputs = step.inputs.data(),
+                    .outputs = step.outputs.data(),
+                    .input_count = static_cast<int>(step.inputs.size()),
+                    .output_count = static_cast<int>(step.outputs.size()),
+                    .attributes = attributes,
+                    .workspace = step.workspace,
+                    .stream = stream.get()});
+  if (timed) {
+    stream->synchronize();
+    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (seconds != nullptr) (*seconds)[index] += elapsed;
+    if (options.trace_nodes) trace_step(static_cast<int>(index), step, device, elapsed);
+  }
+  if (!options.dump_tensors.empty()) dump_step(options.dump_tensors, static_cast<int>(index), step, device);
+  if (verify) verify_step(graph.nodes()[static_cast<std::size_t>(step.node)], step, before, device);
+}
+
+void Program::Impl::run(std::vector<double>* seconds) {
+  refresh_prepared();
+  if (options.poison_arena) backend_of(device.kind).fill_bytes(arena.data(), 0xff, arena.bytes(), *stream);
+  for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, seconds);
+  stream->synchronize();
+  for (State* state : written) ++state->version;
+}
+
+Program::Program(Graph graph, Device device, StateStore& store, const CompileOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(graph), device, store, options)) {
+  impl_->compile();
+}
+
+Program::~Program() = default;
+Program::Program(Program&&) noexcept = default;
+
+Tensor Program::input(std::string_view name) const { return impl_->placements[at(impl_->graph.input(name))].tensor; }
+
+void Program::bind(std::string_view name, const Tensor& tensor) {
+  Placement& placement = impl_->placements[at(impl_->graph.input(name))];
+  DERMATOME_CHECK(tensor.desc() == placement.tensor.desc() && tensor.device() == impl_->device,
+                  "input '{}' is {} on {} and cannot be bound to {} on {}", name, to_string(placement.tensor.desc()),
+                  to_string(impl_->device), to_string(tensor.desc()), to_string(tensor.device()));
+  placement.tensor = tensor;
+  impl_->resolve_pointers();
+}
+
+Tensor Program::output(std::string_view name) const {
+  const Placement& placement = impl_->placements[at(impl_->graph.output(name))];
+  DERMATOME_CHECK(placement.storage != Storage::arena, "output '{}' was not kept", name);
+  return placement.tensor;
+}
+
+void Program::run() { impl_->run(nullptr); }
+
+void Program::run_timed(std::vector<double>& seconds) {
+  seconds.resize(impl_->steps.size(), 0.0);
+  impl_->run(&seconds);
+}
+
+const Graph& Program::graph() const { return impl_->graph; }
+const std::vector<Step>& Program::steps() const { return impl_->steps; }
+const ProgramMemory& Program::memory() const { return impl_->memory; }
+const std::map<std::string, int>& Program::applied_passes() const { return impl_->applied; }
+Device Program::device() const { return impl_->device; }
+
+}  // namespace dermatome

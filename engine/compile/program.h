@@ -1,0 +1,75 @@
+// Program: a graph compiled for one device into a flat list of kernels over planned memory.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/compile/kernel.h"
+#include "engine/compile/options.h"
+#include "engine/core/error.h"
+#include "engine/graph/state_store.h"
+
+namespace dermatome {
+
+// One kernel launch.
+struct Step {
+  int node = -1;  // of Program::graph(); -1 for a reorder or a copy that the compiler added
+  std::string name;
+  std::unique_ptr<Kernel> kernel;
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+  void* workspace = nullptr;
+};
+
+struct ProgramMemory {
+  std::size_t arena = 0;
+  std::size_t arena_lower_bound = 0;  // the largest live set
+  std::size_t inputs_and_outputs = 0;
+};
+
+// A program does not fit into what the device has left.
+class OutOfMemory : public Error {
+ public:
+  OutOfMemory(std::size_t needed, std::size_t available)
+      : Error(fmt::format("this needs {:.0f} MiB of memory and {:.0f} MiB are left", static_cast<double>(needed) / 1048576.0,
+                          static_cast<double>(available) / 1048576.0)),
+        needed(needed),
+        available(available) {}
+  std::size_t needed;
+  std::size_t available;
+};
+
+class Program {
+ public:
+  // Runs the passes, chooses kernels, plans the arena. States must exist in the store (StateStore::create) and the store
+  // must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena exceeds what the device
+  // has left.
+  Program(Graph graph, Device device, StateStore& store, const CompileOptions& options = {});
+  ~Program();
+  Program(Program&&) noexcept;
+
+  // An input's memory: owned by the program until another tensor is bound in its place.
+  Tensor input(std::string_view name) const;
+  void bind(std::string_view name, const Tensor& tensor);  // same type, shape and device; shared, not copied
+  Tensor output(std::string_view name) const;              // valid after run(), overwritten by the next
+
+  // Runs every step once and waits. States that the graph writes have their next value afterwards.
+  void run();
+  // As run(), and adds each step's seconds to `seconds`, one per step.
+  void run_timed(std::vector<double>& seconds);
+
+  const Graph& graph() const;
+  const std::vector<Step>& steps() const;
+  const ProgramMemory& memory() const;
+  const std::map<std::string, int>& applied_passes() const;
+  Device device() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dermatome

@@ -1,0 +1,81 @@
+// Devices and what a device must offer: memory, copies, and a stream to run kernels in.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dermatome {
+
+enum class DeviceKind : unsigned char {
+  cpu,        // oneDNN and vectorised loops
+  reference,  // naive loops in f32 or f64: the specification, never chosen for the user
+  cuda,       // cuDNN and CUDA kernels
+};
+
+struct Device {
+  DeviceKind kind = DeviceKind::cpu;
+  int index = 0;  // among several GPUs
+  friend bool operator==(const Device&, const Device&) = default;
+};
+
+std::string to_string(Device device);          // "cpu", "reference", "cuda:1"
+Device parse_device(std::string_view name);    // also "auto"; throws UsageError for an unknown or absent device
+
+// An in-order queue of work on one device. On the host work runs at once.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual void synchronize() = 0;         // waits until everything queued has run
+  virtual void* native() { return nullptr; }  // cudaStream_t on CUDA, null on the host
+};
+
+// One kind of device: the engine reaches memory only through it, so that a new device is one registration.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual int device_count() const = 0;
+  virtual std::string describe(int index) const = 0;
+  virtual bool host_addressable() const = 0;  // may the host read and write this memory directly?
+
+  // Throws Error naming the bytes asked for. 64-byte aligned, contents undefined.
+  virtual void* allocate(int index, std::size_t bytes) = 0;
+  virtual void release(int index, void* memory) noexcept = 0;
+  virtual std::size_t available_bytes(int index) const = 0;  // what allocate could still give
+
+  virtual std::unique_ptr<Stream> make_stream(int index) = 0;
+  // Copies queue on the stream; host memory must stay valid until it is synchronised.
+  virtual void copy_from_host(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
+  virtual void copy_to_host(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
+  virtual void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream& stream) = 0;
+};
+
+// Called by a backend's own file when the program starts; the host backend serves cpu and reference.
+void register_backend(DeviceKind kind, std::unique_ptr<Backend> backend);
+Backend& backend_of(DeviceKind kind);  // throws Error when this build has none
+bool has_backend(DeviceKind kind);
+std::vector<Device> available_devices();
+
+// Owned memory on a device; released with it.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Device device, std::size_t bytes);
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer();
+
+  std::byte* data() const { return static_cast<std::byte*>(memory_); }
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+ private:
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+  Device device_{};
+};
+
+}  // namespace dermatome

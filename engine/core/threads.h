@@ -1,0 +1,33 @@
+// How many threads to use, and what this processor can do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace dermatome {
+
+// Cores that CPU affinity and the cgroup's quota leave to this process; at least 1.
+int usable_cores();
+
+// Sets the threads of OpenMP and so of oneDNN; 0 means usable_cores(). Throws UsageError below 0 or above 1024.
+void set_threads(int count);
+int threads();
+
+std::string cpu_model_name();
+
+// Bytes that the cgroup still allows, or the largest std::size_t without a limit.
+std::size_t cgroup_memory_left();
+
+// Instruction sets that CPU kernels are compiled for, in rising order.
+enum class InstructionSet : std::uint8_t { v2, v3, v4, v4_bf16 };
+std::string_view name_of(InstructionSet isa);  // "x86-64-v2" ... "x86-64-v4+bf16"
+
+// The best of this processor, or less where DERMATOME_ISA asks for less. Throws Error below x86-64-v2.
+InstructionSet instruction_set();
+
+// The most memory this process has held so far, in bytes (VmHWM).
+std::size_t peak_resident_bytes();
+
+}  // namespace dermatome

@@ -1,0 +1,116 @@
+// Launch templates, CPU bodies (OpenMP). How work is split depends on shapes alone, and partial results are added in a
+// fixed order, so results have the same bits for any number of threads.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/compile/call.h"
+#include "kernels/launch/host_device.h"
+
+namespace dermatome::launch {
+inline namespace DERMATOME_ISA {
+
+using Index = std::int64_t;
+
+// Below this many elements a second thread costs more than it brings.
+constexpr Index kParallelGrain = 8192;
+
+// f(i) for every i in [0, count). f must not depend on the order.
+template <typename F>
+void for_each(Index count, const F& f) {
+#pragma omp parallel for simd schedule(static) if (count > kParallelGrain)
+  for (Index i = 0; i < count; ++i) f(i);
+}
+
+// f(row) for every row in [0, rows), where a row is `work` elements of work; f loops inside by itself.
+template <typename F>
+void for_each_row(Index rows, Index work, const F& f) {
+#pragma omp parallel for schedule(static) if (rows * work > kParallelGrain)
+  for (Index row = 0; row < rows; ++row) f(row);
+}
+
+// Into how many chunks a reduction over `rows` rows is split.
+constexpr Index kMostChunks = 128;
+constexpr Index kChunkRows = 64;
+DERMATOME_HD Index chunks_of(Index rows) {
+  const Index chunks = (rows + kChunkRows - 1) / kChunkRows;
+  return chunks < 1 ? 1 : chunks > kMostChunks ? kMostChunks : chunks;
+}
+
+// f(chunk, first row, row behind the last) for the chunks of a reduction.
+template <typename F>
+void for_each_chunk(Index rows, Index work, const F& f) {
+  const Index chunks = chunks_of(rows);
+#pragma omp parallel for schedule(static) if (rows * work > kParallelGrain)
+  for (Index chunk = 0; chunk < chunks; ++chunk) f(chunk, rows * chunk / chunks, rows * (chunk + 1) / chunks);
+}
+
+// Bytes of workspace of reduce_channels.
+template <typename T, int Terms>
+constexpr Index reduce_channels_workspace(Index rows, Index channels) {
+  return chunks_of(rows) * Terms * channels * static_cast<Index>(sizeof(T));
+}
+
+// Sums over the rows of a rows x channels array, for each channel: load(row, channel, terms) adds nothing but fills
+// terms[Terms]; store(channel, sums) receives the totals, in double.
+template <typename T, int Terms, typename Load, typename Store>
+void reduce_channels(Index rows, Index channels, T* workspace, const Load& load, const Store& store) {
+  for_each_chunk(rows, channels * Terms, [&](Index chunk, Index begin, Index end) {
+    T* partial = workspace + chunk * Terms * channels;
+    for (Index i = 0; i < Terms * channels; ++i) partial[i] = 0;
+    for (Index row = begin; row < end; ++row) {
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) {
+        T terms[Terms];
+        load(row, c, terms);
+        for (int k = 0; k < Terms; ++k) partial[k * channels + c] += terms[k];
+      }
+    }
+  });
+  const Index chunks = chunks_of(rows);
+  for (Index c = 0; c < channels; ++c) {
+    double sums[Terms] = {};
+    for (Index chunk = 0; chunk < chunks; ++chunk) {
+      for (int k = 0; k < Terms; ++k) sums[k] += static_cast<double>(workspace[(chunk * Terms + k) * channels + c]);
+    }
+    store(c, sums);
+  }
+}
+
+// Sums within each of `images` images of `size` elements: load(image, i, terms), store(image, sums in double).
+// Per-image results depend on nothing but that image.
+template <typename T, int Terms, typename Load, typename Store>
+void reduce_images(Index images, Index size, const Load& load, const Store& store) {
+  constexpr Index kBlock = 1024;
+#pragma omp parallel for schedule(static) if (images * size > kParallelGrain)
+  for (Index image = 0; image < images; ++image) {
+    double sums[Terms] = {};
+    for (Index begin = 0; begin < size; begin += kBlock) {
+      const Index end = begin + kBlock < size ? begin + kBlock : size;
+      T partial[Terms] = {};
+      for (Index i = begin; i < end; ++i) {
+        T terms[Terms];
+        load(image, i, terms);
+        for (int k = 0; k < Terms; ++k) partial[k] += terms[k];
+      }
+      for (int k = 0; k < Terms; ++k) sums[k] += static_cast<double>(partial[k]);
+    }
+    store(image, sums);
+  }
+}
+
+}  // namespace DERMATOME_ISA
+
+// Typed access to operands.
+template <typename T>
+DERMATOME_HD const T* in(const Call& call, int i) {
+  return static_cast<const T*>(call.inputs[i].data);
+}
+template <typename T>
+DERMATOME_HD T* out(const Call& call, int i) {
+  return static_cast<T*>(call.outputs[i].data);
+}
+DERMATOME_HD std::int64_t integer(const Call& call, int attribute) { return call.attributes[attribute].integer; }
+DERMATOME_HD double real(const Call& call, int attribute) { return call.attributes[attribute].real; }
+
+}  // namespace dermatome::launch

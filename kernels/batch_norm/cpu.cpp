@@ -1,0 +1,170 @@
+// batch_norm and its gradients on the CPU. Statistics: mean and squared deviations of a chunk of rows while it is warm in
+// the cache, chunks then combined in a fixed order in f64 (Chan, Golub & LeVeque 1983): one pass over memory, no
+// cancellation.
+#include <math.h>
+
+#include "kernels/batch_norm/math.h"
+#include "kernels/launch/cpu.h"
+#include "kernels/launch/table.h"
+
+namespace dermatome::batch_norm {
+namespace {
+
+using Index = std::int64_t;
+
+// Of each chunk: sums and squared deviations from the chunk's mean, [chunk][2][channels].
+void chunk_statistics(const float* x, Index rows, Index channels, float* workspace) {
+  launch::for_each_chunk(rows, channels, [=](Index chunk, Index begin, Index end) {
+    float* sum = workspace + chunk * 2 * channels;
+    float* squares = sum + channels;
+    for (Index c = 0; c < 2 * channels; ++c) sum[c] = 0;
+    for (Index r = begin; r < end; ++r) {
+      const float* row = x + r * channels;
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) sum[c] += row[c];
+    }
+    const float inverse = 1.0f / static_cast<float>(end - begin);
+    for (Index r = begin; r < end; ++r) {
+      const float* row = x + r * channels;
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) {
+        const float d = row[c] - sum[c] * inverse;
+        squares[c] += d * d;
+      }
+    }
+  });
+}
+
+struct Statistics {
+  double mean, variance;
+};
+
+Statistics combine(const float* workspace, Index rows, Index channels, Index c) {
+  double count = 0;
+  double mean = 0;
+  double squares = 0;
+  const Index chunks = launch::chunks_of(rows);
+  for (Index chunk = 0; chunk < chunks; ++chunk) {
+    const auto size = static_cast<double>(rows * (chunk + 1) / chunks - rows * chunk / chunks);
+    const double chunk_mean = static_cast<double>(workspace[chunk * 2 * channels + c]) / size;
+    const double delta = chunk_mean - mean;
+    const double total = count + size;
+    squares += static_cast<double>(workspace[(chunk * 2 + 1) * channels + c]) + delta * delta * count * size / total;
+    mean += delta * size / total;
+    count = total;
+  }
+  return {mean, squares / count};
+}
+
+// y = x * scale[c] + shift[c]
+void apply_rows(const float* x, Index rows, Index channels, const float* scale, const float* shift, float* y) {
+  launch::for_each_row(rows, channels, [=](Index r) {
+    const float* from = x + r * channels;
+    float* to = y + r * channels;
+#pragma omp simd
+    for (Index c = 0; c < channels; ++c) to[c] = apply<float>({scale[c], shift[c]}, from[c]);
+  });
+}
+
+void forward(const Call& call) {
+  const float* x = launch::in<float>(call, 0);
+  const float* gamma = launch::in<float>(call, 1);
+  const float* beta = launch::in<float>(call, 2);
+  const float* running_mean = launch::in<float>(call, 3);
+  const float* running_var = launch::in<float>(call, 4);
+  float* y = launch::out<float>(call, 0);
+  const Index channels = call.inputs[1].elements;
+  const Index rows = call.inputs[0].elements / channels;
+  const bool train = launch::integer(call, kMode) == kModeTrain;
+  const double eps = launch::real(call, kEpsilon);
+  auto* scale = static_cast<float*>(call.workspace);
+  float* shift = scale + channels;
+  float* partial = shift + channels;
+  if (train) chunk_statistics(x, rows, channels, partial);
+  const auto momentum = static_cast<float>(launch::real(call, kMomentum));
+  for (Index c = 0; c < channels; ++c) {
+    const Statistics s = train ? combine(partial, rows, channels, c)
+                               : Statistics{static_cast<double>(running_mean[c]), static_cast<double>(running_var[c])};
+    const double inverse = 1.0 / sqrt(s.variance + eps);
+    const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]), s.mean, inverse);
+    scale[c] = static_cast<float>(a.scale);
+    shift[c] = static_cast<float>(a.shift);
+    if (!train) continue;
+    const double unbiased = s.variance * static_cast<double>(rows) / static_cast<double>(rows - 1);
+    if (float* to = launch::out<float>(call, 1); to != nullptr) to[c] = static_cast<float>(s.mean);
+    if (float* to = launch::out<float>(call, 2); to != nullptr) to[c] = static_cast<float>(inverse);
+    if (float* to = launch::out<float>(call, 3); to != nullptr) {
+      to[c] = running(running_mean[c], static_cast<float>(s.mean), momentum);
+    }
+    if (float* to = launch::out<float>(call, 4); to != nullptr) {
+      to[c] = running(running_var[c], static_cast<float>(unbiased), momentum);
+    }
+  }
+  if (y != nullptr) apply_rows(x, rows, channels, scale, shift, y);
+}
+
+Index forward_workspace(const Call& call) {
+  const Index channels = call.inputs[1].elements;
+  const Index rows = call.inputs[0].elements / channels;
+  const bool train = launch::integer(call, kMode) == kModeTrain;
+  return (2 * channels + (train ? launch::chunks_of(rows) * 2 * channels : 0)) * 4;
+}
+
+// Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
+template <bool kFixedStatistics>
+void backward(const Call& call) {
+  const float* dy = launch::in<float>(call, 0);
+  const float* x = launch::in<float>(call, 1);
+  const float* gamma = launch::in<float>(call, 2);
+  const float* mean = launch::in<float>(call, 3);
+  const float* last = launch::in<float>(call, 4);
+  float* dx = launch::out<float>(call, 0);
+  float* dgamma = launch::out<float>(call, 1);
+  float* dbeta = launch::out<float>(call, 2);
+  const Index channels = call.inputs[2].elements;
+  const Index rows = call.inputs[0].elements / channels;
+  auto* factors = static_cast<float*>(call.workspace);
+  float* partial = factors + 3 * channels;
+  launch::reduce_channels<float, 2>(
+      rows, channels, partial,
+      [=](Index r, Index c, float* terms) {
+        const float d = dy[r * channels + c];
+        terms[0] = d;
+        terms[1] = d * (x[r * channels + c] - mean[c]);
+      },
+      [=](Index c, const double* sums) {
+        const double inverse =
+            kFixedStatistics ? 1.0 / sqrt(static_cast<double>(last[c]) + launch::real(call, 0)) : static_cast<double>(last[c]);
+        const double sum_normalised = sums[1] * inverse;
+        if (dgamma != nullptr) dgamma[c] = static_cast<float>(sum_normalised);
+        if (dbeta != nullptr) dbeta[c] = static_cast<float>(sums[0]);
+        const auto g = kFixedStatistics
+                           ? InputGradient<double>{static_cast<double>(gamma[c]) * inverse, 0, 0}
+                           : input_gradient<double>(static_cast<double>(gamma[c]), static_cast<double>(mean[c]), inverse,
+                                                    sum_normalised, sums[0], static_cast<double>(rows));
+        factors[c] = static_cast<float>(g.dy_factor);
+        factors[channels + c] = static_cast<float>(g.x_factor);
+        factors[2 * channels + c] = static_cast<float>(g.constant);
+      });
+  if (dx == nullptr) return;
+  launch::for_each_row(rows, channels, [=](Index r) {
+    const Index base = r * channels;
+#pragma omp simd
+    for (Index c = 0; c < channels; ++c) {
+      const float from_dy = factors[c] * dy[base + c];
+      dx[base + c] = kFixedStatistics ? from_dy : from_dy + (factors[channels + c] * x[base + c] + factors[2 * channels + c]);
+    }
+  });
+}
+
+Index backward_workspace(const Call& call) {
+  const Index channels = call.inputs[2].elements;
+  return 3 * channels * 4 + launch::reduce_channels_workspace<float, 2>(call.inputs[0].elements / channels, channels);
+}
+
+}  // namespace
+}  // namespace dermatome::batch_norm
+
+DERMATOME_CPU_TABLE(batch_norm, {"batch_norm", DType::f32, batch_norm::forward, batch_norm::forward_workspace},
+                    {"batch_norm_gradient", DType::f32, batch_norm::backward<false>, batch_norm::backward_workspace},
+                    {"batch_norm_frozen_gradient", DType::f32, batch_norm::backward<true>, batch_norm::backward_workspace})

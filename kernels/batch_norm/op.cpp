@@ -1,0 +1,150 @@
+// batch_norm and its two gradients, over the last axis.
+#include "engine/graph/autograd.h"
+#include "kernels/launch/register.h"
+
+namespace dermatome {
+namespace {
+
+AttributeSpec mode_attribute() { return choice_attribute("mode", {"train", "frozen", "eval"}, "train"); }
+
+void check_channels(const OpCall& call, int first, int last) {
+  const Shape& x = call.shape(0);
+  DERMATOME_CHECK(x.rank() >= 2, "takes [..., channels], not {}", to_string(x));
+  for (int i = first; i <= last; ++i) {
+    DERMATOME_CHECK((call.shape(i) == Shape{x[-1]}), "input {} is {} but x has {} channels", i, to_string(call.shape(i)), x[-1]);
+  }
+}
+
+// mode=train: batch statistics normalise and the running ones move (unbiased variance, as PyTorch). frozen and eval:
+// the running statistics normalise and never move; gamma and beta still have gradients.
+class BatchNorm final : public Op {
+ public:
+  BatchNorm()
+      : Op({.name = "batch_norm",
+            .summary = "normalises each channel; mode train uses and tracks batch statistics, frozen and eval do not",
+            .inputs = {{.name = "x"},
+                       {.name = "weight", .state = true},
+                       {.name = "bias", .state = true},
+                       {.name = "running_mean", .state = true},
+                       {.name = "running_var", .state = true}},
+            .outputs = {{.name = "y"},
+                        {.name = "mean", .differentiable = false},
+                        {.name = "inverse_deviation", .differentiable = false},
+                        {.name = "new_running_mean", .differentiable = false},
+                        {.name = "new_running_var", .differentiable = false}},
+            .attributes = {real_attribute("eps", 1e-5, 0), real_attribute("momentum", 0.1, 0, 1), mode_attribute()}}) {}
+
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    check_channels(call, 1, 4);
+    const TensorDesc& x = call.input(0);
+    std::vector<TensorDesc> outputs{x};
+    if (call.attributes.choice("mode") != "train") return outputs;
+    DERMATOME_CHECK(x.shape.elements() > x.shape[-1], "batch statistics need more than one value a channel, x is {}",
+                    to_string(x.shape));
+    outputs.resize(5, call.input(1));
+    return outputs;
+  }
+
+  std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {
+    const TensorDesc desc{x.type == DType::f64 ? DType::f64 : DType::f32, {x.shape[-1]}};
+    const bool tracks = a.choice("mode") == "train";
+    const auto constant = [](double value) { return Initializer{Initializer::Kind::constant, value}; };
+    return {{.suffix = "weight", .desc = desc, .initializer = constant(1), .input = 1},
+            {.suffix = "bias", .desc = desc, .initializer = constant(0), .input = 2},
+            {.suffix = "running_mean",
+             .desc = desc,
+             .initializer = constant(0),
+             .trainable = false,
+             .input = 3,
+             .written_output = tracks ? 3 : -1},
+            {.suffix = "running_var",
+             .desc = desc,
+             .initializer = constant(1),
+             .trainable = false,
+             .input = 4,
+             .written_output = tracks ? 4 : -1}};
+  }
+
+  void specialise(Attributes& a, Phase phase) const override {
+    a.set("mode", std::string(!phase.training ? "eval" : phase.live_statistics ? "train" : "frozen"));
+  }
+
+  std::vector<InPlace> in_place(const Attributes& a) const override {
+    if (a.choice("mode") != "train") return {{.output = 0, .input = 0}};
+    return {{.output = 3, .input = 3}, {.output = 4, .input = 4}};
+  }
+
+  void gradient(GradientContext& context) const override {
+    Builder& b = context.builder();
+    const auto& a = context.attributes();
+    const bool train = a.choice("mode") == "train";
+    const auto gradients =
+        train ? b.call_all("batch_norm_gradient", {context.upstream(), context.input(0), context.input(1), context.output(1),
+                                                   context.output(2)})
+              : b.call_all("batch_norm_frozen_gradient",
+                           {context.upstream(), context.input(0), context.input(1), context.input(3), context.input(4)},
+                           {{"eps", a.real("eps")}});
+    for (int i = 0; i < 3; ++i) {
+      if (context.wants(i)) context.set(i, gradients[static_cast<std::size_t>(i)]);
+    }
+  }
+
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    const bool train = call.attributes.choice("mode") == "train";
+    cost.flops = (train ? 6.0 : 2.0) * static_cast<double>(outputs[0].shape.elements());
+    if (train) cost.bytes += static_cast<double>(call.input(0).bytes());  // read for the sums, then to be normalised
+    return cost;
+  }
+};
+
+class BatchNormGradient final : public Op {
+ public:
+  BatchNormGradient()
+      : Op({.name = "batch_norm_gradient",
+            .summary = "gradients of batch_norm (mode train) by x, gamma and beta",
+            .inputs = {{"dy"}, {"x"}, {"weight"}, {"mean"}, {"inverse_deviation"}},
+            .outputs = {{"dx"}, {"dweight"}, {"dbias"}},
+            .attributes = {}}) {}
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    check_channels(call, 2, 4);
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)), to_string(call.input(1)));
+    return {call.input(1), call.input(2), call.input(2)};
+  }
+  std::vector<InPlace> in_place(const Attributes&) const override { return {{.output = 0, .input = 0}}; }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = 8.0 * static_cast<double>(outputs[0].shape.elements());
+    cost.bytes += 2.0 * static_cast<double>(call.input(0).bytes());  // dy and x are read for the sums and again for dx
+    return cost;
+  }
+};
+
+class BatchNormFrozenGradient final : public Op {
+ public:
+  BatchNormFrozenGradient()
+      : Op({.name = "batch_norm_frozen_gradient",
+            .summary = "gradients of batch_norm (mode frozen) by x, gamma and beta",
+            .inputs = {{"dy"}, {"x"}, {"weight"}, {"running_mean"}, {"running_var"}},
+            .outputs = {{"dx"}, {"dweight"}, {"dbias"}},
+            .attributes = {real_attribute("eps", 1e-5, 0)}}) {}
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    check_channels(call, 2, 4);
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)), to_string(call.input(1)));
+    return {call.input(1), call.input(2), call.input(2)};
+  }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = 5.0 * static_cast<double>(outputs[0].shape.elements());
+    return cost;
+  }
+};
+
+DERMATOME_REGISTER_OP(BatchNorm);
+DERMATOME_REGISTER_OP(BatchNormGradient);
+DERMATOME_REGISTER_OP(BatchNormFrozenGradient);
+
+}  // namespace
+}  // namespace dermatome
+
+DERMATOME_REGISTER_CPU_TABLE(batch_norm)

@@ -1,0 +1,60 @@
+// Cases of conv2d: kernels 1, 3, 7, strides, odd sides, odd channels, bias, U-Net34's own shapes in small.
+#include "kernels/launch/op_case.h"
+
+namespace dermatome {
+namespace {
+
+OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride, std::int64_t pad,
+               bool bias, bool check_gradient) {
+  OpCase c{.op = "conv2d",
+           .name = std::move(name),
+           .inputs = {{{DType::f32, x}}, {{DType::f32, {channels, x[3], kernel, kernel}}}},
+           .attributes = {{"channels", channels}, {"kernel", kernel}, {"stride", stride}, {"pad", pad}, {"bias", bias}},
+           .check_gradient = check_gradient};
+  if (bias) c.inputs.push_back({{DType::f32, {channels}}});
+  return c;
+}
+
+OpCase data_gradient(std::string name, Shape dy, std::int64_t in, std::int64_t kernel, std::int64_t stride, std::int64_t pad,
+                     std::int64_t height, std::int64_t width) {
+  return {.op = "conv2d_data_gradient",
+          .name = std::move(name),
+          .inputs = {{{DType::f32, dy}}, {{DType::f32, {dy[3], in, kernel, kernel}}}},
+          .attributes = {{"kernel", kernel}, {"stride", stride}, {"pad", pad}, {"height", height}, {"width", width}},
+          .check_gradient = false};
+}
+
+OpCase weight_gradient(std::string name, Shape x, Shape dy, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
+  return {.op = "conv2d_weight_gradient",
+          .name = std::move(name),
+          .inputs = {{{DType::f32, x}}, {{DType::f32, dy}}},
+          .attributes = {{"kernel", kernel}, {"stride", stride}, {"pad", pad}},
+          .tolerance = 5e-5,
+          .check_gradient = false};
+}
+
+const CaseRegistrar cases{
+    forward("one_pixel", {1, 1, 1, 1}, 1, 1, 1, 0, true, true),
+    forward("odd_sides_stride_2", {2, 5, 7, 3}, 4, 3, 2, 1, true, true),
+    forward("seven_by_seven", {1, 9, 8, 2}, 3, 7, 2, 3, false, true),
+    forward("unread_border", {1, 6, 6, 2}, 3, 1, 2, 0, false, true),
+    forward("stem", {2, 64, 64, 3}, 64, 7, 2, 3, false, false),
+    forward("block", {2, 16, 16, 64}, 64, 3, 1, 1, false, false),
+    forward("shrinking", {2, 16, 16, 64}, 128, 3, 2, 1, false, false),
+    forward("skip", {2, 16, 16, 64}, 128, 1, 1, 0, true, false),
+    forward("one_channel_out", {1, 33, 31, 17}, 1, 3, 1, 1, true, false),
+    forward("many_pixels", {1, 260, 257, 3}, 5, 3, 1, 1, false, false),
+    data_gradient("odd_sides_stride_2", {2, 3, 4, 4}, 3, 3, 2, 1, 5, 7),
+    data_gradient("unread_border", {1, 3, 3, 3}, 2, 1, 2, 0, 6, 6),
+    data_gradient("block", {2, 16, 16, 64}, 64, 3, 1, 1, 16, 16),
+    data_gradient("shrinking", {2, 8, 8, 128}, 64, 3, 2, 1, 16, 16),
+    data_gradient("pixel_doubling", {2, 8, 8, 256}, 128, 2, 2, 0, 16, 16),
+    data_gradient("pixel_doubling_head", {2, 16, 16, 256}, 1, 2, 2, 0, 32, 32),
+    weight_gradient("odd_sides_stride_2", {2, 5, 7, 3}, {2, 3, 4, 4}, 3, 2, 1),
+    weight_gradient("stem", {2, 64, 64, 3}, {2, 32, 32, 64}, 7, 2, 3),
+    weight_gradient("block", {2, 16, 16, 64}, {2, 16, 16, 64}, 3, 1, 1),
+    weight_gradient("pixel_doubling_head", {2, 32, 32, 1}, {2, 16, 16, 256}, 2, 2, 0),
+};
+
+}  // namespace
+}  // namespace dermatome

@@ -1,0 +1,47 @@
+// conv2d and its gradients through oneDNN.
+#include "kernels/vendor/onednn.h"
+
+namespace dermatome {
+namespace {
+
+onednn::ConvolutionShape shape_of(const KernelRequest& request, const Shape& x, const Shape& y, bool bias) {
+  const auto& a = request.attributes;
+  return {.n = x[0],
+          .height = x[1],
+          .width = x[2],
+          .in = x[3],
+          .out_height = y[1],
+          .out_width = y[2],
+          .out = y[3],
+          .kernel = a.integer("kernel"),
+          .stride = a.integer("stride"),
+          .pad = a.integer("pad"),
+          .type = request.type,
+          .bias = bias};
+}
+
+std::unique_ptr<Kernel> forward(const KernelRequest& request) {
+  const bool bias = request.has_input(2);
+  return onednn::make_convolution(shape_of(request, request.inputs[0].shape, request.outputs[0].shape, bias),
+                                  {.x = 0, .weight = 1, .bias = bias ? 2 : -1, .y = 0});
+}
+
+std::unique_ptr<Kernel> data_gradient(const KernelRequest& request) {
+  return onednn::make_convolution_data_gradient(
+      shape_of(request, request.outputs[0].shape, request.inputs[0].shape, false), {.dy = 0, .weight = 1, .dx = 0});
+}
+
+std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
+  if (!request.uses_output(0)) return nullptr;
+  const bool bias = request.uses_output(1);
+  return onednn::make_convolution_weight_gradient(
+      shape_of(request, request.inputs[0].shape, request.inputs[1].shape, bias),
+      {.x = 0, .dy = 1, .dweight = 0, .dbias = bias ? 1 : -1});
+}
+
+DERMATOME_REGISTER_KERNEL("conv2d", cpu, 10, "onednn", forward);
+DERMATOME_REGISTER_KERNEL("conv2d_data_gradient", cpu, 10, "onednn", data_gradient);
+DERMATOME_REGISTER_KERNEL("conv2d_weight_gradient", cpu, 10, "onednn", weight_gradient);
+
+}  // namespace
+}  // namespace dermatome

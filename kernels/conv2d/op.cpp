@@ -1,0 +1,159 @@
+// conv2d, its data gradient and its weight gradient. Activations NHWC, weights OIHW.
+#include <cmath>
+
+#include "engine/graph/autograd.h"
+#include "kernels/launch/register.h"
+
+namespace dermatome {
+namespace {
+
+std::int64_t output_size(std::int64_t size, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
+  DERMATOME_CHECK(size + 2 * pad >= kernel, "a kernel of {} does not fit into a side of {} with padding {}", kernel, size, pad);
+  return (size + 2 * pad - kernel) / stride + 1;
+}
+
+// Two FLOPs a multiply-add, once per output pixel and weight. The three convolution ops all do the same arithmetic.
+double convolution_flops(const Shape& y, const Shape& weight) {
+  return 2.0 * static_cast<double>(y[0] * y[1] * y[2]) * static_cast<double>(weight.elements());
+}
+
+class Conv2d final : public Op {
+ public:
+  Conv2d()
+      : Op({.name = "conv2d",
+            .summary = "2-d convolution (cross-correlation) with zero padding",
+            .inputs = {{.name = "x"}, {.name = "weight", .state = true}, {.name = "bias", .optional = true, .state = true}},
+            .outputs = {{"y"}},
+            .attributes = {required_integer("channels", 1), required_integer("kernel", 1),
+                           integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
+                           boolean_attribute("bias", true),
+                           choice_attribute("init", {"kaiming_normal", "uniform"}, "kaiming_normal")}}) {}
+
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    const Shape& x = call.shape(0);
+    const Shape& w = call.shape(1);
+    const auto& a = call.attributes;
+    const auto kernel = a.integer("kernel");
+    DERMATOME_CHECK(x.rank() == 4, "takes [n, height, width, channels], not {}", to_string(x));
+    DERMATOME_CHECK((w == Shape{a.integer("channels"), x[3], kernel, kernel}), "weight {} does not fit x {}", to_string(w),
+                    to_string(x));
+    DERMATOME_CHECK(call.has_input(2) == a.boolean("bias"), "bias={} but the bias is {}", a.boolean("bias"),
+                    call.has_input(2) ? "given" : "missing");
+    return {{call.input(0).type,
+             {x[0], output_size(x[1], kernel, a.integer("stride"), a.integer("pad")),
+              output_size(x[2], kernel, a.integer("stride"), a.integer("pad")), w[0]}}};
+  }
+
+  // kaiming_normal: He et al. 2015 (arXiv 1502.01852), fan out, gain sqrt 2, as torchvision's ResNet.
+  // uniform: U(+-1/sqrt(in*k*k)), weight and bias, as PyTorch 0.3 and fastai 0.7.
+  std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {
+    const auto channels = a.integer("channels");
+    const auto kernel = a.integer("kernel");
+    const DType type = x.type == DType::f64 ? DType::f64 : DType::f32;
+    const double fan_in = static_cast<double>(x.shape[3] * kernel * kernel);
+    const double fan_out = static_cast<double>(channels * kernel * kernel);
+    const bool uniform = a.choice("init") == "uniform";
+    const Initializer weight{uniform ? Initializer::Kind::uniform : Initializer::Kind::normal,
+                             uniform ? 1.0 / std::sqrt(fan_in) : std::sqrt(2.0 / fan_out)};
+    std::vector<StateSpec> states{
+        {.suffix = "weight", .desc = {type, {channels, x.shape[3], kernel, kernel}}, .initializer = weight, .input = 1}};
+    if (a.boolean("bias")) {
+      states.push_back({.suffix = "bias",
+                        .desc = {type, {channels}},
+                        .initializer = {Initializer::Kind::uniform, 1.0 / std::sqrt(fan_in)},
+                        .input = 2});
+    }
+    return states;
+  }
+
+  void gradient(GradientContext& context) const override {
+    Builder& b = context.builder();
+    const auto& a = context.attributes();
+    const Shape& x = context.desc(context.input(0)).shape;
+    if (context.wants(0)) {
+      context.set(0, b.call("conv2d_data_gradient", {context.upstream(), context.input(1)},
+                            {{"kernel", a.integer("kernel")},
+                             {"stride", a.integer("stride")},
+                             {"pad", a.integer("pad")},
+                             {"height", x[1]},
+                             {"width", x[2]}}));
+    }
+    if (!context.wants(1) && !context.wants(2)) return;
+    const auto gradients = b.call_all(
+        "conv2d_weight_gradient", {context.input(0), context.upstream()},
+        {{"kernel", a.integer("kernel")}, {"stride", a.integer("stride")}, {"pad", a.integer("pad")}});
+    if (context.wants(1)) context.set(1, gradients[0]);
+    if (context.wants(2)) context.set(2, gradients[1]);
+  }
+
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = convolution_flops(outputs[0].shape, call.shape(1));
+    return cost;
+  }
+};
+
+class Conv2dDataGradient final : public Op {
+ public:
+  Conv2dDataGradient()
+      : Op({.name = "conv2d_data_gradient",
+            .summary = "gradient of conv2d by x: dy and the weight give dx of the stated height and width",
+            .inputs = {{"dy"}, {"weight"}},
+            .outputs = {{"dx"}},
+            .attributes = {required_integer("kernel", 1), integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
+                           required_integer("height", 1), required_integer("width", 1)}}) {}
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    const Shape& dy = call.shape(0);
+    const Shape& w = call.shape(1);
+    const auto& a = call.attributes;
+    DERMATOME_CHECK(dy.rank() == 4 && w.rank() == 4 && dy[3] == w[0], "weight {} does not fit dy {}", to_string(w),
+                    to_string(dy));
+    const auto check = [&](std::int64_t size, std::int64_t out) {
+      DERMATOME_CHECK(output_size(size, a.integer("kernel"), a.integer("stride"), a.integer("pad")) == out,
+                      "dy {} does not belong to an x of {} x {}", to_string(dy), a.integer("height"), a.integer("width"));
+    };
+    check(a.integer("height"), dy[1]);
+    check(a.integer("width"), dy[2]);
+    return {{call.input(0).type, {dy[0], a.integer("height"), a.integer("width"), w[1]}}};
+  }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = convolution_flops(call.shape(0), call.shape(1));
+    return cost;
+  }
+};
+
+class Conv2dWeightGradient final : public Op {
+ public:
+  Conv2dWeightGradient()
+      : Op({.name = "conv2d_weight_gradient",
+            .summary = "gradients of conv2d by weight and bias",
+            .inputs = {{"x"}, {"dy"}},
+            .outputs = {{"dweight"}, {"dbias"}},
+            .attributes = {required_integer("kernel", 1), integer_attribute("stride", 1, 1),
+                           integer_attribute("pad", 0, 0)}}) {}
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    const Shape& x = call.shape(0);
+    const Shape& dy = call.shape(1);
+    const auto kernel = call.attributes.integer("kernel");
+    DERMATOME_CHECK(x.rank() == 4 && dy.rank() == 4 && x[0] == dy[0], "dy {} does not belong to x {}", to_string(dy),
+                    to_string(x));
+    const DType type = call.input(0).type == DType::f64 ? DType::f64 : DType::f32;
+    return {{type, {dy[3], x[3], kernel, kernel}}, {type, {dy[3]}}};
+  }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = convolution_flops(call.shape(1), outputs[0].shape);
+    return cost;
+  }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
+};
+
+DERMATOME_REGISTER_OP(Conv2d);
+DERMATOME_REGISTER_OP(Conv2dDataGradient);
+DERMATOME_REGISTER_OP(Conv2dWeightGradient);
+
+}  // namespace
+}  // namespace dermatome
+
+DERMATOME_REGISTER_CPU_TABLE(conv2d)

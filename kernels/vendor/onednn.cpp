@@ -1,0 +1,336 @@
+// Convolutions through oneDNN: plain NHWC activations, weights in the layout each primitive likes best.
+#include "kernels/vendor/onednn.h"
+
+#include <dnnl.hpp>
+
+#include <array>
+#include <cstring>
+
+#include "engine/core/error.h"
+
+namespace dermatome::onednn {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine instance(dnnl::engine::kind::cpu, 0);
+  return instance;
+}
+
+dnnl::stream& stream() {
+  static dnnl::stream instance(engine());
+  return instance;
+}
+
+memory::data_type type_of(DType type) {
+  switch (type) {
+    case DType::f32: return memory::data_type::f32;
+    case DType::bf16: return memory::data_type::bf16;
+    default: fail("oneDNN convolutions take f32 or bf16, not {}", name_of(type));
+  }
+}
+
+// Equal texts for equal layouts.
+std::string layout_text(const memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  const auto blob = desc.get_blob();
+  const auto* bytes = blob.data();
+  const std::size_t count = blob.size();
+#else
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&desc.data);
+  const std::size_t count = sizeof(desc.data);
+#endif
+  std::uint64_t hash = 0xcbf29ce484222325ull;
+  for (std::size_t i = 0; i < count; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ull;
+  return fmt::format("onednn:{:016x}", hash);
+}
+
+// The best implementation that is no reference; false when there is none.
+template <typename Desc>
+bool skip_references(Desc& desc) {
+  while (std::strncmp(desc.impl_info_str(), "ref", 3) == 0) {
+    if (!desc.next_impl()) return false;
+  }
+  return true;
+}
+
+dnnl::primitive_attr user_scratchpad() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Descriptions of the tensors of one convolution.
+struct Descs {
+  memory::desc x, weight, weight_plain, bias, y;
+  memory::dims strides, pad_low, pad_high;
+
+  explicit Descs(const ConvolutionShape& s) {
+    const auto type = type_of(s.type);
+    const auto f32 = memory::data_type::f32;
+    x = {{s.n, s.in, s.height, s.width}, type, Tag::nhwc};
+    y = {{s.n, s.out, s.out_height, s.out_width}, type, Tag::nhwc};
+    weight = {{s.out, s.in, s.kernel, s.kernel}, type, Tag::any};
+    weight_plain = {{s.out, s.in, s.kernel, s.kernel}, f32, Tag::oihw};
+    bias = s.bias ? memory::desc({s.out}, f32, Tag::x) : memory::desc();
+    strides = {s.stride, s.stride};
+    pad_low = {s.pad, s.pad};
+    // What the last window leaves over is no padding but unread input, so the high padding may be smaller or negative.
+    const auto high = [&](std::int64_t out, std::int64_t size) { return (out - 1) * s.stride + s.kernel - size - s.pad; };
+    pad_high = {high(s.out_height, s.height), high(s.out_width, s.width)};
+  }
+};
+
+dnnl::convolution_forward::primitive_desc forward_desc(const Descs& d) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  if (!d.bias.is_zero()) {
+    return {engine(), dnnl::prop_kind::forward_training, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low,
+            d.pad_high, user_scratchpad()};
+  }
+  return {engine(), dnnl::prop_kind::forward_training, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high,
+          user_scratchpad()};
+#else
+  using Desc = dnnl::convolution_forward::desc;
+  const auto kind = dnnl::prop_kind::forward_training;
+  const Desc desc = d.bias.is_zero() ? Desc(kind, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high)
+                                     : Desc(kind, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
+  return {desc, user_scratchpad(), engine()};
+#endif
+}
+
+dnnl::convolution_backward_data::primitive_desc data_gradient_desc(
+    const Descs& d, const dnnl::convolution_forward::primitive_desc& hint) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine(), algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
+#else
+  const dnnl::convolution_backward_data::desc desc(algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high);
+  return {desc, user_scratchpad(), engine(), hint};
+#endif
+}
+
+dnnl::convolution_backward_weights::primitive_desc weight_gradient_desc(
+    const Descs& d, const dnnl::convolution_forward::primitive_desc& hint) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  if (!d.bias.is_zero()) {
+    return {engine(), algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
+  }
+  return {engine(), algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
+#else
+  using Desc = dnnl::convolution_backward_weights::desc;
+  const Desc desc = d.bias.is_zero()
+                        ? Desc(algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high)
+                        : Desc(algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
+  return {desc, user_scratchpad(), engine(), hint};
+#endif
+}
+
+// One primitive with memory objects that get their pointers at each run.
+class Execution {
+ public:
+  Execution() = default;
+  Execution(dnnl::primitive primitive, std::initializer_list<std::pair<int, memory::desc>> arguments)
+      : primitive_(std::move(primitive)) {
+    for (const auto& [argument, desc] : arguments) memories_.emplace_back(argument, memory(desc, engine(), nullptr));
+    for (auto& [argument, object] : memories_) arguments_.push_back({argument, object.get()});
+  }
+  void set(std::size_t position, void* data) { memories_[position].second.set_data_handle(data); }
+  void run() {
+    const auto status = dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(arguments_.size()),
+                                               arguments_.data());
+    DERMATOME_CHECK(status == dnnl_success, "oneDNN failed to run a primitive (status {})", static_cast<int>(status));
+  }
+
+ private:
+  dnnl::primitive primitive_;
+  std::vector<std::pair<int, memory>> memories_;
+  std::vector<dnnl_exec_arg_t> arguments_;
+};
+
+class ReorderKernel final : public Kernel {
+ public:
+  ReorderKernel(const memory::desc& from, const memory::desc& to)
+      : execution_(dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to)),
+                   {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}) {}
+  void run(const Call& call) override {
+    execution_.set(0, call.inputs[0].data);
+    execution_.set(1, call.outputs[0].data);
+    execution_.run();
+  }
+  std::string describe() const override { return "onednn reorder"; }
+
+ private:
+  Execution execution_;
+};
+
+std::vector<PreparedInput> prepare_weight(int input, const memory::desc& plain, const memory::desc& wanted) {
+  std::vector<PreparedInput> list;
+  if (plain == wanted) return list;
+  list.push_back({.input = input,
+                  .layout = layout_text(wanted),
+                  .bytes = wanted.get_size(),
+                  .reorder = std::make_unique<ReorderKernel>(plain, wanted)});
+  return list;
+}
+
+class ForwardKernel final : public Kernel {
+ public:
+  ForwardKernel(const dnnl::convolution_forward::primitive_desc& desc, const Descs& d, const ForwardOperands& operands)
+      : operands_(operands),
+        implementation_(desc.impl_info_str()),
+        scratch_bytes_(desc.scratchpad_desc().get_size()),
+        prepared_(prepare_weight(operands.weight, d.weight_plain, desc.weights_desc())),
+        execution_(dnnl::convolution_forward(desc), {{DNNL_ARG_SRC, d.x},
+                                                     {DNNL_ARG_WEIGHTS, desc.weights_desc()},
+                                                     {DNNL_ARG_DST, d.y},
+                                                     {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()},
+                                                     {DNNL_ARG_BIAS, d.bias}}) {}
+  std::size_t workspace_bytes() const override { return scratch_bytes_; }
+  std::vector<PreparedInput> take_prepared_inputs() override { return std::move(prepared_); }
+  void run(const Call& call) override {
+    execution_.set(0, call.inputs[operands_.x].data);
+    execution_.set(1, call.inputs[operands_.weight].data);
+    execution_.set(2, call.outputs[operands_.y].data);
+    execution_.set(3, call.workspace);
+    if (operands_.bias >= 0) execution_.set(4, call.inputs[operands_.bias].data);
+    execution_.run();
+  }
+  std::string describe() const override { return "onednn " + implementation_; }
+
+ private:
+  ForwardOperands operands_;
+  std::string implementation_;
+  std::size_t scratch_bytes_;
+  std::vector<PreparedInput> prepared_;
+  Execution execution_;
+};
+
+class DataGradientKernel final : public Kernel {
+ public:
+  DataGradientKernel(const dnnl::convolution_backward_data::primitive_desc& desc, const Descs& d,
+                     const DataGradientOperands& operands)
+      : operands_(operands),
+        implementation_(desc.impl_info_str()),
+        scratch_bytes_(desc.scratchpad_desc().get_size()),
+        prepared_(prepare_weight(operands.weight, d.weight_plain, desc.weights_desc())),
+        execution_(dnnl::convolution_backward_data(desc), {{DNNL_ARG_DIFF_DST, d.y},
+                                                           {DNNL_ARG_WEIGHTS, desc.weights_desc()},
+                                                           {DNNL_ARG_DIFF_SRC, d.x},
+                                                           {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}}) {}
+  std::size_t workspace_bytes() const override { return scratch_bytes_; }
+  std::vector<PreparedInput> take_prepared_inputs() override { return std::move(prepared_); }
+  void run(const Call& call) override {
+    execution_.set(0, call.inputs[operands_.dy].data);
+    execution_.set(1, call.inputs[operands_.weight].data);
+    execution_.set(2, call.outputs[operands_.dx].data);
+    execution_.set(3, call.workspace);
+    execution_.run();
+  }
+  std::string describe() const override { return "onednn " + implementation_; }
+
+ private:
+  DataGradientOperands operands_;
+  std::string implementation_;
+  std::size_t scratch_bytes_;
+  std::vector<PreparedInput> prepared_;
+  Execution execution_;
+};
+
+// Workspace: oneDNN's scratchpad, then the gradient in the primitive's layout, which a reorder writes out as OIHW.
+class WeightGradientKernel final : public Kernel {
+ public:
+  WeightGradientKernel(const dnnl::convolution_backward_weights::primitive_desc& desc, const Descs& d,
+                       const WeightGradientOperands& operands)
+      : operands_(operands),
+        implementation_(desc.impl_info_str()),
+        scratch_bytes_(aligned(desc.scratchpad_desc().get_size())),
+        gradient_bytes_(aligned(desc.diff_weights_desc().get_size())),
+        execution_(dnnl::convolution_backward_weights(desc), {{DNNL_ARG_SRC, d.x},
+                                                              {DNNL_ARG_DIFF_DST, d.y},
+                                                              {DNNL_ARG_DIFF_WEIGHTS, desc.diff_weights_desc()},
+                                                              {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()},
+                                                              {DNNL_ARG_DIFF_BIAS, d.bias}}),
+        reorder_(desc.diff_weights_desc(), d.weight_plain) {}
+  std::size_t workspace_bytes() const override { return scratch_bytes_ + gradient_bytes_; }
+  void run(const Call& call) override {
+    auto* blocked = static_cast<std::byte*>(call.workspace) + scratch_bytes_;
+    execution_.set(0, call.inputs[operands_.x].data);
+    execution_.set(1, call.inputs[operands_.dy].data);
+    execution_.set(2, blocked);
+    execution_.set(3, call.workspace);
+    if (operands_.dbias >= 0) execution_.set(4, call.outputs[operands_.dbias].data);
+    execution_.run();
+    Operand from{};
+    from.data = blocked;
+    Call copy{};
+    copy.inputs = &from;
+    copy.outputs = &call.outputs[operands_.dweight];
+    reorder_.run(copy);
+  }
+  std::string describe() const override { return "onednn " + implementation_; }
+
+ private:
+  WeightGradientOperands operands_;
+  std::string implementation_;
+  std::size_t scratch_bytes_;
+  std::size_t gradient_bytes_;
+  Execution execution_;
+  ReorderKernel reorder_;
+};
+
+// oneDNN throws when it supports a shape not at all; that is a "no", not a failure.
+template <typename Make>
+std::unique_ptr<Kernel> or_null(const Make& make) {
+  try {
+    return make();
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_unimplemented || error.status == dnnl_invalid_arguments) return nullptr;
+    throw;
+  }
+}
+
+}  // namespace
+
+std::string version() {
+  const auto* v = dnnl::version();
+  return fmt::format("{}.{}.{}", v->major, v->minor, v->patch);
+}
+
+std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const ForwardOperands& operands) {
+  return or_null([&]() -> std::unique_ptr<Kernel> {
+    const Descs d(shape);
+    auto desc = forward_desc(d);
+    if (!skip_references(desc)) return nullptr;
+    return std::make_unique<ForwardKernel>(desc, d, operands);
+  });
+}
+
+std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& shape,
+                                                       const DataGradientOperands& operands) {
+  return or_null([&]() -> std::unique_ptr<Kernel> {
+    ConvolutionShape plain = shape;
+    plain.bias = false;
+    const Descs d(plain);
+    auto desc = data_gradient_desc(d, forward_desc(d));
+    if (!skip_references(desc)) return nullptr;
+    return std::make_unique<DataGradientKernel>(desc, d, operands);
+  });
+}
+
+std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,
+                                                         const WeightGradientOperands& operands) {
+  return or_null([&]() -> std::unique_ptr<Kernel> {
+    const Descs d(shape);
+    auto desc = weight_gradient_desc(d, forward_desc(d));
+    if (!skip_references(desc)) return nullptr;
+    return std::make_unique<WeightGradientKernel>(desc, d, operands);
+  });
+}
+
+}  // namespace dermatome::onednn

@@ -1,0 +1,41 @@
+// oneDNN behind one file: convolutions as engine kernels. Versions 2 and 3 of its C++ API.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/compile/kernel.h"
+
+namespace dermatome::onednn {
+
+std::string version();  // "2.6.3"
+
+// A 2-d convolution x [n, height, width, in] -> y [n, out_height, out_width, out], weight OIHW.
+struct ConvolutionShape {
+  std::int64_t n, height, width, in;
+  std::int64_t out_height, out_width, out;
+  std::int64_t kernel, stride, pad;
+  DType type;
+  bool bias;
+};
+
+// Which operands of the Call are which; -1: absent.
+struct ForwardOperands {
+  int x, weight, bias, y;
+};
+struct DataGradientOperands {
+  int dy, weight, dx;
+};
+struct WeightGradientOperands {
+  int x, dy, dweight, dbias;
+};
+
+// Each returns null when oneDNN has only its reference implementation for the shape, which is up to 4000 times slower.
+// Weights are asked for in the primitive's own layout (Kernel::take_prepared_inputs); dweight is written in plain OIHW.
+std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const ForwardOperands& operands);
+std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& shape, const DataGradientOperands& operands);
+std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,
+                                                         const WeightGradientOperands& operands);
+
+}  // namespace dermatome::onednn

@@ -1,0 +1,47 @@
+// adam on the CPU: one pass over weight, moments and gradient.
+#include <math.h>
+
+#include "kernels/adam/math.h"
+#include "kernels/launch/cpu.h"
+#include "kernels/launch/table.h"
+
+namespace dermatome::adam {
+namespace {
+
+void run(const Call& call) {
+  const auto t = static_cast<double>(launch::in<float>(call, kStep)[0]);
+  const auto beta1 = static_cast<double>(launch::in<float>(call, kBeta1)[0]);
+  const double beta2 = launch::real(call, kBeta2);
+  const float* rates = launch::in<float>(call, kRates);
+  const auto* groups = launch::in<std::int32_t>(call, kGroups);
+  const int parameters = (call.input_count - kFirstParameter) / kInputsEach;
+  for (int p = 0; p < parameters; ++p) {
+    const int in = kFirstParameter + p * kInputsEach;
+    const int out = p * kOutputsEach;
+    const Step<float> step{.beta1 = static_cast<float>(beta1),
+                           .beta2 = static_cast<float>(beta2),
+                           .epsilon = static_cast<float>(launch::real(call, kEpsilon)),
+                           .weight_decay = static_cast<float>(launch::real(call, kWeightDecay)),
+                           .rate_corrected = static_cast<float>(static_cast<double>(rates[groups[p]]) / (1.0 - pow(beta1, t))),
+                           .inverse_sqrt_second = static_cast<float>(1.0 / sqrt(1.0 - pow(beta2, t)))};
+    const float* weight = launch::in<float>(call, in + kWeight);
+    const float* first = launch::in<float>(call, in + kFirstMoment);
+    const float* second = launch::in<float>(call, in + kSecondMoment);
+    const float* gradient = launch::in<float>(call, in + kGradient);
+    float* new_weight = launch::out<float>(call, out + kWeight);
+    float* new_first = launch::out<float>(call, out + kFirstMoment);
+    float* new_second = launch::out<float>(call, out + kSecondMoment);
+    launch::for_each(call.inputs[in].elements, [=](std::int64_t i) {
+      const Element<float> e = update(step, Element<float>{weight[i], first[i], second[i]}, gradient[i],
+                                      [](float x) { return __builtin_sqrtf(x); });
+      new_weight[i] = e.weight;
+      new_first[i] = e.first;
+      new_second[i] = e.second;
+    });
+  }
+}
+
+}  // namespace
+}  // namespace dermatome::adam
+
+DERMATOME_CPU_TABLE(adam, {"adam", DType::f32, adam::run})

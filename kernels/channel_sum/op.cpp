@@ -1,0 +1,34 @@
+// channel_sum: the bias gradient of a layer without a primitive that gives it.
+#include "engine/graph/autograd.h"
+#include "kernels/launch/register.h"
+
+namespace dermatome {
+namespace {
+
+class ChannelSum final : public Op {
+ public:
+  ChannelSum()
+      : Op({.name = "channel_sum",
+            .summary = "sum over all but the last axis: [.., C] to [C]",
+            .inputs = {{"x"}},
+            .outputs = {{.name = "sum", .differentiable = false}},
+            .attributes = {}}) {}
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    const TensorDesc& x = call.input(0);
+    DERMATOME_CHECK(x.shape.rank() > 0 && (x.type == DType::f32 || x.type == DType::f64),
+                    "x must be [.., C] of type f32 or f64, it is {}", to_string(x));
+    return {{x.type, {x.shape[-1]}}};
+  }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = static_cast<double>(call.shape(0).elements());
+    return cost;
+  }
+};
+
+DERMATOME_REGISTER_OP(ChannelSum);
+
+}  // namespace
+}  // namespace dermatome
+
+DERMATOME_REGISTER_CPU_TABLE(channel_sum)

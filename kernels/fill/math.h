@@ -1,0 +1,17 @@
+// A constant tensor: the order of fill's attributes, and its value in each element type.
+#pragma once
+
+#include "kernels/cast/math.h"
+
+namespace dermatome::fill {
+inline namespace DERMATOME_ISA {
+
+enum Attribute { kValue, kType, kRank, kExtent0 };
+
+template <typename T>
+DERMATOME_HD T constant(double value) {
+  return cast::convert<T>(value);
+}
+
+}  // namespace DERMATOME_ISA
+}  // namespace dermatome::fill

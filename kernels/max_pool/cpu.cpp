@@ -1,0 +1,110 @@
+// max_pool and max_pool_gradient on the CPU. A row of windows is a unit of work; channels are the vector.
+#include "kernels/launch/cpu.h"
+#include "kernels/launch/table.h"
+#include "kernels/max_pool/math.h"
+
+namespace dermatome::max_pool {
+namespace {
+
+using launch::Index;
+
+// Channels whose running maxima are held at once.
+constexpr Index kBlock = 64;
+
+struct Window {
+  const float* image;  // the image's first element
+  Index row_elements;  // from one row of the image to the next
+  Index channels;
+  Index h, w;          // the window's first position
+  Range taps_h, taps_w;
+  Index kernel;
+};
+
+// y, index: of this window's first channel; null where nobody uses them.
+void pool_window(const Window& window, Index first_channel, Index count, float* y, std::uint8_t* index) {
+  float largest[kBlock];
+  std::int32_t taken[kBlock];
+  bool first = true;
+  for (Index kh = window.taps_h.first; kh < window.taps_h.behind; ++kh) {
+    const float* row = window.image + (window.h + kh) * window.row_elements + first_channel;
+    for (Index kw = window.taps_w.first; kw < window.taps_w.behind; ++kw) {
+      const float* x = row + (window.w + kw) * window.channels;
+      const auto tap = static_cast<std::int32_t>(kh * window.kernel + kw);
+#pragma omp simd
+      for (Index c = 0; c < count; ++c) {
+        const bool takes = first || takes_over(x[c], largest[c]);
+        largest[c] = takes ? x[c] : largest[c];
+        taken[c] = takes ? tap : taken[c];
+      }
+      first = false;
+    }
+  }
+  if (y != nullptr) {
+    for (Index c = 0; c < count; ++c) y[first_channel + c] = largest[c];
+  }
+  if (index != nullptr) {
+    for (Index c = 0; c < count; ++c) index[first_channel + c] = static_cast<std::uint8_t>(taken[c]);
+  }
+}
+
+void run_forward(const Call& call) {
+  const float* x = launch::in<float>(call, 0);
+  float* y = launch::out<float>(call, 0);
+  std::uint8_t* index = launch::out<std::uint8_t>(call, 1);
+  const Index kernel = launch::integer(call, kKernel), stride = launch::integer(call, kStride), pad = launch::integer(call, kPad);
+  const Index height = call.inputs[0].extent[1], width = call.inputs[0].extent[2], channels = call.inputs[0].extent[3];
+  const Index out_height = call.outputs[0].extent[1], out_width = call.outputs[0].extent[2];
+  launch::for_each_row(call.inputs[0].extent[0] * out_height, out_width * channels * kernel * kernel, [=](Index row) {
+    const Index start_h = row % out_height * stride - pad;
+    Window window{.image = x + row / out_height * height * width * channels,
+                  .row_elements = width * channels,
+                  .channels = channels,
+                  .h = start_h,
+                  .w = 0,
+                  .taps_h = taps_inside(start_h, kernel, height),
+                  .taps_w = {},
+                  .kernel = kernel};
+    for (Index ow = 0; ow < out_width; ++ow) {
+      window.w = ow * stride - pad;
+      window.taps_w = taps_inside(window.w, kernel, width);
+      const Index at = (row * out_width + ow) * channels;
+      for (Index c = 0; c < channels; c += kBlock) {
+        pool_window(window, c, channels - c < kBlock ? channels - c : kBlock, y == nullptr ? nullptr : y + at,
+                    index == nullptr ? nullptr : index + at);
+      }
+    }
+  });
+}
+
+void run_backward(const Call& call) {
+  const float* dy = launch::in<float>(call, 0);
+  const std::uint8_t* index = launch::in<std::uint8_t>(call, 1);
+  float* dx = launch::out<float>(call, 0);
+  const Index kernel = launch::integer(call, kKernel), stride = launch::integer(call, kStride), pad = launch::integer(call, kPad);
+  const Index height = call.outputs[0].extent[1], width = call.outputs[0].extent[2], channels = call.outputs[0].extent[3];
+  const Index out_height = call.inputs[0].extent[1], out_width = call.inputs[0].extent[2];
+  launch::for_each_row(call.outputs[0].extent[0] * height, width * channels * kernel, [=](Index row) {
+    const Index h = row % height;
+    const Index first_out_row = row / height * out_height;
+    const Range rows = windows_over(h, kernel, stride, pad, out_height);
+    for (Index w = 0; w < width; ++w) {
+      const Range columns = windows_over(w, kernel, stride, pad, out_width);
+      float* to = dx + (row * width + w) * channels;
+      for (Index c = 0; c < channels; ++c) to[c] = 0;
+      for (Index oh = rows.first; oh < rows.behind; ++oh) {
+        for (Index ow = columns.first; ow < columns.behind; ++ow) {
+          const Index at = ((first_out_row + oh) * out_width + ow) * channels;
+          const auto tap = static_cast<std::uint8_t>((h + pad - oh * stride) * kernel + (w + pad - ow * stride));
+#pragma omp simd
+          for (Index c = 0; c < channels; ++c) to[c] += index[at + c] == tap ? dy[at + c] : 0.0f;
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace dermatome::max_pool
+
+DERMATOME_CPU_TABLE(max_pool, {"max_pool", DType::f32, max_pool::run_forward},
+                    {"max_pool_gradient", DType::f32, max_pool::run_backward})

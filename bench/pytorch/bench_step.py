@@ -1,0 +1,209 @@
+"""Times one U-Net34 training step or one inference pass in PyTorch: the baseline of the step benchmarks.
+
+The batch lies in memory as float tensors, so only the step counts. A training step is forward, binary cross-entropy, backward, Adam and
+zero_grad(set_to_none=True); inference is the forward pass to logits under torch.inference_mode.
+
+Configurations: nchw and channels_last are eager; compile is torch.compile (inductor) on channels_last, in inference with frozen
+weights (folded batch norm, prepacked convolutions). bf16 means autocast over float32 master weights in training, and the whole model
+in bfloat16 in inference. Adam is the fused or the foreach kernel, whichever is faster here, tried on real gradients.
+
+With --rounds-server the process answers each line `run K` on standard input with one line {"seconds": [K numbers]} on standard output
+(after a first line with the settings), until `quit` or the end of input: a driver can alternate between programs that stay warm.
+"""
+import argparse
+import contextlib
+import json
+import pathlib
+import resource
+import statistics
+import sys
+import time
+
+import torch
+from torch.nn import functional
+
+from unet34 import UNet34, initialise
+
+WARM_UP_STEPS = 5
+MINIMUM_STEPS = 5
+ADAM_TRIALS = 5
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--mode", choices=("train", "infer"), default="train")
+    parser.add_argument("--type", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--config", choices=("nchw", "channels_last", "compile"), default="channels_last")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=20, help="time steps for so long, at least five")
+    parser.add_argument("--json", help="write the result here instead of to standard output")
+    parser.add_argument("--rounds-server", action="store_true")
+    return parser.parse_args()
+
+
+def make_batch(arguments, memory_format):
+    generator = torch.Generator().manual_seed(0)
+    shape = (arguments.batch, 3, arguments.size, arguments.size)
+    image = torch.randn(shape, generator=generator).contiguous(memory_format=memory_format)
+    target = (torch.rand((arguments.batch, 1, arguments.size, arguments.size), generator=generator) > 0.5).float()
+    return image, target
+
+
+def autocast(arguments):
+    if arguments.type == "bf16":
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def seconds_of(action, repeats):
+    """The least time of one call, after one call that is not counted."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def choose_adam(model, parameters_with_gradients):
+    """The faster of Adam's two fast kernels; its trial steps have learning rate 0 and leave the weights as they were."""
+    settings = {"lr": 0.0, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-7}
+    times = {}
+    for kind in ("fused", "foreach"):
+        try:
+            trial = torch.optim.Adam(parameters_with_gradients, **settings, **{kind: True})
+            times[kind] = seconds_of(trial.step, ADAM_TRIALS)
+        except RuntimeError:  # this build has no such kernel for the CPU
+            continue
+    kind = min(times, key=times.get)
+    return torch.optim.Adam(model.parameters(), **{**settings, "lr": 1e-3, kind: True}), kind, times
+
+
+def make_train_step(arguments, memory_format):
+    model = initialise(UNet34()).to(memory_format=memory_format).train()
+    image, target = make_batch(arguments, memory_format)
+
+    def loss_of(image, target):
+        with autocast(arguments):
+            logits = model(image)
+        return functional.binary_cross_entropy_with_logits(logits.float(), target)
+
+    compiled_loss = torch.compile(loss_of) if arguments.config == "compile" else loss_of
+    compiled_loss(image, target).backward()
+    optimizer, adam, adam_seconds = choose_adam(model, list(model.parameters()))
+    optimizer.zero_grad(set_to_none=True)
+
+    def step():
+        loss = compiled_loss(image, target)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss.item()
+
+    return step, {"adam": adam, "adam_seconds": adam_seconds}
+
+
+def make_infer_step(arguments, memory_format):
+    dtype = torch.bfloat16 if arguments.type == "bf16" else torch.float32
+    model = initialise(UNet34()).to(dtype=dtype, memory_format=memory_format).eval()
+    image = make_batch(arguments, memory_format)[0].to(dtype)
+    if arguments.config == "compile":
+        import torch._inductor.config
+        torch._inductor.config.freezing = True
+        model = torch.compile(model)
+
+    def step():
+        with torch.inference_mode():
+            return model(image)
+
+    return step, {}
+
+
+def make_step(arguments):
+    torch.manual_seed(0)
+    memory_format = torch.contiguous_format if arguments.config == "nchw" else torch.channels_last
+    make = make_train_step if arguments.mode == "train" else make_infer_step
+    return make(arguments, memory_format)
+
+
+def timed_steps(step, count):
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def timed_for(step, seconds):
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < MINIMUM_STEPS:
+        times += timed_steps(step, 1)
+    return times
+
+
+def forget_peak():
+    """Starts the peak of resident memory anew (Linux), so that compiling does not count in the steps' peak."""
+    with contextlib.suppress(OSError):
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_now():
+    """Bytes of the greatest resident memory since forget_peak(), or since the start where there is no /proc."""
+    try:
+        lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def settings_of(arguments, extra, prepare_seconds):
+    return {"program": "pytorch", "torch": torch.__version__, "size": arguments.size, "batch": arguments.batch, "mode": arguments.mode,
+            "type": arguments.type, "config": arguments.config, "threads": torch.get_num_threads(),
+            "prepare_seconds": prepare_seconds, **extra}
+
+
+def serve_rounds(step, settings):
+    print(json.dumps(settings), flush=True)
+    for line in sys.stdin:
+        words = line.split()
+        if words == ["quit"]:
+            break
+        if len(words) != 2 or words[0] != "run" or not words[1].isdigit():
+            print(json.dumps({"error": f"expected `run K` or `quit`, got: {line.strip()}"}), flush=True)
+            continue
+        print(json.dumps({"seconds": timed_steps(step, int(words[1]))}), flush=True)
+
+
+def result_of(arguments, settings, times, start_peak):
+    steps_peak = peak_now()
+    return {**settings, "steps": len(times),
+            "images_per_second_median": arguments.batch / statistics.median(times),
+            "images_per_second_best": arguments.batch / min(times),
+            "peak_rss_bytes": max(start_peak, steps_peak), "steps_peak_rss_bytes": steps_peak, "step_seconds": times}
+
+
+def main():
+    arguments = parse_arguments()
+    torch.set_num_threads(arguments.threads)
+    start = time.perf_counter()
+    step, extra = make_step(arguments)
+    timed_steps(step, WARM_UP_STEPS)
+    settings = settings_of(arguments, extra, time.perf_counter() - start)
+    if arguments.rounds_server:
+        return serve_rounds(step, settings)
+    start_peak = peak_now()
+    forget_peak()
+    result = result_of(arguments, settings, timed_for(step, arguments.seconds), start_peak)
+    text = json.dumps(result) + "\n"
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(text)
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+// JPEG through libjpeg. Internal to the codec; callers use data/codec.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "data/codec.h"
+
+namespace dermatome::data::jpeg {
+
+ImageInfo probe(std::span<const std::uint8_t> bytes, std::string_view name);
+
+// Stored grid, one channel for a grey JPEG, else RGB. Warnings of libjpeg about damaged data are errors.
+Image decode(std::span<const std::uint8_t> bytes, std::string_view name);
+
+}  // namespace dermatome::data::jpeg

@@ -1,0 +1,58 @@
+// Listing the pictures of a folder.
+#include "data/folder.h"
+
+#include <algorithm>
+#include <array>
+
+#include "data/files.h"
+#include "engine/core/error.h"
+
+namespace dermatome::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 14> kPictureEndings{".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
+                                                           ".bmp",  ".tif",  ".tiff", ".gif",  ".webp",
+                                                           ".heic", ".heif", ".avif", ".jp2"};
+
+template <typename Iterator>
+void collect(const fs::path& folder, std::vector<fs::path>& pictures) {
+  std::error_code error;
+  Iterator entry(folder, error);
+  for (; !error && entry != Iterator(); entry.increment(error)) {
+    if constexpr (requires { entry.disable_recursion_pending(); }) {
+      if (entry->path().filename().string().starts_with('.')) entry.disable_recursion_pending();
+    }
+    std::error_code ignored;
+    if (entry->is_directory(ignored)) continue;
+    if (has_picture_ending(entry->path()) && !is_clutter(entry->path())) pictures.push_back(entry->path());
+  }
+  DERMATOME_CHECK(!error, "cannot list the folder {}: {}", folder.string(), error.message());
+}
+
+}  // namespace
+
+bool has_picture_ending(const fs::path& path) {
+  const std::string ending = lower_case(path.extension().string());
+  return std::find(kPictureEndings.begin(), kPictureEndings.end(), ending) != kPictureEndings.end();
+}
+
+bool is_clutter(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with('.') || lower_case(name) == "thumbs.db" ||
+         lower_case(path.stem().string()).ends_with("_superpixels");
+}
+
+std::vector<fs::path> list_pictures(const fs::path& folder, bool recursive) {
+  std::vector<fs::path> pictures;
+  if (recursive) {
+    collect<fs::recursive_directory_iterator>(folder, pictures);
+  } else {
+    collect<fs::directory_iterator>(folder, pictures);
+  }
+  std::sort(pictures.begin(), pictures.end());
+  return pictures;
+}
+
+}  // namespace dermatome::data

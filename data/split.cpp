@@ -1,0 +1,163 @@
+// Splits by share and by file.
+#include "data/split.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <unordered_map>
+
+#include "data/csv.h"
+#include "data/files.h"
+#include "data/name_list.h"
+#include "data/random_streams.h"
+#include "engine/core/error.h"
+
+namespace dermatome::data {
+namespace {
+
+using Index = std::unordered_map<std::string_view, std::size_t>;
+
+Index index_of(std::span<const std::string> ids) {
+  Index index;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    DERMATOME_CHECK(index.emplace(ids[i], i).second, "the image '{}' comes twice in the data", ids[i]);
+  }
+  return index;
+}
+
+std::size_t count_of(double share, std::size_t total, Part part) {
+  DERMATOME_CHECK(share >= 0 && share < 1, "a {} share of {} is outside 0 to 1", name_of(part), share);
+  const auto count = static_cast<std::size_t>(std::floor(share * static_cast<double>(total) + 0.5));
+  DERMATOME_CHECK(share == 0 || count > 0, "a {} share of {} leaves no image for it out of {}", name_of(part), share,
+                  total);
+  return count;
+}
+
+// Where the two columns stand in the header.
+struct Columns {
+  std::size_t image;
+  std::size_t part;
+};
+
+Columns find_columns(const std::vector<std::string>& header, const std::string& file) {
+  const auto find = [&](std::string_view name) {
+    const auto at = std::find_if(header.begin(), header.end(), [&](const auto& h) { return lower_case(h) == name; });
+    DERMATOME_CHECK(at != header.end(), "{}:1: the header has no column '{}' (it needs 'image' and 'part')", file,
+                    name);
+    return static_cast<std::size_t>(at - header.begin());
+  };
+  return {.image = find("image"), .part = find("part")};
+}
+
+// The id itself, or the file name without folder and extension.
+Index::const_iterator find_image(const Index& index, const std::string& image) {
+  const auto found = index.find(image);
+  return found != index.end() ? found : index.find(std::filesystem::path(image).stem().string());
+}
+
+std::optional<Part> part_named(std::string_view name) {
+  for (const Part part : {Part::train, Part::validation, Part::test}) {
+    if (name_of(part) == name) return part;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// Fills parts and the line that named each image (0: none yet) from one row.
+struct Assignment {
+  std::vector<Part> parts;
+  std::vector<std::size_t> lines;
+};
+
+void assign_row(const std::vector<std::string>& fields, Columns columns, const Index& index, const std::string& file,
+                std::size_t line, Assignment& assignment) {
+  DERMATOME_CHECK(fields.size() > std::max(columns.image, columns.part), "{}:{}: the row has only {} field(s)", file,
+                  line, fields.size());
+  const std::string& image = fields[columns.image];
+  const auto found = find_image(index, image);
+  DERMATOME_CHECK(found != index.end(), "{}:{}: the data hold no image '{}'", file, line, image);
+  const auto part = part_named(fields[columns.part]);
+  DERMATOME_CHECK(part.has_value(), "{}:{}: '{}' is no part (train, validation or test)", file, line,
+                  fields[columns.part]);
+  std::size_t& earlier = assignment.lines[found->second];
+  DERMATOME_CHECK(earlier == 0, "{}:{}: the image '{}' stands already in line {}", file, line, image, earlier);
+  earlier = line;
+  assignment.parts[found->second] = *part;
+}
+
+}  // namespace
+
+std::string_view name_of(Part part) {
+  switch (part) {
+    case Part::train: return "train";
+    case Part::validation: return "validation";
+    case Part::test: return "test";
+  }
+  return "?";
+}
+
+Part parse_part(std::string_view name) {
+  const auto part = part_named(name);
+  if (!part) fail_usage("'{}' is no part (train, validation or test)", name);
+  return *part;
+}
+
+std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed) {
+  index_of(ids);
+  const std::size_t tests = count_of(shares.test, ids.size(), Part::test);
+  const std::size_t validations = count_of(shares.validation, ids.size(), Part::validation);
+  DERMATOME_CHECK(tests + validations < ids.size(),
+                  "shares of {} for validation and {} for testing leave nothing to train on out of {} image(s)",
+                  shares.validation, shares.test, ids.size());
+  std::vector<std::size_t> by_id(ids.size());
+  std::iota(by_id.begin(), by_id.end(), std::size_t{0});
+  std::sort(by_id.begin(), by_id.end(), [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
+  const auto order = shuffled(static_cast<std::uint32_t>(ids.size()), Philox(seed, random_stream(RandomUse::split)));
+  std::vector<Part> parts(ids.size(), Part::train);
+  for (std::size_t i = 0; i < tests + validations; ++i) {
+    parts[by_id[order[i]]] = i < tests ? Part::test : Part::validation;
+  }
+  return parts;
+}
+
+std::vector<Part> read_split_csv(const std::filesystem::path& path, std::span<const std::string> ids) {
+  const auto bytes = read_file(path);
+  const auto lines = lines_of({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  const std::string file = path.string();
+  DERMATOME_CHECK(!lines.empty(), "{} is empty; it needs a header with the columns 'image' and 'part'", file);
+  const Columns columns = find_columns(split_csv_line(lines[0]), file);
+  const Index index = index_of(ids);
+  Assignment assignment{.parts = std::vector<Part>(ids.size()), .lines = std::vector<std::size_t>(ids.size())};
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    if (lines[i].find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    assign_row(split_csv_line(lines[i]), columns, index, file, i + 1, assignment);
+  }
+  std::vector<std::string> unassigned;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (assignment.lines[i] == 0) unassigned.push_back(ids[i]);
+  }
+  DERMATOME_CHECK(unassigned.empty(), "{} gives no part to {} of {} images: {}", file, unassigned.size(), ids.size(),
+                  first_names(unassigned));
+  return assignment.parts;
+}
+
+void write_split_csv(const std::filesystem::path& path, std::span<const std::string> ids, std::span<const Part> parts) {
+  DERMATOME_CHECK(ids.size() == parts.size(), "{} images cannot have {} parts in {}", ids.size(), parts.size(),
+                  path.string());
+  std::string text = "image,part\n";
+  for (std::size_t i = 0; i < ids.size(); ++i) text += fmt::format("{},{}\n", csv_field(ids[i]), name_of(parts[i]));
+  write_file(path, text);
+}
+
+}  // namespace dermatome::data

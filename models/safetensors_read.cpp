@@ -1,0 +1,99 @@
+// Reading safetensors files into tensors.
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "models/file.h"
+#include "models/safetensors.h"
+#include "models/safetensors_header.h"
+
+namespace dermatome {
+namespace {
+
+using safetensors::Entry;
+using safetensors::Header;
+
+// IEEE 754 binary16.
+float widen_half(std::uint16_t bits) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
+  const std::uint32_t exponent = (bits >> 10) & 0x1fu;
+  const std::uint32_t fraction = bits & 0x3ffu;
+  if (exponent == 0) {  // zero and subnormal: fraction * 2^-24
+    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const std::uint32_t wide = exponent == 0x1f ? 0xffu : exponent + (127 - 15);
+  return std::bit_cast<float>(sign | (wide << 23) | (fraction << 13));
+}
+
+DType type_in_memory(const std::string& type) {
+  if (type == "F64") return DType::f64;
+  if (type == "BF16") return DType::bf16;
+  if (type == "U8") return DType::u8;
+  if (type == "I32" || type == "I64") return DType::i32;
+  return DType::f32;  // F32, F16
+}
+
+// The i-th number at `data`, which need not be aligned.
+template <typename T>
+T number_at(const std::byte* data, std::size_t i) {
+  T value;
+  std::memcpy(&value, data + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+Tensor tensor_of_entry(const Entry& entry, const std::byte* data, const std::string& file) {
+  const Tensor tensor({type_in_memory(entry.type), entry.shape});
+  if (entry.type == "F16") {
+    const auto values = tensor.as<float>();
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = widen_half(number_at<std::uint16_t>(data, i));
+  } else if (entry.type == "I64") {
+    const auto values = tensor.as<std::int32_t>();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto value = number_at<std::int64_t>(data, i);
+      values[i] = static_cast<std::int32_t>(value);
+      DERMATOME_CHECK(values[i] == value, "{}: tensor '{}' holds {}, which is too large for 32 bits", file, entry.name, value);
+    }
+  } else if (entry.end > entry.begin) {
+    std::memcpy(tensor.data(), data, entry.end - entry.begin);
+  }
+  return tensor;
+}
+
+void check_integrity(std::span<const std::byte> bytes, const Header& header, Integrity integrity, const std::string& file) {
+  const auto stored = header.metadata.find(safetensors::kChecksumKey);
+  if (stored == header.metadata.end()) {
+    DERMATOME_CHECK(integrity == Integrity::optional, "{}: the file has no checksum, so it is no checkpoint", file);
+    return;
+  }
+  Checksum sum = safetensors::checksum_of_header(bytes.first(header.data_begin));
+  sum.add(bytes.subspan(header.data_begin));
+  DERMATOME_CHECK(stored->second == fmt::format("{:016x}", sum.value()),
+                  "{}: the checksum does not match: the file was damaged, or changed by another program", file);
+}
+
+}  // namespace
+
+const Tensor* TensorFile::find(std::string_view name) const {
+  for (const auto& [known, tensor] : tensors) {
+    if (known == name) return &tensor;
+  }
+  return nullptr;
+}
+
+TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity) {
+  const std::string file = path.string();
+  const MappedFile mapped(path);
+  const auto bytes = mapped.bytes();
+  Header header = safetensors::parse_header(bytes, file);
+  check_integrity(bytes, header, integrity, file);
+  TensorFile contents;
+  for (const Entry& entry : header.entries) {
+    contents.tensors.emplace_back(entry.name, tensor_of_entry(entry, bytes.data() + header.data_begin + entry.begin, file));
+  }
+  contents.metadata = std::move(header.metadata);
+  contents.metadata.erase(safetensors::kChecksumKey);
+  return contents;
+}
+
+}  // namespace dermatome

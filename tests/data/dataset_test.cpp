@@ -1,0 +1,161 @@
+// Finding photographs and their masks in folders as people have them.
+#include "data/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/data/support.h"
+
+namespace dermatome::data {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::expect_error;
+using testing::TemporaryFolder;
+
+std::vector<std::string> ids_of(const std::vector<Sample>& samples) {
+  std::vector<std::string> ids;
+  for (const auto& sample : samples) ids.push_back(sample.id);
+  return ids;
+}
+
+void add_pair(const TemporaryFolder& folder, const std::string& images, const std::string& masks, const std::string& id,
+              const std::string& suffix = "_segmentation") {
+  folder.add(fmt::format("{}/{}.jpg", images, id));
+  folder.add(fmt::format("{}/{}{}.png", masks, id, suffix));
+}
+
+void add_2018(const TemporaryFolder& folder, const std::string& part, const std::string& id) {
+  add_pair(folder, fmt::format("ISIC2018_Task1-2_{}_Input", part), fmt::format("ISIC2018_Task1_{}_GroundTruth", part),
+           id);
+}
+
+using Ids = std::vector<std::string>;
+
+TEST(FindSamples, KnowsTheChallengeOf2018) {
+  const TemporaryFolder folder;
+  add_2018(folder, "Training", "ISIC_0000003");
+  add_2018(folder, "Training", "ISIC_0000001");
+  add_2018(folder, "Validation", "ISIC_0012255");
+  add_2018(folder, "Test", "ISIC_0012169");
+  for (const char* clutter : {"ATTRIBUTION.txt", "LICENSE.txt", ".DS_Store", "._ISIC_0000001.jpg", "Thumbs.db",
+                              "ISIC_0000001_superpixels.png"}) {
+    folder.add(fmt::format("ISIC2018_Task1-2_Training_Input/{}", clutter));
+  }
+  const auto samples = find_samples(folder.path());
+  EXPECT_EQ(ids_of(samples), (Ids{"ISIC_0000001", "ISIC_0000003"}));
+  EXPECT_EQ(samples[0].image, folder / "ISIC2018_Task1-2_Training_Input/ISIC_0000001.jpg");
+  EXPECT_EQ(samples[0].mask, folder / "ISIC2018_Task1_Training_GroundTruth/ISIC_0000001_segmentation.png");
+  EXPECT_EQ(ids_of(find_samples(folder.path(), Part::validation)), Ids{"ISIC_0012255"});
+  EXPECT_EQ(ids_of(find_samples(folder.path(), Part::test)), Ids{"ISIC_0012169"});
+}
+
+TEST(FindSamples, KnowsTheChallengesOf2017And2016) {
+  const TemporaryFolder isic2017;
+  add_pair(isic2017, "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth", "ISIC_1");
+  add_pair(isic2017, "ISIC-2017_Test_v2_Data", "ISIC-2017_Test_v2_Part1_GroundTruth", "ISIC_2");
+  EXPECT_EQ(ids_of(find_samples(isic2017.path())), Ids{"ISIC_1"});
+  EXPECT_EQ(ids_of(find_samples(isic2017.path(), Part::test)), Ids{"ISIC_2"});
+  const TemporaryFolder isic2016;
+  add_pair(isic2016, "ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth", "ISIC_3",
+           "_Segmentation");
+  EXPECT_EQ(ids_of(find_samples(isic2016.path())), Ids{"ISIC_3"});
+}
+
+TEST(FindSamples, TakesTheOnlyPartThereIs) {
+  const TemporaryFolder folder;
+  add_2018(folder, "Validation", "ISIC_5");
+  EXPECT_EQ(ids_of(find_samples(folder.path())), Ids{"ISIC_5"});
+  expect_error([&] { find_samples(folder.path(), Part::train); },
+               {folder.path().string(), "no train part", "ISIC2018_Task1-2_Validation_Input"});
+  add_2018(folder, "Test", "ISIC_6");
+  expect_error([&] { find_samples(folder.path()); }, {"several data sets", "Validation_Input", "Test_Input"});
+}
+
+TEST(FindSamples, LooksThroughDoublyUnpackedFolders) {
+  const TemporaryFolder folder;
+  add_pair(folder, "ISIC-2017_Training_Data/ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth", "ISIC_1");
+  EXPECT_EQ(ids_of(find_samples(folder.path())), Ids{"ISIC_1"});
+}
+
+TEST(FindSamples, SaysWhatIsMissing) {
+  const TemporaryFolder folder;
+  expect_error([&] { find_samples(folder / "nowhere"); }, {"nowhere", "does not exist"});
+  expect_error([&] { find_samples(folder.path()); }, {folder.path().string(), "ISIC-2017_Training_Data"});
+  folder.add("ISIC-2017_Training_Data/ISIC_1.jpg");
+  expect_error([&] { find_samples(folder.path()); }, {"ISIC-2017_Training_Part1_GroundTruth", "masks"});
+  expect_error([&] { find_samples(folder / "ISIC-2017_Training_Data/ISIC_1.jpg"); }, {"a file, not a folder"});
+}
+
+TEST(FindSamples, PairsByEverySuffix) {
+  const TemporaryFolder folder;
+  add_pair(folder, "i", "m", "a", "");
+  add_pair(folder, "i", "m", "b", "_segmentation");
+  add_pair(folder, "i", "m", "c", "_Segmentation");
+  add_pair(folder, "i", "m", "d", "_mask");
+  add_pair(folder, "i", "m", "e", "_lesion");
+  folder.add("m/without_photograph_mask.png");
+  folder.add("i/F.JPEG");
+  folder.add("m/F.PNG");
+  EXPECT_EQ(ids_of(find_samples(folder / "i", folder / "m")), (Ids{"F", "a", "b", "c", "d", "e"}));
+}
+
+TEST(FindSamples, PairsInsideOneFolder) {
+  const TemporaryFolder folder;
+  add_pair(folder, "all", "all", "x", "_lesion");
+  add_pair(folder, "all", "all", "y", "_mask");
+  const auto samples = find_samples(folder / "all", folder / "all");
+  EXPECT_EQ(ids_of(samples), (Ids{"x", "y"}));
+  EXPECT_EQ(samples[0].mask, folder / "all/x_lesion.png");
+}
+
+TEST(FindSamples, CountsAndNamesPhotographsWithoutMask) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 9; ++i) add_pair(folder, "i", "m", fmt::format("p{}", i));
+  for (int i = 1; i < 9; ++i) fs::remove(folder / fmt::format("m/p{}_segmentation.png", i));
+  expect_error([&] { find_samples(folder / "i", folder / "m"); },
+               {"8 of 9", (folder / "i").string(), (folder / "m").string(), "p1, p2, p3, p4, p5 and 3 more"});
+  fs::remove(folder / "m/p0_segmentation.png");
+  expect_error([&] { find_samples(folder / "i", folder / "m"); }, {"none of the 9", "p0_segmentation.png"});
+}
+
+TEST(FindSamples, RefusesAmbiguousNames) {
+  const TemporaryFolder folder;
+  add_pair(folder, "i", "m", "a");
+  folder.add("i/a.png");
+  expect_error([&] { find_samples(folder / "i", folder / "m"); }, {"1 id", "a.jpg and a.png"});
+  fs::remove(folder / "i/a.png");
+  folder.add("m/a_mask.png");
+  expect_error([&] { find_samples(folder / "i", folder / "m"); },
+               {"more than one mask", "a_segmentation.png and a_mask.png"});
+  fs::create_directory(folder / "empty");
+  expect_error([&] { find_samples(folder / "empty", folder / "m"); }, {"empty", "no photographs"});
+}
+
+TEST(FindImages, ListsFoldersAndTakesFilesAsGiven) {
+  const TemporaryFolder folder;
+  folder.add("d/b.png");
+  folder.add("d/a.jpg");
+  folder.add("d/notes.txt");
+  folder.add("d/.hidden.jpg");
+  folder.add("d/deep/c.jpg");
+  folder.add("d/.cache/e.jpg");
+  folder.add("odd_name");
+  const std::vector<fs::path> paths{folder / "odd_name", folder / "d", folder / "d/a.jpg"};
+  EXPECT_EQ(find_images(paths, false),
+            (std::vector<fs::path>{folder / "odd_name", folder / "d/a.jpg", folder / "d/b.png"}));
+  EXPECT_EQ(find_images(paths, true), (std::vector<fs::path>{folder / "odd_name", folder / "d/a.jpg",
+                                                             folder / "d/b.png", folder / "d/deep/c.jpg"}));
+}
+
+TEST(FindImages, RefusesWhatGivesNothing) {
+  const TemporaryFolder folder;
+  folder.add("d/deep/c.jpg");
+  const std::vector<fs::path> shallow{folder / "d"};
+  expect_error([&] { find_images(shallow, false); }, {(folder / "d").string(), "--recursive"});
+  const std::vector<fs::path> missing{folder / "x.jpg"};
+  expect_error([&] { find_images(missing, false); }, {"x.jpg", "does not exist"});
+  expect_error([] { find_images({}, false); }, {"empty list"});
+}
+
+}  // namespace
+}  // namespace dermatome::data

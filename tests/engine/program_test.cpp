@@ -1,0 +1,444 @@
+// Programs: what is computed where, and in which order states change.
+#include "engine/compile/program.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/engine/expect_error.h"
+#include "tests/engine/run_graph.h"
+#include "tests/harness/test_ops.h"
+
+namespace dermatome {
+namespace {
+
+using Floats = std::vector<float>;
+
+// A graph over states of four elements, and the store that they live in.
+struct Draft {
+  Graph graph;
+  Builder builder{graph};
+  StateStore store;
+
+  Value state(std::string name) { return state_of(graph, std::move(name)); }
+  Value call(std::string name, std::string_view op, std::vector<Value> inputs) {
+    builder.set_scope({.name = std::move(name), .group = {}, .at = {}});
+    return builder.call(op, std::move(inputs));
+  }
+  Program compile(const CompileOptions& options = {}) {
+    store.create(graph.states(), 1);
+    return Program(graph, kCpuDevice, store, options);
+  }
+  Floats read(std::string_view name) const { return elements(store.read(name)); }
+};
+
+std::vector<std::string> step_names(const Program& program) {
+  std::vector<std::string> names;
+  for (const Step& step : program.steps()) names.push_back(step.name);
+  return names;
+}
+
+TEST(Program, StatesAreWrittenWhereTheyLie) {
+  Draft s;
+  s.graph.write_state("a", s.call("next", "test_increment", {s.state("a")}));
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  const std::byte* place = s.store.get("a").tensor.data();
+  program.run();
+  program.run();
+  EXPECT_EQ(s.read("a"), (Floats{3, 4, 5, 6}));
+  EXPECT_EQ(s.store.get("a").tensor.data(), place);
+  EXPECT_EQ(step_names(program), (std::vector<std::string>{"next"}));
+}
+
+TEST(Program, ReadersOfTheOldValueRunBeforeItIsOverwritten) {
+  Draft s;
+  const Value a = s.state("a");
+  s.graph.write_state("a", s.call("write", "test_increment", {a}));
+  s.graph.mark_output("old", s.call("read", "test_reverse", {a}));
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(step_names(program), (std::vector<std::string>{"read", "write"}));
+  EXPECT_EQ(elements(program.output("old")), (Floats{4, 3, 2, 1}));
+  EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+}
+
+TEST(Program, AnOpThatMayNotWorkInPlaceIsComputedAside) {
+  Draft s;
+  s.graph.write_state("a", s.call("write", "test_reverse", {s.state("a")}));
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(s.read("a"), (Floats{4, 3, 2, 1}));
+  EXPECT_EQ(step_names(program), (std::vector<std::string>{"write", "copy to a"}));
+}
+
+TEST(Program, AReaderThatNeedsBothValuesSeesBoth) {
+  Draft s;
+  const Value a = s.state("a");
+  const Value next = s.call("write", "test_increment", {a});
+  s.graph.write_state("a", next);
+  s.graph.mark_output("product", s.call("read", "test_multiply", {next, a}));
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(elements(program.output("product")), (Floats{2, 6, 12, 20}));
+  EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+}
+
+TEST(Program, LaterReadersOfTheNewValueSeeIt) {
+  Draft s;
+  const Value next = s.call("write", "test_increment", {s.state("a")});
+  s.graph.write_state("a", next);
+  s.graph.mark_output("square", s.call("read", "test_square", {next}));
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(elements(program.output("square")), (Floats{4, 9, 16, 25}));
+  EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+}
+
+TEST(Program, StatesCanBeSwapped) {
+  Draft s;
+  const Value a = s.state("a");
+  const Value b = s.state("b");
+  s.graph.write_state("a", b);
+  s.graph.write_state("b", a);
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  s.store.write("b", vector_of({5, 6, 7, 8}));
+  program.run();
+  EXPECT_EQ(s.read("a"), (Floats{5, 6, 7, 8}));
+  EXPECT_EQ(s.read("b"), (Floats{1, 2, 3, 4}));
+}
+
+TEST(Program, StatesCanBeRotatedWhileOneChanges) {
+  for (const bool change_first : {true, false}) {
+    Draft s;
+    const Value a = s.state("a");
+    const Value b = s.state("b");
+    const Value next = s.call("next", "test_increment", {a});
+    if (change_first) s.graph.write_state("a", next);
+    s.graph.write_state("b", a);  // the old a
+    if (!change_first) s.graph.write_state("a", next);
+    s.graph.mark_output("old b", s.call("read", "test_reverse", {b}));
+    Program program = s.compile();
+    s.store.write("a", vector_of({1, 2, 3, 4}));
+    s.store.write("b", vector_of({5, 6, 7, 8}));
+    program.run();
+    EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+    EXPECT_EQ(s.read("b"), (Floats{1, 2, 3, 4}));
+    EXPECT_EQ(elements(program.output("old b")), (Floats{8, 7, 6, 5}));
+  }
+}
+
+TEST(Program, CrossedUpdatesReadTheOldValues) {
+  Draft s;
+  const Value a = s.state("a");
+  const Value b = s.state("b");
+  s.graph.write_state("a", s.call("a from b", "test_increment", {b}));
+  s.graph.write_state("b", s.call("b from a", "test_reverse", {a}));
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  s.store.write("b", vector_of({5, 6, 7, 8}));
+  program.run();
+  EXPECT_EQ(s.read("a"), (Floats{6, 7, 8, 9}));
+  EXPECT_EQ(s.read("b"), (Floats{4, 3, 2, 1}));
+}
+
+TEST(Program, OneValueCanBecomeTwoStates) {
+  Draft s;
+  const Value next = s.call("next", "test_increment", {s.state("a")});
+  s.state("b");
+  s.graph.write_state("a", next);
+  s.graph.write_state("b", next);
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+  EXPECT_EQ(s.read("b"), (Floats{2, 3, 4, 5}));
+}
+
+TEST(Program, AnInputCanBecomeAState) {
+  Draft s;
+  s.state("a");
+  s.graph.write_state("a", s.graph.add_input("x", kVector));
+  Program program = s.compile();
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(s.read("a"), (Floats{1, 2, 3, 4}));
+}
+
+TEST(Program, OutputsMayBeTheNextValueOfAState) {
+  Draft s;
+  const Value next = s.call("next", "test_increment", {s.state("a")});
+  s.graph.write_state("a", next);
+  s.graph.mark_output("y", next);
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(elements(program.output("y")), (Floats{2, 3, 4, 5}));
+  EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+}
+
+TEST(Program, OutputsMayBeTheOldValueOfAState) {
+  Draft s;
+  const Value a = s.state("a");
+  s.graph.write_state("a", s.call("next", "test_increment", {a}));
+  s.graph.mark_output("old", a);
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(elements(program.output("old")), (Floats{1, 2, 3, 4}));
+  EXPECT_EQ(s.read("a"), (Floats{2, 3, 4, 5}));
+}
+
+TEST(Program, OutputsMayBeInputsOrUnwrittenStates) {
+  Draft s;
+  s.graph.mark_output("input again", s.graph.add_input("x", kVector));
+  s.graph.mark_output("state", s.state("a"));
+  Program program = s.compile();
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  s.store.write("a", vector_of({5, 6, 7, 8}));
+  program.run();
+  EXPECT_EQ(elements(program.output("input again")), (Floats{1, 2, 3, 4}));
+  EXPECT_EQ(elements(program.output("state")), (Floats{5, 6, 7, 8}));
+}
+
+TEST(Program, OneValueCanBeTwoOutputs) {
+  Draft s;
+  const Value y = s.call("y", "test_square", {s.graph.add_input("x", kVector)});
+  s.graph.mark_output("y", y);
+  s.graph.mark_output("again", y);
+  Program program = s.compile();
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(elements(program.output("y")), elements(program.output("again")));
+}
+
+TEST(Program, BoundTensorsAreReadWhereTheyLie) {
+  Draft s;
+  s.graph.mark_output("y", s.call("y", "test_increment", {s.graph.add_input("x", kVector)}));
+  Program program = s.compile();
+  const Tensor mine = vector_of({1, 2, 3, 4});
+  program.bind("x", mine);
+  program.run();
+  EXPECT_EQ(elements(program.output("y")), (Floats{2, 3, 4, 5}));
+  EXPECT_EQ(elements(mine), (Floats{1, 2, 3, 4}));
+  mine.as<float>()[0] = 10;
+  program.run();
+  EXPECT_EQ(elements(program.output("y"))[0], 11);
+  expect_error([&] { program.bind("x", Tensor({DType::f32, {5}})); }, {"'x'", "f32[4]", "f32[5]"});
+  expect_error([&] { program.bind("z", mine); }, {"no input 'z'"});
+}
+
+TEST(Program, InputsSurviveARun) {
+  Draft s;
+  const Value x = s.graph.add_input("x", kVector);
+  s.graph.mark_output("y", s.call("again", "test_increment", {s.call("in place", "test_increment", {x})}));
+  Program program = s.compile();
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  for (int i = 0; i < 2; ++i) program.run();
+  EXPECT_EQ(elements(program.output("y")), (Floats{3, 4, 5, 6}));
+}
+
+TEST(Program, ValuesThatAreReadLaterAreNotOverwritten) {
+  Draft s;
+  const Value x = s.graph.add_input("x", kVector);
+  const Value shared = s.call("shared", "test_square", {x});
+  const Value overwriting = s.call("increment", "test_increment", {shared});
+  s.graph.mark_output("y", s.call("y", "test_multiply", {overwriting, s.call("reverse", "test_reverse", {shared})}));
+  for (const bool planner : {true, false}) {
+    Program program = s.compile({.disabled_passes = {}, .planner = planner, .dump_tensors = {}});
+    program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+    program.run();
+    EXPECT_EQ(elements(program.output("y")), (Floats{2 * 16, 5 * 9, 10 * 4, 17 * 1}));
+  }
+}
+
+TEST(Program, ChainsOfInPlaceOpsNeedOneBuffer) {
+  Draft s;
+  const TensorDesc large{DType::f32, {1000}};
+  Value y = s.call("copy", "test_reverse", {s.graph.add_input("x", large)});
+  for (int i = 0; i < 10; ++i) y = s.call("increment", "test_increment", {y});
+  s.graph.mark_output("total", s.call("total", "test_total", {y}));
+  EXPECT_EQ(s.compile().memory().arena, 4032u);
+  EXPECT_GE(s.compile({.disabled_passes = {}, .planner = false, .dump_tensors = {}}).memory().arena, 11u * 4000);
+}
+
+TEST(Program, UnusedOutputsGetNoMemory) {
+  Draft s;
+  const auto halves = s.builder.call_all("test_halves", {s.graph.add_input("x", kVector)});
+  s.graph.mark_output("second", halves[1]);
+  Program program = s.compile();
+  EXPECT_EQ(program.steps()[0].outputs[0].data, nullptr);
+  EXPECT_EQ(program.memory().arena, 0u);
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  program.run();
+  EXPECT_EQ(elements(program.output("second")), (Floats{3, 4}));
+}
+
+TEST(Program, TooMuchMemoryIsRefusedBeforeTheFirstStep) {
+  Draft s;
+  const Value x = s.graph.add_input("x", {DType::f32, {1}});
+  const Value large = s.builder.call("test_large", {x}, {{"count", std::int64_t{1} << 44}});
+  s.graph.mark_output("total", s.call("total", "test_total", {large}));
+  try {
+    s.compile();
+    ADD_FAILURE() << "64 TiB were granted";
+  } catch (const OutOfMemory& error) {
+    EXPECT_GE(error.needed, std::size_t{1} << 46);
+    EXPECT_LT(error.available, error.needed);
+    EXPECT_NE(std::string(error.what()).find("MiB"), std::string::npos);
+  }
+}
+
+TEST(Program, MissingKernelsNameOpAndLine) {
+  Draft s;
+  s.builder.set_scope({.name = "layer1.odd", .group = {}, .at = {"net.graph", 9, 5}});
+  s.graph.mark_output("y", s.builder.call("test_without_kernel", {s.graph.add_input("x", kVector)}));
+  expect_error([&] { s.compile(); },
+               {"net.graph:9:5", "layer1.odd", "test_without_kernel", "cpu", "f32", "[4]"});
+}
+
+TEST(Program, StatesMustExistAndFit) {
+  Draft s;
+  s.graph.mark_output("y", s.call("y", "test_square", {s.state("a")}));
+  expect_error([&] { Program(s.graph, kCpuDevice, s.store); }, {"no state 'a'"});
+  s.store.create({{.name = "a", .desc = {DType::f32, {5}}, .initializer = {}, .group = {}}}, 1);
+  expect_error([&] { Program(s.graph, kCpuDevice, s.store); }, {"'a'", "f32[5]", "f32[4]"});
+  StateStore elsewhere({DeviceKind::reference, 0});
+  elsewhere.create(s.graph.states(), 1);
+  expect_error([&] { Program(s.graph, kCpuDevice, elsewhere); }, {"cpu", "reference"});
+}
+
+TEST(Program, PreparedCopiesFollowTheirState) {
+  Draft s;
+  const Value x = s.graph.add_input("x", kVector);
+  s.graph.mark_output("y", s.call("y", "test_weighted", {x, s.state("w")}));
+  Program program = s.compile();
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  s.store.write("w", vector_of({1, 1, 1, 2}));
+  const int before = harness::weighted_reorders();
+  program.run();
+  program.run();
+  EXPECT_EQ(harness::weighted_reorders() - before, 1) << "an unchanged weight needs one reorder";
+  EXPECT_EQ(elements(program.output("y")), (Floats{1, 2, 3, 8}));
+  s.store.write("w", vector_of({3, 1, 1, 2}));
+  program.run();
+  EXPECT_EQ(elements(program.output("y")), (Floats{3, 2, 3, 8}));
+}
+
+TEST(Program, PreparedCopiesFollowWritesOfPrograms) {
+  Draft s;
+  const Value x = s.graph.add_input("x", kVector);
+  const Value w = s.state("w");
+  s.graph.mark_output("y", s.call("y", "test_weighted", {x, w}));
+  s.graph.write_state("w", s.call("update", "test_increment", {w}));
+  Program program = s.compile();
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  s.store.write("w", vector_of({1, 1, 1, 2}));
+  program.run();
+  EXPECT_EQ(elements(program.output("y")), (Floats{1, 2, 3, 8}));
+  program.run();
+  EXPECT_EQ(elements(program.output("y")), (Floats{2, 4, 6, 12}));
+  EXPECT_EQ(s.read("w"), (Floats{3, 3, 3, 4}));
+}
+
+TEST(Program, PreparedCopiesAreSharedByPrograms) {
+  Draft s;
+  const Value x = s.graph.add_input("x", kVector);
+  s.graph.mark_output("y", s.call("y", "test_weighted", {x, s.state("w")}));
+  Program first = s.compile();
+  Program second = s.compile();
+  EXPECT_EQ(first.steps()[0].inputs[1].data, second.steps()[0].inputs[1].data);
+  EXPECT_EQ(s.store.prepared_bytes(), 16u);
+  const int before = harness::weighted_reorders();
+  first.run();
+  second.run();
+  EXPECT_EQ(harness::weighted_reorders() - before, 1);
+}
+
+TEST(Program, ValuesArePreparedBeforeEachRun) {
+  Draft s;
+  const Value x = s.graph.add_input("x", kVector);
+  const Value w = s.call("w", "test_increment", {s.graph.add_input("v", kVector)});
+  s.graph.mark_output("y", s.call("y", "test_weighted", {x, w}));
+  Program program = s.compile({.disabled_passes = {}, .poison_arena = true, .dump_tensors = {}});
+  program.input("x").copy_from(vector_of({1, 2, 3, 4}));
+  for (const float extra : {0.0f, 1.0f}) {
+    program.input("v").copy_from(vector_of({extra, 0, 0, 1}));
+    program.run();
+    EXPECT_EQ(elements(program.output("y")), (Floats{1 + extra, 2, 3, 8}));
+  }
+}
+
+TEST(Program, UpdatesAndReadersShareTheStore) {
+  Draft reader;
+  reader.graph.mark_output("y", reader.call("y", "test_reverse", {reader.state("a")}));
+  Program reading = reader.compile();
+  Graph graph;
+  Builder builder(graph);
+  graph.write_state("a", builder.call("test_increment", {state_of(graph, "a")}));
+  Program writing(graph, kCpuDevice, reader.store);
+  reader.store.write("a", vector_of({1, 2, 3, 4}));
+  writing.run();
+  reading.run();
+  EXPECT_EQ(elements(reading.output("y")), (Floats{5, 4, 3, 2}));
+}
+
+TEST(Program, TimesEveryStep) {
+  Draft s;
+  s.graph.mark_output("y", s.call("y", "test_square", {s.call("x2", "test_reverse", {s.graph.add_input("x", kVector)})}));
+  Program program = s.compile();
+  std::vector<double> seconds;
+  program.run_timed(seconds);
+  ASSERT_EQ(seconds.size(), program.steps().size());
+  EXPECT_TRUE(std::all_of(seconds.begin(), seconds.end(), [](double t) { return t > 0; }));
+}
+
+// Residual blocks with a state update and a gradient: every kind of storage at once.
+struct SmallTraining : Draft {
+  SmallTraining() {
+    const TensorDesc wide{DType::f32, {512}};
+    const Value x = graph.add_input("x", wide);
+    const Value w = state_of(graph, "w", wide);
+    Value y = builder.call("test_weighted", {x, w});
+    for (int i = 0; i < 4; ++i) {
+      const Value branch = builder.call("test_scratch", {builder.call("relu", {builder.call("test_reverse", {y})})});
+      y = builder.add(builder.call("test_multiply", {branch, y}), x);
+    }
+    graph.mark_output("y", y);
+    graph.mark_output("total", builder.call("test_total", {y}));
+    graph.write_state("w", builder.call("test_increment", {w}));
+  }
+
+  std::vector<std::byte> result(const CompileOptions& options) {
+    StateStore fresh;
+    fresh.create(graph.states(), 3);
+    fresh.get("w").tensor.zero();
+    Program program(graph, kCpuDevice, fresh, options);
+    const auto x = program.input("x").as<float>();
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.01f * static_cast<float>(i % 77) - 0.3f;
+    for (int i = 0; i < 3; ++i) program.run();
+    std::vector<std::byte> bytes;
+    for (const Tensor& tensor : {program.output("y"), program.output("total"), fresh.read("w")}) {
+      bytes.insert(bytes.end(), tensor.data(), tensor.data() + tensor.bytes());
+    }
+    return bytes;
+  }
+};
+
+TEST(Program, PlannerAndPoisonDoNotChangeABit) {
+  SmallTraining training;
+  const auto plain = training.result({});
+  EXPECT_EQ(training.result({}), plain) << "the same program again";
+  EXPECT_EQ(training.result({.disabled_passes = {}, .planner = false, .dump_tensors = {}}), plain) << "without planner";
+  EXPECT_EQ(training.result({.disabled_passes = {}, .poison_arena = true, .dump_tensors = {}}), plain) << "with poison";
+  EXPECT_EQ(training.result({.disabled_passes = {}, .planner = false, .poison_arena = true, .dump_tensors = {}}), plain)
+      << "with poison and without planner";
+}
+
+}  // namespace
+}  // namespace dermatome

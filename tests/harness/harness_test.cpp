@@ -1,0 +1,189 @@
+// Every registered op x its cases x devices and implementations.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "tests/harness/checks.h"
+#include "tests/harness/meaning.h"
+#include "tests/harness/test_ops.h"
+
+namespace dermatome::harness {
+namespace {
+
+std::string identifier(std::string text) {
+  for (char& c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return text;
+}
+
+// One implementation of a case's op.
+struct KernelCase {
+  const OpCase* op_case;
+  Implementation implementation;
+};
+
+// Failures print the test's name, not the bytes of its parameter.
+void PrintTo(const KernelCase& item, std::ostream* out) { *out << name_of(*item.op_case) << " " << item.implementation.name; }
+
+// "odd_sides_cpu" for the device's plain implementation, "odd_sides_cpu_onednn" for others.
+std::string name_of_kernel_case(const testing::TestParamInfo<KernelCase>& info) {
+  const auto& [op_case, implementation] = info.param;
+  const std::string device = implementation.device == DeviceKind::cuda ? "cuda" : to_string(implementation.place());
+  const std::string suffix = implementation.name == device ? "" : "_" + implementation.name;
+  return identifier(op_case->op + "_" + op_case->name + "_" + device + suffix);
+}
+
+std::string name_of_case(const testing::TestParamInfo<const OpCase*>& info) {
+  return identifier(info.param->op + "_" + info.param->name);
+}
+
+std::vector<KernelCase> kernel_cases() {
+  std::vector<KernelCase> list;
+  for (const OpCase& op_case : all_cases()) {
+    for (Implementation& implementation : implementations_of(op_case.op)) {
+      list.push_back({&op_case, std::move(implementation)});
+    }
+  }
+  return list;
+}
+
+std::vector<const OpCase*> cases_where(bool (*keep)(const OpCase&)) {
+  std::vector<const OpCase*> list;
+  for (const OpCase& op_case : all_cases()) {
+    if (keep(op_case)) list.push_back(&op_case);
+  }
+  return list;
+}
+
+bool of_known_op(const OpCase& op_case) { return find_op(op_case.op) != nullptr; }
+
+bool fused(const OpCase& op_case) {
+  if (find_op(op_case.op) == nullptr) return false;
+  const Instance instance = instantiate(op_case, DType::f64);
+  Graph graph;
+  Builder builder(graph);
+  std::vector<Value> inputs;
+  for (std::size_t i = 0; i < instance.inputs.size(); ++i) {
+    inputs.push_back(instance.inputs[i].defined() ? graph.add_input(input_name(i), instance.inputs[i].desc()) : Value{});
+  }
+  return !instance.op.composition(builder, instance.attributes, inputs).empty();
+}
+
+std::vector<KernelCase> fused_kernel_cases() {
+  std::vector<KernelCase> list;
+  for (const KernelCase& item : kernel_cases()) {
+    if (item.implementation.device == DeviceKind::reference && fused(*item.op_case)) list.push_back(item);
+  }
+  return list;
+}
+
+class KernelTest : public testing::TestWithParam<KernelCase> {
+ protected:
+  void SetUp() override {
+    const DeviceKind device = implementation().device;
+    if (!has_backend(device)) GTEST_SKIP() << "this build has no such device";
+    if (backend_of(device).device_count() == 0) GTEST_SKIP() << "there is no such device here";
+    if (!accepts(op_case(), implementation())) GTEST_SKIP() << implementation().name << " leaves this case to another kernel";
+  }
+  const OpCase& op_case() const { return *GetParam().op_case; }
+  const Implementation& implementation() const { return GetParam().implementation; }
+};
+
+class DeviceParity : public KernelTest {};
+class Reruns : public KernelTest {};
+class Memory : public KernelTest {};
+class Composition : public testing::TestWithParam<KernelCase> {};
+class GradientCheck : public testing::TestWithParam<const OpCase*> {};
+class AsProgram : public testing::TestWithParam<const OpCase*> {};
+
+TEST_P(DeviceParity, AgreesWithTheMeaningInF64) { EXPECT_TRUE(check_parity(op_case(), implementation())); }
+
+// oneDNN and cuDNN promise the same bits only for the same number of threads.
+TEST_P(Reruns, HaveTheSameBits) {
+  const bool own = implementation().device == DeviceKind::cpu && implementation().name != "onednn";
+  EXPECT_TRUE(check_reruns(op_case(), implementation(), own));
+}
+
+TEST_P(Memory, SharedWhereDeclaredAndAbsentWhereUnused) {
+  EXPECT_TRUE(check_in_place(op_case(), implementation()));
+  EXPECT_TRUE(check_unused_outputs(op_case(), implementation()));
+}
+
+TEST_P(Composition, EqualsTheFusedKernelInF64) {
+  EXPECT_TRUE(check_composition(*GetParam().op_case, GetParam().implementation));
+}
+
+TEST_P(GradientCheck, MatchesCentralDifferences) { EXPECT_TRUE(check_gradient(*GetParam())); }
+
+TEST_P(AsProgram, AgreesWithTheMeaningOnTheCpu) { EXPECT_TRUE(check_program(*GetParam(), kCpu)); }
+
+TEST_P(AsProgram, CostsWorkThatCanBeCounted) {
+  const Instance instance = instantiate(*GetParam());
+  std::vector<const TensorDesc*> descs;
+  for (const Tensor& input : instance.inputs) descs.push_back(input.defined() ? &input.desc() : nullptr);
+  const Cost cost = instance.op.cost(OpCall(instance.attributes, descs), instance.outputs);
+  EXPECT_TRUE(std::isfinite(cost.flops) && cost.flops >= 0) << cost.flops;
+  EXPECT_TRUE(std::isfinite(cost.bytes) && cost.bytes > 0) << cost.bytes;
+}
+
+INSTANTIATE_TEST_SUITE_P(Harness, DeviceParity, testing::ValuesIn(kernel_cases()), name_of_kernel_case);
+INSTANTIATE_TEST_SUITE_P(Harness, Reruns, testing::ValuesIn(kernel_cases()), name_of_kernel_case);
+INSTANTIATE_TEST_SUITE_P(Harness, Memory, testing::ValuesIn(kernel_cases()), name_of_kernel_case);
+INSTANTIATE_TEST_SUITE_P(Harness, Composition, testing::ValuesIn(fused_kernel_cases()), name_of_kernel_case);
+INSTANTIATE_TEST_SUITE_P(Harness, AsProgram, testing::ValuesIn(cases_where(of_known_op)), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Harness, GradientCheck,
+                         testing::ValuesIn(cases_where([](const OpCase& c) { return c.check_gradient; })), name_of_case);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Composition);
+
+// --- the registry as a whole ---
+
+TEST(Registry, EveryOpHasACase) {
+  std::set<std::string> covered;
+  for (const OpCase& op_case : all_cases()) covered.insert(op_case.op);
+  for (const Op* op : all_ops()) {
+    if (is_test_op(op->name())) continue;
+    EXPECT_TRUE(covered.contains(op->name())) << op->name() << " has no case: add some to its family's cases.cpp";
+  }
+}
+
+TEST(Registry, EveryCaseNamesAnOpAndIsNamedOnce) {
+  std::set<std::string> seen;
+  for (const OpCase& op_case : all_cases()) {
+    EXPECT_NE(find_op(op_case.op), nullptr) << "case " << op_case.name << " is of the unknown op " << op_case.op;
+    EXPECT_TRUE(seen.insert(identifier(name_of(op_case))).second) << "two cases are named " << name_of(op_case);
+  }
+}
+
+TEST(Registry, EveryCaseHasAReferenceInBothTypesAndACpuKernel) {
+  for (const OpCase& op_case : all_cases()) {
+    for (const DType type : {DType::f32, DType::f64}) {
+      const Instance instance = instantiate(op_case, type);
+      EXPECT_NO_THROW(Meaning{instance}) << name_of(op_case) << " in " << name_of(type);
+    }
+    const Instance instance = instantiate(op_case);
+    EXPECT_NO_THROW(make_kernel(request_for(instance, kCpu))) << name_of(op_case);
+  }
+}
+
+TEST(Registry, EveryKernelBelongsToAnOp) {
+  for (const KernelEntry& entry : kernel_entries()) {
+    EXPECT_NE(find_op(entry.op), nullptr) << entry.implementation << " registers a kernel of the unknown op " << entry.op;
+  }
+}
+
+// Whoever differentiates through an op must get a gradient that was checked.
+TEST(Registry, EveryOpWithAGradientHasACaseThatChecksIt) {
+  std::map<std::string, bool> checked;
+  for (const OpCase& op_case : all_cases()) checked[op_case.op] = checked[op_case.op] || op_case.check_gradient;
+  for (const auto& [name, any] : checked) {
+    if (any || find_op(name) == nullptr) continue;
+    const auto op_case = std::find_if(all_cases().begin(), all_cases().end(), [&](const OpCase& c) { return c.op == name; });
+    EXPECT_FALSE(has_gradient(*op_case)) << name << " has a gradient that no case checks";
+  }
+}
+
+}  // namespace
+}  // namespace dermatome::harness

@@ -1,0 +1,177 @@
+// Drawing a case's inputs and converting them between types.
+#include "tests/harness/instance.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/core/philox.h"
+
+namespace dermatome::harness {
+namespace {
+
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325ull;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+  return hash;
+}
+
+double uniform(Philox& random, const InputFill& fill) {
+  return fill.low + (fill.high - fill.low) * static_cast<double>(random.next()) * 0x1p-32;
+}
+
+// Equidistant values from low to high in a random order.
+std::vector<double> shuffled_ladder(std::size_t count, const InputFill& fill, Philox& random) {
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i] = fill.low + (fill.high - fill.low) * (static_cast<double>(i) + 0.5) / static_cast<double>(count);
+  }
+  for (std::size_t i = count; i > 1; --i) std::swap(values[i - 1], values[random.below(static_cast<std::uint32_t>(i))]);
+  return values;
+}
+
+double draw_one(const InputFill& fill, Philox& random) {
+  switch (fill.kind) {
+    case InputFill::Kind::uniform: return uniform(random, fill);
+    case InputFill::Kind::off_zero: {
+      const double value = uniform(random, fill);
+      return std::abs(value) >= 0.05 ? value : value < 0 && fill.low < 0 ? -0.05 : 0.05;
+    }
+    case InputFill::Kind::integers:
+      return fill.low + random.below(static_cast<std::uint32_t>(std::lround(fill.high - fill.low)) + 1);
+    case InputFill::Kind::binary: return random.below(2) == 0 ? fill.low : fill.high;
+    case InputFill::Kind::constant: return fill.low;
+    case InputFill::Kind::absent:
+    case InputFill::Kind::distinct: break;
+  }
+  fail("this fill has no single values");
+}
+
+Tensor draw(const CaseInput& input, Philox random) {
+  const bool whole = input.fill.kind == InputFill::Kind::integers || input.fill.kind == InputFill::Kind::binary ||
+                     input.fill.kind == InputFill::Kind::constant;
+  DERMATOME_CHECK(is_floating(input.desc.type) || whole, "an input of {} needs a fill with whole numbers",
+                  to_string(input.desc));
+  std::vector<double> values(static_cast<std::size_t>(input.desc.shape.elements()));
+  if (input.fill.kind == InputFill::Kind::distinct) {
+    values = shuffled_ladder(values.size(), input.fill, random);
+  } else {
+    for (double& value : values) value = draw_one(input.fill, random);
+  }
+  // An f64 case starts from numbers that f32 can hold too.
+  for (double& value : values) value = static_cast<double>(static_cast<float>(value));
+  return tensor_from(values, input.desc);
+}
+
+std::uint16_t to_bf16(float value) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(bits));
+  if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);  // to nearest, ties to even
+}
+
+float from_bf16(std::uint16_t word) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(word) << 16;
+  float value = 0;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+}  // namespace
+
+Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsigned salt) {
+  const Op& op = op_named(op_case.op);
+  Instance instance{.op = op, .attributes = Attributes(op.signature().attributes), .inputs = {}, .outputs = {}};
+  for (const auto& [name, argument] : op_case.attributes) instance.attributes.set(name, argument);
+  instance.attributes.check_complete();
+
+  const std::uint64_t seed = hash_of(name_of(op_case)) + salt;
+  for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
+    if (op_case.inputs[i].fill.kind == InputFill::Kind::absent) {
+      instance.inputs.emplace_back();
+      continue;
+    }
+    Tensor tensor = draw(op_case.inputs[i], Philox(seed, i));
+    if (floating && is_floating(tensor.type())) tensor = tensor_from(values_of(tensor), {*floating, tensor.shape()});
+    instance.inputs.push_back(std::move(tensor));
+  }
+  // As Graph::add_node: inputs left out at the end are absent.
+  const auto& specs = op.signature().inputs;
+  const bool variadic = !specs.empty() && specs.back().variadic;
+  while (!variadic && instance.inputs.size() < specs.size()) instance.inputs.emplace_back();
+
+  std::vector<const TensorDesc*> descs;
+  for (const Tensor& input : instance.inputs) descs.push_back(input.defined() ? &input.desc() : nullptr);
+  try {
+    instance.outputs = op.infer(OpCall(instance.attributes, std::move(descs)));
+  } catch (const Error& error) {
+    fail("case {}: {}", name_of(op_case), error.what());
+  }
+  return instance;
+}
+
+KernelRequest request_for(const Instance& instance, Device device, const std::vector<bool>& used) {
+  KernelRequest request{.op = instance.op,
+                        .attributes = instance.attributes,
+                        .inputs = {},
+                        .input_present = {},
+                        .outputs = instance.outputs,
+                        .output_used = used.empty() ? std::vector<bool>(instance.outputs.size(), true) : used,
+                        .type = DType::f32,
+                        .device = device};
+  for (const Tensor& input : instance.inputs) {
+    request.inputs.push_back(input.defined() ? input.desc() : TensorDesc{});
+    request.input_present.push_back(input.defined());
+  }
+  request.type = instance.op.compute_type(request.op_call(), request.outputs);
+  return request;
+}
+
+std::string name_of(const OpCase& op_case) { return op_case.op + "/" + op_case.name; }
+
+std::vector<double> values_of(const Tensor& tensor) {
+  std::vector<double> values(static_cast<std::size_t>(tensor.shape().elements()));
+  const auto widen = [&](const auto span) { std::copy(span.begin(), span.end(), values.begin()); };
+  switch (tensor.type()) {
+    case DType::f32: widen(tensor.as<float>()); break;
+    case DType::f64: widen(tensor.as<double>()); break;
+    case DType::u8: widen(tensor.as<std::uint8_t>()); break;
+    case DType::i32: widen(tensor.as<std::int32_t>()); break;
+    case DType::bf16: {
+      const auto* words = reinterpret_cast<const std::uint16_t*>(tensor.data());
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(from_bf16(words[i]));
+      break;
+    }
+  }
+  return values;
+}
+
+Tensor tensor_from(const std::vector<double>& values, const TensorDesc& desc) {
+  Tensor tensor(desc);
+  const auto narrow = [&](const auto span) {
+    using Element = std::remove_reference_t<decltype(span[0])>;
+    std::transform(values.begin(), values.end(), span.begin(), [](double value) { return static_cast<Element>(value); });
+  };
+  switch (desc.type) {
+    case DType::f32: narrow(tensor.as<float>()); break;
+    case DType::f64: narrow(tensor.as<double>()); break;
+    case DType::u8: narrow(tensor.as<std::uint8_t>()); break;
+    case DType::i32: narrow(tensor.as<std::int32_t>()); break;
+    case DType::bf16: {
+      auto* words = reinterpret_cast<std::uint16_t*>(tensor.data());
+      for (std::size_t i = 0; i < values.size(); ++i) words[i] = to_bf16(static_cast<float>(values[i]));
+      break;
+    }
+  }
+  return tensor;
+}
+
+double largest_magnitude(const std::vector<double>& values) {
+  double most = 0;
+  for (const double value : values) {
+    if (std::isnan(value)) return value;
+    most = std::max(most, std::abs(value));
+  }
+  return most;
+}
+
+}  // namespace dermatome::harness

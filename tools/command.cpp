@@ -1,0 +1,95 @@
+// Options and output that subcommands share.
+#include "tools/command.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "engine/core/error.h"
+#include "engine/core/threads.h"
+
+namespace dermatome {
+namespace {
+
+int& exit_code_slot() {
+  static int code = 0;
+  return code;
+}
+
+}  // namespace
+
+void set_exit_code(int code) { exit_code_slot() = code; }
+int exit_code() { return exit_code_slot(); }
+
+DType RunOptions::type() const {
+  const DType type = parse_dtype(type_name);
+  if (type != DType::f32) {
+    fail_usage("--type {} is not offered here: training and prediction run in f32", type_name);
+  }
+  return type;
+}
+
+void RunOptions::apply() const { set_threads(threads); }
+
+std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
+  auto options = std::make_shared<RunOptions>();
+  options->compile = options_from_environment();
+  const std::string debug = "Debugging";
+  command.add_option("--threads", options->threads, "Threads; 0: as many as there are cores")->capture_default_str();
+  command.add_option("--device", options->device_name, "auto, cpu, reference, cuda or cuda:N")->capture_default_str();
+  command.add_option("--type", options->type_name, "Element type: f32")->capture_default_str();
+  command.add_option_function<std::vector<std::string>>(
+             "--disable-pass",
+             [options](const std::vector<std::string>& names) {
+               for (const auto& name : names) disable_pass(options->compile, name);
+             },
+             "Leave out a pass of the compiler (repeatable)")
+      ->group(debug);
+  command.add_flag_callback("--disable-planner", [options] { options->compile.planner = false; },
+                            "Give every value memory of its own")->group(debug);
+  command.add_flag("--poison-arena", options->compile.poison_arena, "Fill the arena with NaN before each run")->group(debug);
+  command.add_flag("--verify-nodes", options->compile.verify_nodes, "Compare every node with the reference (slow)")->group(debug);
+  command.add_flag("--trace-nodes", options->compile.trace_nodes, "Print a line for every node that runs")->group(debug);
+  command.add_option("--dump-tensors", options->compile.dump_tensors, "Write every node's outputs into this folder as .npy")
+      ->group(debug);
+  return options;
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  if (path == "-") {
+    std::cout << text;
+    return;
+  }
+  const std::string temporary = path + ".partial";
+  std::ofstream file(temporary, std::ios::binary);
+  file << text;
+  file.close();
+  DERMATOME_CHECK(file.good(), "{} cannot be written (does its folder exist?)", path);
+  std::filesystem::rename(temporary, path);
+}
+
+void write_json(const std::string& path, const nlohmann::json& json) { write_text(path, json.dump(2) + "\n"); }
+
+std::string WeightsOption::path() const {
+  if (!weights.empty()) {
+    DERMATOME_CHECK(std::filesystem::exists(weights), "the weights file {} does not exist", weights);
+    return weights;
+  }
+  if (run.empty()) {
+    fail_usage("which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
+  }
+  for (const char* name : {"best.safetensors", "last.safetensors"}) {
+    const auto path = std::filesystem::path(run) / name;
+    if (std::filesystem::exists(path)) return path.string();
+  }
+  fail("{} holds no checkpoint (best.safetensors or last.safetensors): is it the folder of a run?", run);
+}
+
+std::shared_ptr<WeightsOption> add_weights_option(CLI::App& command) {
+  auto option = std::make_shared<WeightsOption>();
+  auto* run = command.add_option("--run", option->run, "Folder of a run; its best checkpoint is used");
+  command.add_option("--weights", option->weights, "A checkpoint file instead")->excludes(run);
+  return option;
+}
+
+}  // namespace dermatome

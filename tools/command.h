@@ -1,0 +1,59 @@
+// What the subcommands share: registration, common options, output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/compile/options.h"
+#include "engine/core/device.h"
+#include "engine/core/dtype.h"
+
+namespace dermatome {
+
+// Each subcommand's file defines one of these; it adds itself to the application and does its work in a callback.
+void add_train(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_report(CLI::App& app);
+void add_graph(CLI::App& app);
+void add_config(CLI::App& app);
+void add_bench(CLI::App& app);
+void add_info(CLI::App& app);
+
+// --threads, --device, --type and the debug switches.
+struct RunOptions {
+  int threads = 0;
+  std::string device_name = "auto";
+  std::string type_name = "f32";
+  CompileOptions compile;  // the environment's switches, then the command line's
+
+  Device device() const { return parse_device(device_name); }
+  DType type() const;      // throws UsageError for a type that the device does not offer
+  void apply() const;      // sets the threads
+};
+
+// The object lives as long as the application does.
+std::shared_ptr<RunOptions> add_run_options(CLI::App& command);
+
+// Writes to the file, or to standard output for "-".
+void write_json(const std::string& path, const nlohmann::json& json);
+void write_text(const std::string& path, const std::string& text);
+
+// --run DIR means DIR/best.safetensors (else last.safetensors), --weights FILE means itself. Throws UsageError when
+// neither is given, saying what to do.
+struct WeightsOption {
+  std::string run;
+  std::string weights;
+  std::string path() const;
+};
+std::shared_ptr<WeightsOption> add_weights_option(CLI::App& command);
+
+// The exit code that the program ends with after its command has run; 0 unless set.
+void set_exit_code(int code);
+int exit_code();
+
+}  // namespace dermatome

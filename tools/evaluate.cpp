@@ -1,0 +1,75 @@
+// dermatome evaluate: the official ISIC scores of a trained model, per photograph and in the mean, at the stored size.
+#include <fmt/format.h>
+
+#include "engine/core/error.h"
+#include "tools/command.h"
+#include "tools/progress.h"
+#include "tools/training/evaluation.h"
+
+namespace dermatome {
+namespace {
+
+struct EvaluateCommand {
+  std::string data, split, part, json;
+  int size = 0;
+  std::shared_ptr<RunOptions> options;
+  std::shared_ptr<WeightsOption> weights;
+};
+
+nlohmann::json to_json(const training::Evaluation& evaluation) {
+  nlohmann::json json;
+  const auto means = evaluation.means();
+  for (int m = 0; m < training::kMetrics; ++m) json[training::kMetricNames[m]] = means[static_cast<std::size_t>(m)];
+  json["images"] = evaluation.images.size();
+  json["per_image"] = nlohmann::json::array();
+  for (const auto& image : evaluation.images) {
+    nlohmann::json row{{"id", image.id},
+                       {"width", image.width},
+                       {"height", image.height},
+                       {"truth_share", image.truth_share},
+                       {"predicted_share", image.predicted_share}};
+    for (int m = 0; m < training::kMetrics; ++m) row[training::kMetricNames[m]] = image.scores[static_cast<std::size_t>(m)];
+    json["per_image"].push_back(std::move(row));
+  }
+  return json;
+}
+
+void run_evaluate(const EvaluateCommand& command) {
+  command.options->apply();
+  command.options->type();
+  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile, command.size);
+  auto samples = data::find_samples(command.data);
+  if (!command.split.empty()) samples = training::samples_of_part(samples, command.split, data::parse_part(command.part));
+  Progress progress;
+  const auto evaluation = training::evaluate(predictor, samples, [&](std::size_t done, std::size_t total) {
+    progress.count("evaluating", done, total);
+  });
+  if (command.json != "-") {
+    const auto means = evaluation.means();
+    progress.message(fmt::format("{} photographs, {} px, at their stored size", evaluation.images.size(), predictor.size()));
+    for (int m = 0; m < training::kMetrics; ++m) {
+      std::string name = training::kMetricNames[m];
+      std::replace(name.begin(), name.end(), '_', ' ');
+      fmt::print("{:<20} {:.4f}\n", name, means[static_cast<std::size_t>(m)]);
+    }
+  }
+  if (!command.json.empty()) write_json(command.json, to_json(evaluation));
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app) {
+  auto* sub = app.add_subcommand("evaluate", "Score a trained model on photographs with masks, as the ISIC challenge does");
+  auto command = std::make_shared<EvaluateCommand>();
+  command->weights = add_weights_option(*sub);
+  sub->add_option("--data", command->data, "Folder in the layout of ISIC 2016, 2017 or 2018 Task 1")->required();
+  auto* split = sub->add_option("--split", command->split, "CSV with columns image,part: only the photographs of one part");
+  command->part = "validation";
+  sub->add_option("--part", command->part, "With --split: train, validation or test")->capture_default_str()->needs(split);
+  sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")->capture_default_str();
+  sub->add_option("--json", command->json, "Write the scores to this file, - for standard output");
+  command->options = add_run_options(*sub);
+  sub->callback([command] { run_evaluate(*command); });
+}
+
+}  // namespace dermatome

@@ -1,0 +1,55 @@
+// dermatome info: what this build and this machine offer, and what is off and why.
+#include <fmt/format.h>
+
+#include "engine/compile/pass.h"
+#include "engine/core/threads.h"
+#include "engine/graph/op.h"
+#include "models/builtin.h"
+#include "tools/command.h"
+#include "tools/version.h"
+#ifdef DERMATOME_ONEDNN
+#include "kernels/vendor/onednn.h"
+#endif
+
+namespace dermatome {
+namespace {
+
+std::string onednn_text() {
+#ifdef DERMATOME_ONEDNN
+  return onednn::version();
+#else
+  return "off (built without it; convolutions run in plain loops, slowly)";
+#endif
+}
+
+void run_info(bool ops) {
+  fmt::print("dermatome        {}\n", kVersion);
+  fmt::print("processor        {}\n", cpu_model_name());
+  fmt::print("instruction set  {}\n", name_of(instruction_set()));
+  fmt::print("cores            {} usable\n", usable_cores());
+  fmt::print("oneDNN           {}\n", onednn_text());
+  fmt::print("devices         ");
+  for (const Device device : available_devices()) fmt::print(" {}", to_string(device));
+  fmt::print("\n");
+  if (!has_backend(DeviceKind::cuda)) fmt::print("cuda             off (this version has no CUDA backend)\n");
+  fmt::print("bf16             off (this version computes in f32)\n");
+  fmt::print("models          ");
+  for (const auto& name : builtin_model_names()) fmt::print(" {}", name);
+  fmt::print("\npasses          ");
+  for (const Rewrite* rewrite : all_rewrites()) fmt::print(" {}", rewrite->name);
+  fmt::print("{}\n", all_rewrites().empty() ? " none" : "");
+  if (!ops) return;
+  fmt::print("\n");
+  for (const Op* op : all_ops()) fmt::print("{:<28} {}\n", op->name(), op->signature().summary);
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  auto* command = app.add_subcommand("info", "Version, instruction set, threads, libraries, devices, and what is off and why");
+  auto ops = std::make_shared<bool>(false);
+  command->add_flag("--ops", *ops, "Also list the operations of the graph language");
+  command->callback([ops] { run_info(*ops); });
+}
+
+}  // namespace dermatome

@@ -1,0 +1,33 @@
+// What a person sees while a command works: a live line in a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "tools/training/trainer.h"
+
+namespace dermatome {
+
+class Progress {
+ public:
+  Progress();
+  ~Progress();
+
+  void message(const std::string& text);                          // a line of its own
+  void count(const char* what, std::size_t done, std::size_t total);  // "reading 12/850"
+  void step(const training::StepResult& result);
+  void epoch(const training::EpochResult& result);
+
+ private:
+  void live(const std::string& text);
+  void clear();
+
+  bool terminal_;
+  bool live_shown_ = false;
+  bool header_shown_ = false;
+  std::chrono::steady_clock::time_point last_;
+};
+
+std::string duration_text(double seconds);  // "1 h 02 min", "3 min 20 s", "12 s"
+
+}  // namespace dermatome

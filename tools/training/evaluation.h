@@ -1,0 +1,25 @@
+// Scoring a data set with a Predictor.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "data/split.h"
+#include "tools/training/predictor.h"
+
+namespace dermatome::training {
+
+// The samples that the split file (columns image,part) puts into `part`. Throws Error when there are none.
+std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& samples, const std::filesystem::path& split,
+                                          data::Part part);
+
+// What a caller may want to keep of each photograph: called in the order of the samples.
+using OnPrediction = std::function<void(const ScoredImage&, const data::Photograph&, const data::Image& truth, const Prediction&)>;
+
+// Throws Error naming the file for an unreadable photograph or mask, or a mask of another size.
+Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples,
+                    const std::function<void(std::size_t done, std::size_t total)>& progress,
+                    const OnPrediction& on_prediction = {});
+
+}  // namespace dermatome::training

@@ -1,0 +1,56 @@
+// Recipe: what to train and how, as a TOML file says it: a few settings of the run and a list of stages.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/augmentation.h"
+#include "tools/training/schedule.h"
+
+namespace dermatome::training {
+
+// One stage: a size, a batch, a schedule, and what is frozen. The optimiser starts fresh in each.
+struct StageSettings {
+  int size = 128;      // side of the squared photographs, pixels
+  int batch = 16;      // images a step and program
+  int accumulate = 1;  // programs a step: the true batch is batch * accumulate
+  int epochs = 12;
+  std::vector<std::string> frozen;  // parameter groups without gradients, their batch norm in eval mode
+  std::string batch_norm = "live";  // live, or frozen: running statistics normalise everywhere and never move
+  ScheduleSettings schedule;
+  double lr = 1e-3;                        // largest rate of every group
+  std::map<std::string, double> group_lr;  // instead, for these groups
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 1e-7;  // L2, added to the gradient
+  data::AugmentationSettings augmentation;
+
+  double rate_of(const std::string& group) const;
+};
+
+struct Recipe {
+  std::string model = "unet34";
+  std::uint64_t seed = 42;
+  std::vector<StageSettings> stages{StageSettings{}};
+};
+
+// Throws UsageError with file, line and the nearest key for a key that does not exist, a value of the wrong kind or out
+// of range; Error when the file cannot be read.
+Recipe read_recipe(const std::filesystem::path& path);
+Recipe parse_recipe(std::string_view toml_text, const std::string& file_name);
+
+// "lr=1e-4", "augmentation.zoom=1.1", "seed=1": a stage's key is set in all stages. Throws UsageError as above.
+void apply_override(Recipe& recipe, std::string_view assignment);
+
+// A TOML text that parse_recipe reads back to the same recipe; `commented` explains each key.
+std::string to_toml(const Recipe& recipe, bool commented);
+
+// Throws UsageError when a stage names a group that the model does not have.
+void check_groups(const Recipe& recipe, const std::vector<std::string>& groups);
+
+}  // namespace dermatome::training

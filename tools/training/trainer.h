@@ -1,0 +1,70 @@
+// Trainer: runs the stages of a recipe over a data set and leaves a run folder.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/split.h"
+#include "engine/compile/options.h"
+#include "engine/core/device.h"
+#include "tools/training/recipe.h"
+
+namespace dermatome::training {
+
+struct TrainingData {
+  std::vector<data::Sample> train;
+  std::vector<data::Sample> validation;  // may be empty: then there is no best checkpoint but the last
+};
+
+struct EpochResult {
+  int epoch = 0;  // from 1, over all stages
+  int epochs = 0;
+  int stage = 0;  // from 1
+  int size = 0;
+  double learning_rate = 0;  // of the last step, largest group
+  double train_loss = 0, train_jaccard = 0;
+  double validation_loss = 0, validation_jaccard = 0, validation_thresholded_jaccard = 0, validation_dice = 0;
+  double seconds = 0, images_per_second = 0;
+  bool best = false;
+};
+
+struct StepResult {
+  int epoch = 0;  // from 1, over all stages
+  int epochs = 0;
+  std::int64_t images_done = 0;  // in this epoch
+  std::int64_t images = 0;
+  double loss = 0, jaccard = 0;  // means so far in this epoch
+  double images_per_second = 0;
+  double seconds_left = 0;       // of the whole run, estimated
+};
+
+// Told what happens; every member may be empty.
+struct TrainingObserver {
+  std::function<void(const std::string&)> message;
+  std::function<void(std::size_t done, std::size_t total)> loading;
+  std::function<void(const StepResult&)> step;
+  std::function<void(const EpochResult&)> epoch;
+  std::function<bool()> stop_requested;  // asked after each step
+};
+
+struct TrainingResult {
+  std::vector<EpochResult> epochs;
+  bool stopped = false;  // by stop_requested; the last checkpoint was written
+};
+
+struct TrainOptions {
+  Recipe recipe;
+  std::filesystem::path run;  // an existing folder
+  Device device;
+  CompileOptions compile;
+};
+
+// Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. Throws Error when the loss is no
+// number any more (naming step and rate) and when a stage does not fit into memory (naming the batch that would).
+TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer);
+
+}  // namespace dermatome::training

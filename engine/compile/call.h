@@ -42,6 +42,7 @@ struct FunctionEntry {
   void (*run)(const Call&);
   std::int64_t (*workspace)(const Call&) = nullptr;  // bytes; operands carry shapes and presence, no data
   bool (*accepts)(const Call&) = nullptr;            // null: always
+  bool mixes_types = false;                          // false: every floating operand must be of `type`
 };
 
 }  // namespace dermatome

@@ -123,7 +123,7 @@ void verify_step(const Node& node, const Step& step, const std::vector<Tensor>& 
   for (std::size_t i = 0; i < expected.size(); ++i) {
     outputs.push_back(operand_of(expected[i].desc(), used[i] ? expected[i].data() : nullptr));
   }
-  std::vector<std::byte> workspace(kernel->workspace_bytes() + 64);
+  const Buffer workspace({DeviceKind::reference, 0}, kernel->workspace_bytes());
   kernel->run({.inputs = inputs.data(),
                .outputs = outputs.data(),
                .input_count = static_cast<int>(inputs.size()),

@@ -80,6 +80,10 @@ std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const K
                   .attributes = request.attributes.values().data(),
                   .workspace = nullptr,
                   .stream = nullptr};
+  const auto fits = [&](const Operand& operand) {
+    return operand.data == nullptr || !is_floating(operand.type) || operand.type == entry.type || entry.mixes_types;
+  };
+  if (!std::all_of(inputs.begin(), inputs.end(), fits) || !std::all_of(outputs.begin(), outputs.end(), fits)) return nullptr;
   if (entry.accepts != nullptr && !entry.accepts(call)) return nullptr;
   const auto workspace = entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call));
   return std::make_unique<FunctionKernel>(entry, workspace, std::move(implementation));

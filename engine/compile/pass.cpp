@@ -91,11 +91,19 @@ bool match_term(const Graph& graph, const std::vector<std::vector<int>>& users, 
     if (std::any_of(graph.state_writes().begin(), graph.state_writes().end(), is_this)) return false;
   }
   if (!term.capture.empty()) match.nodes[term.capture] = info.producer;
-  for (std::size_t i = 0; i < term.inputs.size(); ++i) {
-    if (!match_term(graph, users, term.inputs[i], node.inputs[i], false, match)) return false;
-  }
-  return true;
+  const auto inputs_match = [&](const std::vector<Value>& inputs, Match& attempt) {
+    for (std::size_t i = 0; i < term.inputs.size(); ++i) {
+      if (!match_term(graph, users, term.inputs[i], inputs[i], false, attempt)) return false;
+    }
+    return true;
+  };
+  const Match before = match;
+  if (inputs_match(node.inputs, match)) return true;
+  match = before;
+  return term.op == "add" && inputs_match({node.inputs[1], node.inputs[0]}, match);
 }
+
+constexpr int kMostApplications = 100000;
 
 std::list<Rewrite>& registry() {
   static std::list<Rewrite> instance;
@@ -105,19 +113,20 @@ std::list<Rewrite>& registry() {
 // Applies the rewrite at its first match; false when there is none.
 bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern) {
   const auto users = graph.users();
-  for (int n = 0; n < static_cast<int>(graph.nodes().size()); ++n) {
+  const int before = static_cast<int>(graph.nodes().size());
+  for (int n = 0; n < before; ++n) {
     Match match;
     if (!pattern.match(graph, users, n, match)) continue;
     const Node root = graph.nodes()[static_cast<std::size_t>(n)];
-    const int before = static_cast<int>(graph.nodes().size());
     Builder builder(graph);
     builder.set_scope({.name = root.name, .group = root.group, .at = root.at});
     const auto replacements = rewrite.apply(builder, match);
     if (replacements.empty()) continue;
     for (int added = before; added < static_cast<int>(graph.nodes().size()); ++added) graph.set_order(added, root.order);
-    for (const auto& [old_value, new_value] : replacements) graph.replace_uses(old_value, new_value);
-    graph.remove_dead_nodes();
+    for (const auto& [old_value, new_value] : replacements) graph.replace_uses(old_value, new_value, before);
+    // The new nodes lie behind their readers until they are sorted, and only in order does dead code show.
     DERMATOME_CHECK(graph.sort_topologically(), "the pass {} made a cycle", rewrite.name);
+    graph.remove_dead_nodes();
     return true;
   }
   return false;
@@ -156,7 +165,9 @@ void run_passes(Graph& graph, const CompileOptions& options, std::map<std::strin
     if (!options.pass_enabled(rewrite->name)) continue;
     const Pattern pattern(rewrite->pattern);
     int count = 0;
-    while (apply_once(graph, *rewrite, pattern)) ++count;
+    while (apply_once(graph, *rewrite, pattern)) {
+      DERMATOME_CHECK(++count <= kMostApplications, "the pass {} never comes to an end", rewrite->name);
+    }
     if (applied != nullptr) (*applied)[rewrite->name] = count;
   }
 }

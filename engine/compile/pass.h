@@ -22,7 +22,8 @@ struct Match {
 
 // A pattern such as "relu(n=batch_norm(x, gamma, beta, mean, variance))": op names with their inputs in order; a bare
 // word captures a value, `label=` captures a node, a repeated word must be the same value, trailing inputs may be left
-// out. The first output of an inner node is matched, and it must have no other use than the one in the pattern.
+// out. The first output of an inner node is matched, and it must have no other use than the one in the pattern. The two
+// inputs of an add match in either order.
 class Pattern {
  public:
   explicit Pattern(std::string_view text);  // throws Error for a text that does not parse

@@ -9,6 +9,7 @@
 #include "engine/compile/pass.h"
 #include "engine/compile/planner.h"
 #include "engine/core/error.h"
+#include "engine/core/threads.h"
 
 namespace dermatome {
 namespace {
@@ -21,6 +22,7 @@ enum class Storage : std::uint8_t { none, input, state, output, arena };
 struct Placement {
   Storage storage = Storage::none;
   Tensor tensor;       // input, state, output
+  Tensor output;       // of a state's value that is an output too: a copy of its own
   int slot = -1;       // arena
 };
 
@@ -82,7 +84,7 @@ class CopyKernel final : public Kernel {
 
 // A state's prepared copy as one program uses it.
 struct PreparedUse {
-  State* state = nullptr;
+  std::shared_ptr<State> state;
   std::shared_ptr<PreparedCopy> copy;
   std::shared_ptr<Kernel> reorder;
 };
@@ -104,9 +106,13 @@ struct Program::Impl {
   std::vector<std::vector<int>> scratch_slots;  // per step and input: slot of a reordered non-state input, or -1
   std::vector<Lifetime> lifetimes;
   std::vector<PreparedUse> prepared;
-  std::vector<State*> written;
-  std::vector<NamedValue> copies_at_end;
-  std::set<int> in_place_writes;  // values that go straight into their state's memory
+  std::vector<std::shared_ptr<State>> read;
+  std::vector<std::shared_ptr<State>> written;
+  std::vector<NamedValue> copies_at_end;            // state writes that cannot go straight into the state's memory
+  std::vector<std::pair<Operand, Operand>> saved;   // before the first step: old contents that are wanted afterwards
+  std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
+  Buffer refresh_workspace;
+  int compiled_threads = threads();
   Buffer arena;
   ArenaPlan plan;
   ProgramMemory memory;
@@ -119,6 +125,8 @@ struct Program::Impl {
   bool can_write_in_place(const NamedValue& write, std::vector<std::pair<int, int>>& before) const;
   void order_nodes();
   void place_fixed();
+  void place_output(Value value);
+  Operand copy_source(Value value);
   void make_steps();
   void add_node_step(int node, const std::vector<std::vector<int>>& users, const std::set<int>& kept);
   void make_slots();
@@ -137,7 +145,7 @@ bool Program::Impl::can_write_in_place(const NamedValue& write, std::vector<std:
   if (producer < 0) return false;
   const Node& node = graph.nodes()[static_cast<std::size_t>(producer)];
   const Value old = graph.state(write.name);
-  const auto allowed = node.op->in_place(node.attributes);
+  const auto allowed = node.op->in_place(graph.call_of(node));
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     if (node.inputs[i] != old) continue;
     const bool ok = std::any_of(allowed.begin(), allowed.end(), [&](const InPlace& pair) {
@@ -154,54 +162,58 @@ bool Program::Impl::can_write_in_place(const NamedValue& write, std::vector<std:
     if (later[n]) return false;
     edges.emplace_back(static_cast<int>(n), producer);
   }
-  // The old value must not be wanted after the run under another name either.
-  for (const auto& entry : graph.outputs()) {
-    if (entry.value == old) return false;
-  }
-  for (const auto& entry : graph.state_writes()) {
-    if (entry.value == old) return false;
-  }
   before.insert(before.end(), edges.begin(), edges.end());
   return true;
 }
 
+// Each write asks for its readers to run first; one whose wish contradicts those before it is computed aside and copied.
 void Program::Impl::order_nodes() {
   std::vector<std::pair<int, int>> before;
   std::set<int> taken;
   for (const auto& write : graph.state_writes()) {
-    if (!taken.contains(write.value.id) && can_write_in_place(write, before)) {
-      taken.insert(write.value.id);
-    } else {
+    auto tried = before;
+    const bool possible = !taken.contains(write.value.id) && can_write_in_place(write, tried) &&
+                          (tried.size() == before.size() || Graph(graph).sort_topologically(tried));
+    if (!possible) {
       copies_at_end.push_back(write);
+      continue;
     }
+    taken.insert(write.value.id);
+    before = std::move(tried);
   }
-  if (graph.sort_topologically(before)) {
-    in_place_writes = std::move(taken);
-    return;
-  }
-  copies_at_end = graph.state_writes();  // the constraints contradict each other: compute aside, then copy
-  DERMATOME_CHECK(graph.sort_topologically(), "the graph has a cycle");
+  DERMATOME_CHECK(graph.sort_topologically(before), "the graph has a cycle");
 }
 
 void Program::Impl::place_fixed() {
   placements.resize(graph.values().size());
-  for (const auto& entry : graph.inputs()) placements[at(entry.value)] = {Storage::input, Tensor(graph.desc(entry.value), device)};
+  for (const auto& entry : graph.inputs()) placements[at(entry.value)] = {Storage::input, Tensor{}};
   for (const auto& declaration : graph.states()) {
-    State& state = store.get(declaration.name);
-    DERMATOME_CHECK(state.tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}", declaration.name,
-                    to_string(state.tensor.desc()), to_string(declaration.desc));
-    placements[at(graph.state(declaration.name))] = {Storage::state, state.tensor};
+    const auto state = store.share(declaration.name);
+    DERMATOME_CHECK(state->tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}", declaration.name,
+                    to_string(state->tensor.desc()), to_string(declaration.desc));
+    placements[at(graph.state(declaration.name))] = {Storage::state, state->tensor};
+    read.push_back(state);
   }
   for (const auto& write : graph.state_writes()) {
-    State& state = store.get(write.name);
-    written.push_back(&state);
-    const bool copied = std::any_of(copies_at_end.begin(), copies_at_end.end(),
-                                    [&](const NamedValue& entry) { return entry.name == write.name; });
-    if (!copied) placements[at(write.value)] = {Storage::state, state.tensor};
+    const auto state = store.share(write.name);
+    written.push_back(state);
+    const bool copied_later = std::any_of(copies_at_end.begin(), copies_at_end.end(),
+                                          [&](const NamedValue& entry) { return entry.name == write.name; });
+    if (!copied_later) placements[at(write.value)] = {Storage::state, state->tensor};
   }
-  for (const auto& entry : graph.outputs()) {
-    Placement& placement = placements[at(entry.value)];
-    if (placement.storage == Storage::none) placement = {Storage::output, Tensor(graph.desc(entry.value), device)};
+  for (const auto& entry : graph.outputs()) place_output(entry.value);
+}
+
+// An output never shares memory with a state: the caller keeps it while later programs write the state.
+void Program::Impl::place_output(Value value) {
+  Placement& placement = placements[at(value)];
+  if (placement.storage == Storage::none) {
+    placement = {Storage::output, Tensor(graph.desc(value), device)};
+  } else if (placement.storage == Storage::state && !placement.output.defined()) {
+    placement.output = Tensor(graph.desc(value), device);
+    const TensorDesc& desc = graph.desc(value);
+    const bool old_contents = !graph.info(value).state.empty();
+    (old_contents ? saved : copied).emplace_back(operand_of(desc, placement.tensor.data()), operand_of(desc, placement.output.data()));
   }
 }
 
@@ -230,7 +242,7 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
       const std::string& name = graph.info(value).state;
       auto copy = store.prepared(name, wanted.layout, wanted.bytes);
       step.inputs[i].data = copy->buffer.data();
-      prepared.push_back({&store.get(name), std::move(copy), std::move(wanted.reorder)});
+      prepared.push_back({store.share(name), std::move(copy), std::move(wanted.reorder)});
       inputs[i] = -1;
       continue;
     }
@@ -257,19 +269,35 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
   scratch_slots.push_back(std::move(scratch));
 }
 
+// What a copy at the end reads: old contents of a state that this program overwrites are saved first.
+Operand Program::Impl::copy_source(Value value) {
+  const TensorDesc& desc = graph.desc(value);
+  const std::string& state = graph.info(value).state;
+  const auto& writes = graph.state_writes();
+  if (state.empty() || std::none_of(writes.begin(), writes.end(), [&](const NamedValue& w) { return w.name == state; })) {
+    return operand_of(desc, nullptr);
+  }
+  Placement& placement = placements[at(value)];
+  if (!placement.output.defined()) {
+    placement.output = Tensor(desc, device);
+    saved.emplace_back(operand_of(desc, placement.tensor.data()), operand_of(desc, placement.output.data()));
+  }
+  return operand_of(desc, placement.output.data());
+}
+
 void Program::Impl::make_steps() {
   const auto users = graph.users();
   const auto kept = kept_values(graph);
   for (int n = 0; n < static_cast<int>(graph.nodes().size()); ++n) add_node_step(n, users, kept);
   for (const auto& write : copies_at_end) {
     const TensorDesc& desc = graph.desc(write.value);
-    Step step{.node = -1,
-              .name = "copy to " + write.name,
-              .kernel = std::make_unique<CopyKernel>(device, desc.bytes()),
-              .inputs = {operand_of(desc, nullptr)},
-              .outputs = {operand_of(desc, store.get(write.name).tensor.data())}};
-    steps.push_back(std::move(step));
-    input_values.push_back({write.value.id});
+    const Operand source = copy_source(write.value);
+    steps.push_back({.node = -1,
+                     .name = "copy to " + write.name,
+                     .kernel = std::make_unique<CopyKernel>(device, desc.bytes()),
+                     .inputs = {source},
+                     .outputs = {operand_of(desc, store.get(write.name).tensor.data())}});
+    input_values.push_back({source.data != nullptr ? -1 : write.value.id});
     output_values.push_back({-1});
     scratch_slots.push_back({-1});
   }
@@ -296,7 +324,7 @@ void Program::Impl::make_slots() {
       const int last = std::max(here, last_use[static_cast<std::size_t>(value)]);
       const std::size_t bytes = graph.values()[static_cast<std::size_t>(value)].desc.bytes();
       const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
-      for (const InPlace& pair : options.planner ? node.op->in_place(node.attributes) : std::vector<InPlace>{}) {
+      for (const InPlace& pair : options.planner ? node.op->in_place(graph.call_of(node)) : std::vector<InPlace>{}) {
         if (pair.output != static_cast<int>(o)) continue;
         const int input = static_cast<std::size_t>(pair.input) < input_values[s].size()
                               ? input_values[s][static_cast<std::size_t>(pair.input)]
@@ -328,10 +356,9 @@ void Program::Impl::allocate() {
   memory.arena = plan.bytes;
   memory.arena_lower_bound = plan.lower_bound;
   for (const auto& placement : placements) {
-    if (placement.storage == Storage::input || placement.storage == Storage::output) {
-      memory.inputs_and_outputs += placement.tensor.bytes();
-    }
+    if (placement.storage == Storage::output) memory.inputs_and_outputs += placement.tensor.bytes();
   }
+  for (const auto& entry : graph.inputs()) memory.inputs_and_outputs += graph.desc(entry.value).bytes();
   const std::size_t available = backend_of(device.kind).available_bytes(device.index);
   if (plan.bytes > available) throw OutOfMemory(plan.bytes, available);
   arena = Buffer(device, plan.bytes);
@@ -373,6 +400,9 @@ void Program::Impl::compile() {
   make_slots();
   allocate();
   resolve_pointers();
+  std::size_t workspace = 0;
+  for (const PreparedUse& use : prepared) workspace = std::max(workspace, use.reorder->workspace_bytes());
+  if (workspace > 0) refresh_workspace = Buffer(device, workspace);
 }
 
 void Program::Impl::refresh_prepared() {
@@ -386,7 +416,7 @@ void Program::Impl::refresh_prepared() {
                       .input_count = 1,
                       .output_count = 1,
                       .attributes = nullptr,
-                      .workspace = nullptr,
+                      .workspace = refresh_workspace.data(),
                       .stream = stream.get()});
     use.copy->version = use.state->version;
   }
@@ -424,11 +454,27 @@ void Program::Impl::run_step(std::size_t index, std::vector<double>* seconds) {
 }
 
 void Program::Impl::run(std::vector<double>* seconds) {
+  for (const auto& entry : graph.inputs()) {
+    DERMATOME_CHECK(placements[at(entry.value)].tensor.defined(), "input '{}' was never set", entry.name);
+  }
+  for (const auto& state : read) {
+    DERMATOME_CHECK(!state->removed, "state '{}' was removed after this program was compiled", state->name);
+  }
+  DERMATOME_CHECK(threads() == compiled_threads, "this program was compiled for {} threads and cannot run on {}",
+                  compiled_threads, threads());
   refresh_prepared();
-  if (options.poison_arena) backend_of(device.kind).fill_bytes(arena.data(), 0xff, arena.bytes(), *stream);
+  for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
+  Backend& backend = backend_of(device.kind);
+  if (options.poison_arena) backend.fill_bytes(arena.data(), 0xff, arena.bytes(), *stream);
+  const auto copy_all = [&](const std::vector<std::pair<Operand, Operand>>& copies) {
+    for (const auto& [from, to] : copies) {
+      backend.copy(to.data, from.data, static_cast<std::size_t>(from.elements) * size_of(from.type), *stream);
+    }
+  };
+  copy_all(saved);
   for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, seconds);
+  copy_all(copied);
   stream->synchronize();
-  for (State* state : written) ++state->version;
 }
 
 Program::Program(Graph graph, Device device, StateStore& store, const CompileOptions& options)
@@ -439,12 +485,17 @@ Program::Program(Graph graph, Device device, StateStore& store, const CompileOpt
 Program::~Program() = default;
 Program::Program(Program&&) noexcept = default;
 
-Tensor Program::input(std::string_view name) const { return impl_->placements[at(impl_->graph.input(name))].tensor; }
+Tensor Program::input(std::string_view name) {
+  const Value value = impl_->graph.input(name);
+  if (!impl_->placements[at(value)].tensor.defined()) bind(name, Tensor(impl_->graph.desc(value), impl_->device));
+  return impl_->placements[at(value)].tensor;
+}
 
 void Program::bind(std::string_view name, const Tensor& tensor) {
   Placement& placement = impl_->placements[at(impl_->graph.input(name))];
-  DERMATOME_CHECK(tensor.desc() == placement.tensor.desc() && tensor.device() == impl_->device,
-                  "input '{}' is {} on {} and cannot be bound to {} on {}", name, to_string(placement.tensor.desc()),
+  const TensorDesc& desc = impl_->graph.desc(impl_->graph.input(name));
+  DERMATOME_CHECK(tensor.desc() == desc && tensor.to(impl_->device).data() == tensor.data(),
+                  "input '{}' is {} on {} and cannot be bound to {} on {}", name, to_string(desc),
                   to_string(impl_->device), to_string(tensor.desc()), to_string(tensor.device()));
   placement.tensor = tensor;
   impl_->resolve_pointers();
@@ -452,8 +503,7 @@ void Program::bind(std::string_view name, const Tensor& tensor) {
 
 Tensor Program::output(std::string_view name) const {
   const Placement& placement = impl_->placements[at(impl_->graph.output(name))];
-  DERMATOME_CHECK(placement.storage != Storage::arena, "output '{}' was not kept", name);
-  return placement.tensor;
+  return placement.output.defined() ? placement.output : placement.tensor;
 }
 
 void Program::run() { impl_->run(nullptr); }

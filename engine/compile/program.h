@@ -51,8 +51,9 @@ class Program {
   ~Program();
   Program(Program&&) noexcept;
 
-  // An input's memory: owned by the program until another tensor is bound in its place.
-  Tensor input(std::string_view name) const;
+  // An input's memory: allocated by the first call unless a tensor was bound, and kept until another is. An input that
+  // was neither asked for nor bound makes run() throw.
+  Tensor input(std::string_view name);
   void bind(std::string_view name, const Tensor& tensor);  // same type, shape and device; shared, not copied
   Tensor output(std::string_view name) const;              // valid after run(), overwritten by the next
 

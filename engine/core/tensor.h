@@ -24,7 +24,11 @@ struct TensorDesc {
 std::string to_string(const TensorDesc& desc);  // "f32[8, 128, 128, 64]"
 
 template <typename T>
-inline constexpr DType dtype_of = DType::f32;
+struct NoElementType;
+template <typename T>
+inline constexpr DType dtype_of = NoElementType<T>::value;  // only the types below
+template <>
+inline constexpr DType dtype_of<float> = DType::f32;
 template <>
 inline constexpr DType dtype_of<double> = DType::f64;
 template <>

@@ -79,6 +79,13 @@ std::size_t cgroup_memory_left() {
   std::string limit;
   std::size_t used = 0;
   if (limit_file >> limit && limit != "max" && used_file >> used) {
+    // The page cache counts as used, but what is inactive of it gives way.
+    std::ifstream stat_file("/sys/fs/cgroup/memory.stat");
+    std::string key;
+    std::size_t value = 0;
+    while (stat_file >> key >> value) {
+      if (key == "inactive_file") used -= std::min(used, value);
+    }
     const std::size_t bytes = std::stoull(limit);
     return bytes > used ? bytes - used : 0;
   }

@@ -18,7 +18,9 @@ std::vector<std::string> names_of(const std::vector<AttributeSpec>& specs) {
   return names;
 }
 
-double number_of(const AttributeSpec& spec, const AttributeArgument& argument) {
+AttributeValue index_value(std::int64_t index) { return {index, static_cast<double>(index)}; }
+
+AttributeValue value_of(const AttributeSpec& spec, const AttributeArgument& argument) {
   if (spec.kind == AttributeKind::choice) {
     const auto* name = std::get_if<std::string>(&argument);
     if (name == nullptr) fail_usage("{} takes one of {}", spec.name, fmt::join(spec.choices, ", "));
@@ -26,32 +28,31 @@ double number_of(const AttributeSpec& spec, const AttributeArgument& argument) {
     if (found == spec.choices.end()) {
       fail_usage("{}={} is not one of {}", spec.name, *name, fmt::join(spec.choices, ", "));
     }
-    return static_cast<double>(found - spec.choices.begin());
+    return index_value(found - spec.choices.begin());
   }
   if (spec.kind == AttributeKind::boolean) {
     const auto* value = std::get_if<bool>(&argument);
     if (value == nullptr) fail_usage("{} takes true or false", spec.name);
-    return *value ? 1 : 0;
+    return index_value(*value ? 1 : 0);
   }
   double number = 0;
-  if (const auto* whole = std::get_if<std::int64_t>(&argument)) {
-    number = static_cast<double>(*whole);
+  if (const auto* integer = std::get_if<std::int64_t>(&argument)) {
+    number = static_cast<double>(*integer);
   } else if (const auto* real = std::get_if<double>(&argument)) {
     number = *real;
   } else {
     fail_usage("{} takes a number", spec.name);
   }
-  if (spec.kind == AttributeKind::integer && number != std::floor(number)) {
-    fail_usage("{} takes a whole number, not {}", spec.name, number);
+  const bool whole = spec.kind == AttributeKind::integer;
+  if (whole && (number != std::floor(number) || std::abs(number) > 0x1p53)) {
+    fail_usage("{} takes a whole number below 2^53, not {}", spec.name, number);
   }
   if (!(number >= spec.minimum && number <= spec.maximum)) {
     fail_usage("{}={} is out of bounds (at least {}{})", spec.name, number, spec.minimum,
                spec.maximum < 1e300 ? fmt::format(", at most {}", spec.maximum) : "");
   }
-  return number;
+  return {whole ? static_cast<std::int64_t>(number) : 0, number};
 }
-
-AttributeValue value_of(double number) { return {static_cast<std::int64_t>(number), number}; }
 
 }  // namespace
 
@@ -84,7 +85,7 @@ AttributeSpec choice_attribute(std::string name, std::vector<std::string> choice
 }
 
 Attributes::Attributes(const std::vector<AttributeSpec>& specs) : specs_(&specs), given_(specs.size(), false) {
-  for (const auto& spec : specs) values_.push_back(value_of(spec.fallback));
+  for (const auto& spec : specs) values_.push_back({spec.kind == AttributeKind::real ? 0 : static_cast<std::int64_t>(spec.fallback), spec.fallback});
 }
 
 std::size_t Attributes::index_of(std::string_view name) const {
@@ -97,7 +98,7 @@ std::size_t Attributes::index_of(std::string_view name) const {
 
 void Attributes::set(std::string_view name, const AttributeArgument& argument) {
   const std::size_t i = index_of(name);
-  values_[i] = value_of(number_of((*specs_)[i], argument));
+  values_[i] = value_of((*specs_)[i], argument);
   given_[i] = true;
 }
 

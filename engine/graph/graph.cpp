@@ -136,34 +136,48 @@ std::vector<TensorDesc> Graph::output_descs(const Node& node) const {
   return descs;
 }
 
-void Graph::replace_uses(Value from, Value to) {
+void Graph::replace_uses(Value from, Value to, int before) {
   DERMATOME_CHECK(desc(from) == desc(to), "a pass replaced {} by {}", to_string(desc(from)), to_string(desc(to)));
   const auto swap_in = [&](Value& value) {
     if (value == from) value = to;
   };
-  for (auto& node : nodes_) {
-    for (Value& input : node.inputs) swap_in(input);
+  for (std::size_t n = 0; n < nodes_.size() && static_cast<int>(n) < before; ++n) {
+    for (Value& input : nodes_[n].inputs) swap_in(input);
   }
   for (auto& entry : outputs_) swap_in(entry.value);
   for (auto& entry : state_writes_) swap_in(entry.value);
 }
 
 void Graph::remove_dead_nodes() {
-  std::vector<bool> live(values_.size(), false);
-  for (const auto& entry : outputs_) live[static_cast<std::size_t>(entry.value.id)] = true;
-  for (const auto& entry : state_writes_) live[static_cast<std::size_t>(entry.value.id)] = true;
-  std::vector<Node> kept;
-  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
-    const bool used = std::any_of(node->outputs.begin(), node->outputs.end(),
-                                  [&](Value output) { return live[static_cast<std::size_t>(output.id)]; });
-    if (!used) continue;
-    for (const Value input : node->inputs) {
-      if (input) live[static_cast<std::size_t>(input.id)] = true;
-    }
-    kept.push_back(std::move(*node));
+  std::vector<int> producer(values_.size(), -1);
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    for (const Value output : nodes_[n].outputs) producer[static_cast<std::size_t>(output.id)] = static_cast<int>(n);
   }
-  std::reverse(kept.begin(), kept.end());
+  // From the results backwards, in whatever order the nodes stand.
+  std::vector<bool> live(nodes_.size(), false);
+  std::vector<int> open;
+  const auto want = [&](Value value) {
+    const int n = value ? producer[static_cast<std::size_t>(value.id)] : -1;
+    if (n < 0 || live[static_cast<std::size_t>(n)]) return;
+    live[static_cast<std::size_t>(n)] = true;
+    open.push_back(n);
+  };
+  for (const auto& entry : outputs_) want(entry.value);
+  for (const auto& entry : state_writes_) want(entry.value);
+  while (!open.empty()) {
+    const int n = open.back();
+    open.pop_back();
+    for (const Value input : nodes_[static_cast<std::size_t>(n)].inputs) want(input);
+  }
+  std::vector<Node> kept;
+  for (std::size_t n = 0; n < nodes_.size(); ++n) {
+    if (live[n]) kept.push_back(std::move(nodes_[n]));
+  }
   nodes_ = std::move(kept);
+  number_producers();
+}
+
+void Graph::number_producers() {
   for (auto& value : values_) value.producer = -1;
   for (std::size_t n = 0; n < nodes_.size(); ++n) {
     for (const Value output : nodes_[n].outputs) values_[static_cast<std::size_t>(output.id)].producer = static_cast<int>(n);
@@ -207,11 +221,7 @@ bool Graph::sort_topologically(const std::vector<std::pair<int, int>>& before) {
   std::vector<Node> sorted;
   for (const std::size_t n : sequence) sorted.push_back(std::move(nodes_[n]));
   nodes_ = std::move(sorted);
-  for (std::size_t n = 0; n < nodes_.size(); ++n) {
-    for (const Value output : nodes_[n].outputs) {
-      values_[static_cast<std::size_t>(output.id)].producer = static_cast<int>(n);
-    }
-  }
+  number_producers();
   return true;
 }
 

@@ -78,8 +78,9 @@ class Graph {
   std::vector<TensorDesc> output_descs(const Node& node) const;
 
   // --- changing; used by passes ---
-  // Every later read of `from` reads `to` instead: in nodes, outputs and state writes.
-  void replace_uses(Value from, Value to);
+  // Every read of `from` reads `to` instead: in outputs, state writes and the nodes in front of node `before` (so that a
+  // pass which has just added nodes can leave these alone).
+  void replace_uses(Value from, Value to, int before = 1 << 30);
   // Drops nodes whose results reach neither an output nor a state write. Values keep their numbers.
   void remove_dead_nodes();
   // Puts the nodes into a dependency order again, by Node::order where there is a choice. `before` adds constraints: the
@@ -89,6 +90,7 @@ class Graph {
 
  private:
   Value new_value(ValueInfo info);
+  void number_producers();
 
   std::vector<Node> nodes_;
   std::vector<ValueInfo> values_;

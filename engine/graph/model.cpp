@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
-#include <sstream>
 #include <variant>
 
 #include "engine/core/error.h"
@@ -21,8 +21,13 @@ using language::Expression;
 using language::Statement;
 using Kind = Expression::Kind;
 
-constexpr int kDeepestBlocks = 32;
-constexpr std::size_t kMostNodes = 100000;
+// No network needs more; without them a text of a few lines could ask for any amount of time, stack or arithmetic.
+constexpr std::size_t kDeepestBlocks = 16;
+constexpr int kMostCalls = 100000;
+constexpr double kLargestInteger = 32768;
+constexpr double kLargestReal = 1e9;
+constexpr double kLongestAxis = 0x1p32;
+constexpr double kMostElements = 0x1p40;
 
 // What an expression can be: a tensor, a number, a truth value, or the name of a choice.
 struct Word {
@@ -54,12 +59,17 @@ class Evaluator {
     } catch (const UsageError& error) {
       if (located_) throw;
       located_ = true;
-      fail_usage("{}: in '{}': {}", to_string(e.at), language::print(e), error.what());
+      fail_at(e, error.what());
     } catch (const Error& error) {
       if (located_) throw;
       located_ = true;
-      fail_usage("{}: in '{}': {}", to_string(e.at), language::print(e), error.what());
+      fail_at(e, error.what());
     }
+  }
+  [[noreturn]] static void fail_at(const Expression& e, std::string_view what) {
+    const std::string place = to_string(e.at) + ": ";  // errors about a node have it already
+    if (what.starts_with(place)) what.remove_prefix(place.size());
+    fail_usage("{}in '{}': {}", place, language::print(e), what);
   }
 
   Value body(const std::vector<Statement>& statements, Environment names, const std::string& path, const SourceLocation& at,
@@ -69,9 +79,10 @@ class Evaluator {
         case Statement::Kind::group: group_ = statement.name; break;
         case Statement::Kind::assign:
           if (names.contains(statement.name)) fail_usage("{}: '{}' has a value already", to_string(statement.at), statement.name);
-          names[statement.name] = evaluate(statement.value, names, path, statement.name);
+          names[statement.name] = known(statement.value, evaluate(statement.value, names, path, statement.name), names);
           break;
-        case Statement::Kind::result: return value_of(statement.value, evaluate(statement.value, names, path, ""));
+        case Statement::Kind::result:
+          return value_of(statement.value, known(statement.value, evaluate(statement.value, names, path, ""), names));
       }
     }
     fail_usage("{}: {} returns nothing", to_string(at), what);
@@ -106,10 +117,8 @@ class Evaluator {
   }
 
   Result binary(const Expression& e, const Environment& names, const std::string& path) {
-    const Result left = evaluate(e.operands[0], names, path, "");
-    const Result right = evaluate(e.operands[1], names, path, "");
-    check_known(e.operands[0], left, names);
-    check_known(e.operands[1], right, names);
+    const Result left = known(e.operands[0], evaluate(e.operands[0], names, path, ""), names);
+    const Result right = known(e.operands[1], evaluate(e.operands[1], names, path, ""), names);
     const auto* a = std::get_if<double>(&left);
     const auto* b = std::get_if<double>(&right);
     if (a != nullptr && b != nullptr) {
@@ -133,18 +142,19 @@ class Evaluator {
     fail_usage("{}: '{}' mixes tensors and numbers", to_string(e.at), language::print(e));
   }
 
-  void check_known(const Expression& e, const Result& result, const Environment& names) {
-    if (!std::holds_alternative<Word>(result)) return;
-    std::vector<std::string> known;
-    for (const auto& [name, value] : names) known.push_back(name);
-    fail_usage("{}: there is no value '{}'{}", to_string(e.at), e.text, did_you_mean(e.text, known));
+  // A word that names nothing is an error everywhere but as the choice of a setting.
+  Result known(const Expression& e, Result result, const Environment& names) {
+    const auto* word = std::get_if<Word>(&result);
+    if (word == nullptr) return result;
+    std::vector<std::string> candidates;
+    for (const auto& [name, value] : names) candidates.push_back(name);
+    located_ = true;
+    fail_usage("{}: there is no value '{}'{}", to_string(e.at), word->text, did_you_mean(word->text, candidates));
   }
 
   // Stages are named after the assigned name; repeated ones and sequences number their parts, as torch.nn.Sequential does.
   Result chain(const Expression& e, const Environment& names, const std::string& path, const std::string& name) {
-    const Result start = evaluate(e.operands[0], names, path, "");
-    check_known(e.operands[0], start, names);
-    Value x = value_of(e.operands[0], start);
+    Value x = value_of(e.operands[0], known(e.operands[0], evaluate(e.operands[0], names, path, ""), names));
     for (std::size_t s = 1; s < e.operands.size(); ++s) {
       const Expression& stage = e.operands[s];
       if (stage.kind == Kind::call) {
@@ -166,6 +176,7 @@ class Evaluator {
 
   // `first` stands in front of the written arguments when present.
   Result call(const Expression& e, Value first, const Environment& names, const std::string& path, const std::string& name) {
+    if (++calls_ > kMostCalls) fail_usage("{}: the model has more than {} calls", to_string(e.at), kMostCalls);
     std::vector<std::pair<Argument, Result>> arguments;
     for (const Argument& argument : e.arguments) arguments.emplace_back(argument, evaluate(argument.value, names, path, ""));
     const auto block = std::find_if(file_.blocks.begin(), file_.blocks.end(), [&](const Block& b) { return b.name == e.text; });
@@ -179,15 +190,15 @@ class Evaluator {
     std::vector<Result> positional;
     if (first) positional.emplace_back(first);
     for (const auto& [argument, result] : arguments) {
-      check_known(argument.value, result, names);
+      known(argument.value, result, names);
       if (argument.name.empty()) {
         positional.push_back(result);
         continue;
       }
-      const auto& known = block.parameters;
-      if (std::find(known.begin(), known.end(), argument.name) == known.end()) {
+      const auto& parameters = block.parameters;
+      if (std::find(parameters.begin(), parameters.end(), argument.name) == parameters.end()) {
         fail_usage("{}: block {} has no parameter '{}'{}", to_string(e.at), block.name, argument.name,
-                   did_you_mean(argument.name, known));
+                   did_you_mean(argument.name, parameters));
       }
       inner[argument.name] = result;
     }
@@ -200,11 +211,13 @@ class Evaluator {
         fail_usage("{}: parameter '{}' of block {} is given twice", to_string(e.at), block.parameters[i], block.name);
       }
     }
-    if (++depth_ > kDeepestBlocks) fail_usage("{}: block {} calls itself", to_string(e.at), block.name);
-    const std::string group = group_;
+    if (std::find(active_.begin(), active_.end(), &block) != active_.end()) {
+      fail_usage("{}: block {} calls itself", to_string(e.at), block.name);
+    }
+    if (active_.size() == kDeepestBlocks) fail_usage("{}: blocks call each other more than {} deep", to_string(e.at), kDeepestBlocks);
+    active_.push_back(&block);
     const Value result = body(block.body, std::move(inner), joined_path(path, name), block.at, "block " + block.name);
-    group_ = group;
-    --depth_;
+    active_.pop_back();
     return result;
   }
 
@@ -212,7 +225,6 @@ class Evaluator {
                 const Environment& names, const std::string& path, const std::string& name) {
     const Op* op = find_op(e.text);
     if (op == nullptr) fail_usage("there is no block or operation '{}'{}", e.text, did_you_mean(e.text, known_callables()));
-    if (builder_.graph().nodes().size() > kMostNodes) fail_usage("the model has more than {} nodes", kMostNodes);
     const Signature& signature = op->signature();
     std::vector<Value> data;
     if (first) data.push_back(first);
@@ -226,7 +238,10 @@ class Evaluator {
       }
       std::string attribute = argument.name;
       if (attribute.empty()) {
-        if (next_attribute >= signature.attributes.size()) fail_usage("{} has too many arguments", op->name());
+        if (next_attribute >= signature.attributes.size()) {
+          known(argument.value, result, names);
+          fail_usage("{} has too many arguments", op->name());
+        }
         attribute = signature.attributes[next_attribute++].name;
       }
       set_attribute(attributes, attribute, argument, result, names);
@@ -237,16 +252,31 @@ class Evaluator {
 
   void set_attribute(Attributes& attributes, const std::string& name, const Argument& argument, const Result& result,
                      const Environment& names) {
+    if (attributes.is_set(name)) fail_usage("{} is given twice", name);
+    const auto& specs = attributes.specs();
+    const auto& spec = *std::find_if(specs.begin(), specs.end(), [&](const AttributeSpec& s) { return s.name == name; });
+    if (spec.kind != AttributeKind::choice) known(argument.value, result, names);
     if (const auto* word = std::get_if<Word>(&result)) {
-      const auto& specs = attributes.specs();
-      const auto spec = std::find_if(specs.begin(), specs.end(), [&](const AttributeSpec& s) { return s.name == name; });
-      if (spec != specs.end() && spec->kind != AttributeKind::choice) check_known(argument.value, result, names);
       attributes.set(name, word->text);
     } else if (const auto* truth = std::get_if<bool>(&result)) {
       attributes.set(name, *truth);
     } else {
-      attributes.set(name, std::get<double>(result));
+      const double number = std::get<double>(result);
+      const double largest = spec.kind == AttributeKind::real ? kLargestReal : kLargestInteger;
+      if (!(std::abs(number) <= largest)) fail_usage("{}={} is out of bounds (at most {})", name, number, largest);
+      attributes.set(name, number);
     }
+  }
+
+  // Before anything multiplies the extents as integers.
+  static void check_size(const TensorDesc& desc) {
+    double elements = 1;
+    bool short_axes = true;
+    for (const std::int64_t extent : desc.shape.extents()) {
+      elements *= static_cast<double>(extent);
+      short_axes = short_axes && static_cast<double>(extent) <= kLongestAxis;
+    }
+    if (!short_axes || elements > kMostElements) fail_usage("{} is too large", to_string(desc));
   }
 
   Value apply(const Op& op, Attributes attributes, std::vector<Value> data, const std::string& path, bool anonymous,
@@ -267,6 +297,7 @@ class Evaluator {
     if (!states.empty() && anonymous) fail_usage("{} has parameters, so it needs a name: write name = {}(...)", op.name(), op.name());
     for (const auto& state : states) {
       const std::string key = path + "." + state.suffix;
+      check_size(state.desc);
       if (!defined_.insert(key).second) fail_usage("two layers have the parameter '{}'", key);
       inputs[static_cast<std::size_t>(state.input)] = builder_.graph().read_state({.name = key,
                                                                                    .desc = state.desc,
@@ -276,6 +307,8 @@ class Evaluator {
     }
     set_scope(anonymous ? joined_path(path, op.name()) : path, at);
     const auto outputs = builder_.call_all(op.name(), std::move(inputs), std::move(attributes));
+    if (outputs.empty()) fail_usage("{} gives nothing back", op.name());
+    for (const Value output : outputs) check_size(builder_.desc(output));
     for (const auto& state : states) {
       if (state.written_output < 0) continue;
       builder_.graph().write_state(path + "." + state.suffix, outputs[static_cast<std::size_t>(state.written_output)]);
@@ -289,10 +322,10 @@ class Evaluator {
   }
 
   std::vector<std::string> known_callables() const {
-    std::vector<std::string> known;
-    for (const auto& block : file_.blocks) known.push_back(block.name);
-    for (const Op* op : all_ops()) known.push_back(op->name());
-    return known;
+    std::vector<std::string> names;
+    for (const auto& block : file_.blocks) names.push_back(block.name);
+    for (const Op* op : all_ops()) names.push_back(op->name());
+    return names;
   }
 
   const language::File& file_;
@@ -300,7 +333,8 @@ class Evaluator {
   const Model::PhaseOf& phase_of_;
   std::string group_;
   std::set<std::string> defined_;
-  int depth_ = 0;
+  std::vector<const Block*> active_;  // those being evaluated, outermost first
+  int calls_ = 0;
   bool located_ = false;
 };
 
@@ -322,16 +356,18 @@ Model Model::parse(std::string_view text, const std::string& file_name) {
 
 Model Model::load(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  DERMATOME_CHECK(file.good(), "the graph file {} cannot be read", path.string());
-  std::stringstream text;
-  text << file.rdbuf();
-  return parse(text.str(), path.filename().string());
+  std::error_code ignored;  // a folder opens as well, and only reading it fails
+  DERMATOME_CHECK(file.good() && !std::filesystem::is_directory(path, ignored), "the graph file {} cannot be read",
+                  path.string());
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  return parse(text, path.filename().string());
 }
 
 std::vector<std::string> Model::groups() const {
   std::vector<std::string> groups;
   for (const auto& statement : declaration().body) {
-    if (statement.kind == Statement::Kind::group) groups.push_back(statement.name);
+    if (statement.kind != Statement::Kind::group) continue;
+    if (std::find(groups.begin(), groups.end(), statement.name) == groups.end()) groups.push_back(statement.name);
   }
   return groups;
 }

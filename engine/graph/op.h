@@ -109,7 +109,7 @@ class Op {
   // Default: no arithmetic, every present operand moved once.
   virtual Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const;
 
-  virtual std::vector<InPlace> in_place(const Attributes&) const { return {}; }
+  virtual std::vector<InPlace> in_place(const OpCall&) const { return {}; }
 
   // States of a layer of this op applied to `x`, its first data input. Empty: a plain function.
   virtual std::vector<StateSpec> states(const Attributes&, const TensorDesc& /*x*/) const { return {}; }

@@ -1,4 +1,5 @@
 // Recursive-descent parser of the graph language.
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 
@@ -8,7 +9,9 @@
 namespace dermatome::language {
 namespace {
 
-constexpr int kDeepest = 100;  // nesting of brackets: beyond it a text is no model but an attack on the stack
+// Beyond these a text is no model but an attack on the stack: nesting (two a bracket), operators in one statement.
+constexpr int kDeepest = 100;
+constexpr int kMostOperators = 64;
 
 struct Token {
   enum class Kind : std::uint8_t { name, number, symbol, end };
@@ -131,6 +134,11 @@ class Parser {
     if (!is_name(word)) fail_here(fmt::format("expected '{}'", word));
     advance();
   }
+  // A name that can be referred to later.
+  std::string expect_new_name(std::string_view what) {
+    if (is_name("true") || is_name("false")) fail_usage("{}: '{}' cannot be {}", to_string(token_.at), token_.text, what);
+    return expect_name(what);
+  }
   std::string expect_name(std::string_view what) {
     if (token_.kind != Token::Kind::name) fail_here(fmt::format("expected {}", what));
     std::string name = token_.text;
@@ -161,10 +169,16 @@ class Parser {
     advance();
     block.name = expect_name("the block's name");
     expect("(");
-    do block.parameters.push_back(expect_name("a parameter's name"));
-    while (accept(","));
+    do {
+      const Token parameter = token_;
+      block.parameters.push_back(expect_new_name("a parameter's name"));
+      const auto& known = block.parameters;
+      if (std::find(known.begin(), known.end() - 1, parameter.text) != known.end() - 1) {
+        fail_usage("{}: block {} has two parameters '{}'", to_string(parameter.at), block.name, parameter.text);
+      }
+    } while (accept(","));
     expect(")");
-    block.body = parse_body();
+    block.body = parse_body(block.at, "block " + block.name, false);
     return block;
   }
 
@@ -173,7 +187,7 @@ class Parser {
     advance();
     model.name = expect_name("the model's name");
     expect("(");
-    model.input = expect_name("the input's name");
+    model.input = expect_new_name("the input's name");
     expect(":");
     model.channels = expect_whole(1, 4096);
     expect_word("channels");
@@ -184,31 +198,43 @@ class Parser {
       model.divisor = expect_whole(1, 4096);
     }
     expect(")");
-    model.body = parse_body();
+    model.body = parse_body(model.at, "model " + model.name, true);
     return model;
   }
 
-  std::vector<Statement> parse_body() {
+  std::vector<Statement> parse_body(const SourceLocation& at, const std::string& what, bool may_group) {
     expect("{");
     std::vector<Statement> body;
     while (!accept("}")) {
-      Statement statement{.name = {}, .value = {}, .at = token_.at};
-      std::string name = expect_name("a statement or '}'");
-      if (name == "group") {
-        statement.kind = Statement::Kind::group;
-        statement.name = expect_name("the group's name");
-        while (accept(".")) statement.name += "." + expect_name("the group's name");
-      } else if (name == "return") {
-        statement.kind = Statement::Kind::result;
-        statement.value = parse_expression();
-      } else {
-        statement.name = std::move(name);
-        expect("=");
-        statement.value = parse_expression();
-      }
-      body.push_back(std::move(statement));
+      if (returns(body)) fail_here("expected '}' after what is returned");
+      body.push_back(parse_statement(may_group));
     }
+    if (!returns(body)) fail_usage("{}: {} returns nothing", to_string(at), what);
     return body;
+  }
+
+  static bool returns(const std::vector<Statement>& body) {
+    return !body.empty() && body.back().kind == Statement::Kind::result;
+  }
+
+  Statement parse_statement(bool may_group) {
+    operators_ = 0;
+    Statement statement{.name = {}, .value = {}, .at = token_.at};
+    std::string name = expect_new_name("a statement or '}'");
+    if (name == "group") {
+      if (!may_group) fail_usage("{}: groups are declared in the model, not in a block", to_string(statement.at));
+      statement.kind = Statement::Kind::group;
+      statement.name = expect_name("the group's name");
+      while (accept(".")) statement.name += "." + expect_name("the group's name");
+    } else if (name == "return") {
+      statement.kind = Statement::Kind::result;
+      statement.value = parse_expression();
+    } else {
+      statement.name = std::move(name);
+      expect("=");
+      statement.value = parse_expression();
+    }
+    return statement;
   }
 
   Expression make(Expression::Kind kind, SourceLocation at) const {
@@ -262,6 +288,7 @@ class Parser {
                           std::string_view second, Expression::Kind second_kind) {
     Expression left = (this->*operand)();
     while (is_symbol(first) || is_symbol(second)) {
+      if (++operators_ > kMostOperators) fail_usage("{}: this statement has too many operators", to_string(token_.at));
       Expression both = make(is_symbol(first) ? first_kind : second_kind, token_.at);
       advance();
       both.operands.push_back(std::move(left));
@@ -328,6 +355,7 @@ class Parser {
   Token ahead_;
   bool started_ = false;
   int depth_ = 0;
+  int operators_ = 0;
 };
 
 }  // namespace

@@ -60,10 +60,10 @@ Tensor initial_value(const StateDeclaration& declaration, std::uint64_t seed) {
 void StateStore::create(const std::vector<StateDeclaration>& declarations, std::uint64_t seed) {
   for (const auto& declaration : declarations) {
     if (const auto found = states_.find(declaration.name); found != states_.end()) {
-      DERMATOME_CHECK(found->second.tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}",
-                      declaration.name, to_string(found->second.tensor.desc()), to_string(declaration.desc));
-      found->second.group = declaration.group;
-      found->second.trainable = declaration.trainable;
+      DERMATOME_CHECK(found->second->tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}",
+                      declaration.name, to_string(found->second->tensor.desc()), to_string(declaration.desc));
+      found->second->group = declaration.group;
+      found->second->trainable = declaration.trainable;
       continue;
     }
     State state{.name = declaration.name,
@@ -72,7 +72,7 @@ void StateStore::create(const std::vector<StateDeclaration>& declarations, std::
                 .trainable = declaration.trainable,
                 .prepared = {}};
     order_.push_back(declaration.name);
-    states_.emplace(declaration.name, std::move(state));
+    states_.emplace(declaration.name, std::make_shared<State>(std::move(state)));
   }
 }
 
@@ -90,21 +90,24 @@ void StateStore::create_contiguous(const std::vector<StateDeclaration>& declarat
   for (std::size_t i = 0; i < declarations.size(); ++i) {
     const auto& declaration = declarations[i];
     order_.push_back(declaration.name);
-    states_.emplace(declaration.name, State{.name = declaration.name,
-                                            .tensor = storage.view(offsets[i], declaration.desc),
-                                            .group = declaration.group,
-                                            .trainable = declaration.trainable,
-                                            .prepared = {}});
+    states_.emplace(declaration.name,
+                    std::make_shared<State>(State{.name = declaration.name,
+                                                  .tensor = storage.view(offsets[i], declaration.desc),
+                                                  .group = declaration.group,
+                                                  .trainable = declaration.trainable,
+                                                  .prepared = {}}));
   }
 }
 
 bool StateStore::contains(std::string_view name) const { return states_.find(name) != states_.end(); }
 
-State& StateStore::get(std::string_view name) {
+std::shared_ptr<State> StateStore::share(std::string_view name) {
   const auto found = states_.find(name);
   if (found == states_.end()) fail("there is no state '{}'{}", name, did_you_mean(name, order_));
   return found->second;
 }
+
+State& StateStore::get(std::string_view name) { return *share(name); }
 
 const State& StateStore::get(std::string_view name) const { return const_cast<StateStore*>(this)->get(name); }
 
@@ -114,6 +117,7 @@ void StateStore::remove(std::string_view name) {
   const auto found = states_.find(name);
   if (found == states_.end()) return;
   order_.erase(std::find(order_.begin(), order_.end(), name));
+  found->second->removed = true;
   states_.erase(found);
 }
 
@@ -149,6 +153,10 @@ Snapshot StateStore::snapshot() const {
 }
 
 void StateStore::restore(const Snapshot& snapshot) {
+  for (const auto& [name, tensor] : snapshot.tensors) {
+    DERMATOME_CHECK(get(name).tensor.desc() == tensor.desc(), "state '{}' is {} but the snapshot holds {}", name,
+                    to_string(get(name).tensor.desc()), to_string(tensor.desc()));
+  }
   for (const auto& name : names()) {
     const bool known = std::any_of(snapshot.tensors.begin(), snapshot.tensors.end(),
                                    [&](const auto& entry) { return entry.first == name; });
@@ -159,14 +167,14 @@ void StateStore::restore(const Snapshot& snapshot) {
 
 std::size_t StateStore::bytes() const {
   std::size_t total = 0;
-  for (const auto& [name, state] : states_) total += state.tensor.bytes();
+  for (const auto& [name, state] : states_) total += state->tensor.bytes();
   return total;
 }
 
 std::size_t StateStore::prepared_bytes() const {
   std::size_t total = 0;
   for (const auto& [name, state] : states_) {
-    for (const auto& [layout, copy] : state.prepared) total += copy->buffer.bytes();
+    for (const auto& [layout, copy] : state->prepared) total += copy->buffer.bytes();
   }
   return total;
 }

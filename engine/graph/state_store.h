@@ -26,6 +26,7 @@ struct State {
   std::string group;
   bool trainable = false;
   std::uint64_t version = 1;  // rises with every write
+  bool removed = false;       // from its store; programs that still hold it refuse to run
   std::map<std::string, std::shared_ptr<PreparedCopy>> prepared;  // by layout
 };
 
@@ -51,6 +52,7 @@ class StateStore {
   State& get(std::string_view name);              // throws Error when unknown
   const State& get(std::string_view name) const;
   std::vector<std::string> names() const;         // in the order of creation
+  std::shared_ptr<State> share(std::string_view name);  // for programs, which may outlive the state
   void remove(std::string_view name);
 
   Tensor read(std::string_view name) const;                  // a host copy
@@ -60,7 +62,8 @@ class StateStore {
   std::shared_ptr<PreparedCopy> prepared(std::string_view name, const std::string& layout, std::size_t bytes);
 
   Snapshot snapshot() const;
-  // Puts contents back bit for bit and removes states that the snapshot does not know.
+  // Puts contents back bit for bit and removes states that the snapshot does not know. Throws Error, and changes nothing,
+  // when a state of the snapshot is not there any more or of another shape.
   void restore(const Snapshot& snapshot);
 
   std::size_t bytes() const;  // of the states, without prepared copies
@@ -69,7 +72,7 @@ class StateStore {
  private:
   Device device_;
   std::vector<std::string> order_;
-  std::map<std::string, State, std::less<>> states_;
+  std::map<std::string, std::shared_ptr<State>, std::less<>> states_;
 };
 
 // Values of a fresh state, in host memory.

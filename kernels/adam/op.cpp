@@ -43,28 +43,20 @@ class Adam final : public Op {
     return outputs;
   }
 
-  std::vector<InPlace> in_place(const Attributes&) const override { return in_place_of(kMostParameters); }
+  std::vector<InPlace> in_place(const OpCall& call) const override {
+    std::vector<InPlace> pairs;
+    for (int p = 0; p * adam::kInputsEach + adam::kFirstParameter < call.input_count(); ++p) {
+      for (int k = 0; k < adam::kOutputsEach; ++k) {
+        pairs.push_back({.output = p * adam::kOutputsEach + k, .input = adam::kFirstParameter + p * adam::kInputsEach + k});
+      }
+    }
+    return pairs;
+  }
 
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
     for (std::size_t i = 0; i < outputs.size(); i += 3) cost.flops += 14.0 * static_cast<double>(outputs[i].shape.elements());
     return cost;
-  }
-
- private:
-  static constexpr int kMostParameters = 1024;
-
-  static const std::vector<InPlace>& in_place_of(int parameters) {
-    static const std::vector<InPlace> pairs = [parameters] {
-      std::vector<InPlace> list;
-      for (int p = 0; p < parameters; ++p) {
-        for (int k = 0; k < adam::kOutputsEach; ++k) {
-          list.push_back({.output = p * adam::kOutputsEach + k, .input = adam::kFirstParameter + p * adam::kInputsEach + k});
-        }
-      }
-      return list;
-    }();
-    return pairs;
   }
 };
 

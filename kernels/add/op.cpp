@@ -26,7 +26,7 @@ class Add final : public Op {
     cost.flops = static_cast<double>(outputs[0].shape.elements());
     return cost;
   }
-  std::vector<InPlace> in_place(const Attributes&) const override {
+  std::vector<InPlace> in_place(const OpCall&) const override {
     return {{.output = 0, .input = 0}, {.output = 0, .input = 1}};
   }
 };

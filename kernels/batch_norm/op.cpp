@@ -69,8 +69,8 @@ class BatchNorm final : public Op {
     a.set("mode", std::string(!phase.training ? "eval" : phase.live_statistics ? "train" : "frozen"));
   }
 
-  std::vector<InPlace> in_place(const Attributes& a) const override {
-    if (a.choice("mode") != "train") return {{.output = 0, .input = 0}};
+  std::vector<InPlace> in_place(const OpCall& call) const override {
+    if (call.attributes.choice("mode") != "train") return {{.output = 0, .input = 0}};
     return {{.output = 3, .input = 3}, {.output = 4, .input = 4}};
   }
 
@@ -111,7 +111,7 @@ class BatchNormGradient final : public Op {
     DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)), to_string(call.input(1)));
     return {call.input(1), call.input(2), call.input(2)};
   }
-  std::vector<InPlace> in_place(const Attributes&) const override { return {{.output = 0, .input = 0}}; }
+  std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 0}}; }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
     cost.flops = 8.0 * static_cast<double>(outputs[0].shape.elements());

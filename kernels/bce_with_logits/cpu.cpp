@@ -1,7 +1,7 @@
 // bce_with_logits and multiply_by_scalar on the CPU. An image is cut into chunks, so that one image is enough work for
 // all threads; chunks are added in order.
-#include "kernels/bce_with_logits/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/bce_with_logits/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::bce_with_logits {
@@ -17,8 +17,12 @@ struct Partial {
   std::int32_t counts[4];
 };
 
-Index pixels_of(const Call& call) { return call.inputs[0].extent[1] * call.inputs[0].extent[2]; }
-Index chunks_of_image(const Call& call) { return (pixels_of(call) + kChunkPixels - 1) / kChunkPixels; }
+Index pixels_of(const Call& call) {
+  return call.inputs[0].extent[1] * call.inputs[0].extent[2];
+}
+Index chunks_of_image(const Call& call) {
+  return (pixels_of(call) + kChunkPixels - 1) / kChunkPixels;
+}
 
 std::int64_t workspace(const Call& call) {
   return call.inputs[0].extent[0] * chunks_of_image(call) * static_cast<std::int64_t>(sizeof(Partial));

@@ -12,10 +12,18 @@ namespace dermatome::bce_with_logits {
 inline namespace DERMATOME_ISA {
 
 // The C functions by type: the overloads of std are inline functions, which the linker could keep for all.
-DERMATOME_HD float exponential(float x) { return ::expf(x); }
-DERMATOME_HD double exponential(double x) { return ::exp(x); }
-DERMATOME_HD float log_of_one_plus(float x) { return ::log1pf(x); }
-DERMATOME_HD double log_of_one_plus(double x) { return ::log1p(x); }
+DERMATOME_HD float exponential(float x) {
+  return ::expf(x);
+}
+DERMATOME_HD double exponential(double x) {
+  return ::exp(x);
+}
+DERMATOME_HD float log_of_one_plus(float x) {
+  return ::log1pf(x);
+}
+DERMATOME_HD double log_of_one_plus(double x) {
+  return ::log1p(x);
+}
 
 template <typename T>
 struct PixelLoss {

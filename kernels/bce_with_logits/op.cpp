@@ -16,14 +16,17 @@ class BceWithLogits final : public Op {
       : Op({.name = "bce_with_logits",
             .summary = "sum of the binary cross-entropies of all pixels over divisor; TP, FP, FN, TN of each image",
             .inputs = {{"logits"}, {"target"}, {"divisor"}},
-            .outputs = {{"loss"}, {.name = "counts", .differentiable = false}, {.name = "unit_gradient", .differentiable = false}},
+            .outputs = {{"loss"},
+                        {.name = "counts", .differentiable = false},
+                        {.name = "unit_gradient", .differentiable = false}},
             .attributes = {}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const TensorDesc& logits = call.input(0);
     DERMATOME_CHECK(logits.shape.rank() == 4 && logits.shape[3] == 1 && is_floating(logits.type),
                     "logits must be [N, H, W, 1] of a floating-point type, they are {}", to_string(logits));
-    DERMATOME_CHECK(call.input(1) == logits, "logits are {} but target is {}", to_string(logits), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(1) == logits, "logits are {} but target is {}", to_string(logits),
+                    to_string(call.input(1)));
     check_one_number(call.input(2), logits.type, "divisor");
     return {{logits.type, {1}}, {DType::i32, {logits.shape[0], 4}}, logits};
   }
@@ -50,7 +53,7 @@ class BceWithLogits final : public Op {
     cost.flops = 10.0 * static_cast<double>(call.shape(0).elements());  // exponential and logarithm count as one each
     return cost;
   }
-  std::vector<InPlace> in_place(const Attributes&) const override {
+  std::vector<InPlace> in_place(const OpCall&) const override {
     return {{.output = 2, .input = 0}, {.output = 2, .input = 1}};
   }
 };
@@ -75,7 +78,7 @@ class MultiplyByScalar final : public Op {
     cost.flops = static_cast<double>(outputs[0].shape.elements());
     return cost;
   }
-  std::vector<InPlace> in_place(const Attributes&) const override { return {{.output = 0, .input = 0}}; }
+  std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 0}}; }
 };
 
 DERMATOME_REGISTER_OP(BceWithLogits);

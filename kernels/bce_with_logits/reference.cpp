@@ -42,7 +42,8 @@ void multiply(const Call& call) {
 }
 
 DERMATOME_REFERENCE({"bce_with_logits", DType::f32, loss<float>}, {"bce_with_logits", DType::f64, loss<double>},
-                    {"multiply_by_scalar", DType::f32, multiply<float>}, {"multiply_by_scalar", DType::f64, multiply<double>});
+                    {"multiply_by_scalar", DType::f32, multiply<float>},
+                    {"multiply_by_scalar", DType::f64, multiply<double>});
 
 }  // namespace
 }  // namespace dermatome

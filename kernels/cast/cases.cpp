@@ -8,6 +8,9 @@ using Fill = InputFill;
 constexpr Fill kWide{Fill::Kind::uniform, -1e6, 1e6};
 constexpr Fill kBytes{Fill::Kind::integers, 0, 255};
 constexpr Fill kWhole{Fill::Kind::integers, -1000000, 1000000};
+// Next to the middle between two bf16 numbers, which is the nearest f32: rounding twice goes wrong.
+constexpr Fill kAboveTie{Fill::Kind::constant, 0x40400001, 0x40400001};
+constexpr Fill kBelowTie{Fill::Kind::constant, -0x40bfffff, -0x40bfffff};
 
 const CaseRegistrar cases{
     {.op = "cast", .name = "f32_to_f64", .inputs = {{{DType::f32, {2, 3, 5, 3}}}}, .attributes = {{"type", "f64"}}},
@@ -34,6 +37,16 @@ const CaseRegistrar cases{
     {.op = "cast",
      .name = "i32_to_bf16",
      .inputs = {{{DType::i32, {31, 33}}, kWhole}},
+     .attributes = {{"type", "bf16"}},
+     .check_gradient = false},
+    {.op = "cast",
+     .name = "just_above_a_tie_of_bf16",
+     .inputs = {{{DType::i32, {3}}, kAboveTie}},
+     .attributes = {{"type", "bf16"}},
+     .check_gradient = false},
+    {.op = "cast",
+     .name = "just_below_a_tie_of_bf16",
+     .inputs = {{{DType::i32, {3}}, kBelowTie}},
      .attributes = {{"type", "bf16"}},
      .check_gradient = false},
 };

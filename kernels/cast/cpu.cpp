@@ -1,6 +1,6 @@
 // cast on the CPU: looked up by the output's type, the input's is told apart at run time.
-#include "kernels/cast/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/cast/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::cast {
@@ -27,5 +27,6 @@ void run(const Call& call) {
 }  // namespace
 }  // namespace dermatome::cast
 
-DERMATOME_CPU_TABLE(cast, {"cast", DType::f32, cast::run<float>}, {"cast", DType::bf16, cast::run<cast::Bfloat16>},
-                    {"cast", DType::f64, cast::run<double>})
+DERMATOME_CPU_TABLE(cast, {"cast", DType::f32, cast::run<float>, nullptr, nullptr, true},
+                    {"cast", DType::bf16, cast::run<cast::Bfloat16>, nullptr, nullptr, true},
+                    {"cast", DType::f64, cast::run<double>, nullptr, nullptr, true})

@@ -13,8 +13,9 @@ namespace dermatome::cast {
 enum Attribute { kType };
 
 // The choices of attributes named `type` lie in the order of DType, so that a choice's index is the type.
-static_assert(static_cast<int>(DType::f32) == 0 && static_cast<int>(DType::bf16) == 1 && static_cast<int>(DType::f64) == 2 &&
-              static_cast<int>(DType::u8) == 3 && static_cast<int>(DType::i32) == 4);
+static_assert(static_cast<int>(DType::f32) == 0 && static_cast<int>(DType::bf16) == 1 &&
+              static_cast<int>(DType::f64) == 2 && static_cast<int>(DType::u8) == 3 &&
+              static_cast<int>(DType::i32) == 4);
 
 // One bf16 number in memory. No arithmetic: kernels compute in float.
 struct Bfloat16 {
@@ -35,7 +36,9 @@ DERMATOME_HD float float_of(std::uint32_t bits) {
   return x;
 }
 
-DERMATOME_HD float widen(Bfloat16 x) { return float_of(static_cast<std::uint32_t>(x.bits) << 16); }
+DERMATOME_HD float widen(Bfloat16 x) {
+  return float_of(static_cast<std::uint32_t>(x.bits) << 16);
+}
 
 // To nearest, ties to even. A NaN stays a NaN with its sign: rounding its bits could make it an infinity.
 DERMATOME_HD Bfloat16 round_bits_to_bf16(std::uint32_t bits) {
@@ -44,7 +47,9 @@ DERMATOME_HD Bfloat16 round_bits_to_bf16(std::uint32_t bits) {
   return {static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded)};
 }
 
-DERMATOME_HD Bfloat16 to_bf16(float x) { return round_bits_to_bf16(bits_of(x)); }
+DERMATOME_HD Bfloat16 to_bf16(float x) {
+  return round_bits_to_bf16(bits_of(x));
+}
 
 // A double that is rounded to float first may land on a tie of bf16 which it is not: then one step back towards it.
 DERMATOME_HD Bfloat16 to_bf16(double x) {

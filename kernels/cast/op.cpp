@@ -15,8 +15,8 @@ class Cast final : public Op {
             .attributes = {choice_attribute("type", {"f32", "bf16", "f64", "u8", "i32"}, "f32")}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const DType type = parse_dtype(call.attributes.choice("type"));
-    DERMATOME_CHECK(is_floating(type), "cannot cast {} to {}: only casts to f32, bf16 and f64 exist", to_string(call.input(0)),
-                    name_of(type));
+    DERMATOME_CHECK(is_floating(type), "cannot cast {} to {}: only casts to f32, bf16 and f64 exist",
+                    to_string(call.input(0)), name_of(type));
     return {{type, call.shape(0)}};
   }
   void gradient(GradientContext& context) const override {

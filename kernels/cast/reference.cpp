@@ -12,7 +12,8 @@ namespace {
 double load(const Operand& x, std::int64_t i) {
   switch (x.type) {
     case DType::f32: return static_cast<const float*>(x.data)[i];
-    case DType::bf16: return cast::float_of(static_cast<std::uint32_t>(static_cast<const std::uint16_t*>(x.data)[i]) << 16);
+    case DType::bf16:
+      return cast::float_of(static_cast<std::uint32_t>(static_cast<const std::uint16_t*>(x.data)[i]) << 16);
     case DType::f64: return static_cast<const double*>(x.data)[i];
     case DType::u8: return static_cast<const std::uint8_t*>(x.data)[i];
     case DType::i32: return static_cast<const std::int32_t*>(x.data)[i];
@@ -44,8 +45,9 @@ void run(const Call& call) {
   }
 }
 
-DERMATOME_REFERENCE({"cast", DType::f32, run<float>}, {"cast", DType::bf16, run<std::uint16_t>},
-                    {"cast", DType::f64, run<double>});
+DERMATOME_REFERENCE({"cast", DType::f32, run<float>, nullptr, nullptr, true},
+                    {"cast", DType::bf16, run<std::uint16_t>, nullptr, nullptr, true},
+                    {"cast", DType::f64, run<double>, nullptr, nullptr, true});
 
 }  // namespace
 }  // namespace dermatome

@@ -7,8 +7,12 @@ namespace {
 
 using launch::Index;
 
-Index channels_of(const Call& call) { return call.outputs[0].elements; }
-Index rows_of(const Call& call) { return channels_of(call) == 0 ? 0 : call.inputs[0].elements / channels_of(call); }
+Index channels_of(const Call& call) {
+  return call.outputs[0].elements;
+}
+Index rows_of(const Call& call) {
+  return channels_of(call) == 0 ? 0 : call.inputs[0].elements / channels_of(call);
+}
 
 std::int64_t workspace(const Call& call) {
   return launch::reduce_channels_workspace<double, 1>(rows_of(call), channels_of(call));

@@ -39,7 +39,8 @@ class Concat final : public Op {
     for (int i = 0; i < context.input_count(); ++i) {
       const std::int64_t channels = context.desc(context.input(i)).shape[-1];
       if (context.wants(i)) {
-        context.set(i, context.builder().call("slice", {context.upstream()}, {{"begin", begin}, {"channels", channels}}));
+        context.set(i,
+                    context.builder().call("slice", {context.upstream()}, {{"begin", begin}, {"channels", channels}}));
       }
       begin += channels;
     }

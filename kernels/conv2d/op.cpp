@@ -39,6 +39,8 @@ class Conv2d final : public Op {
                     to_string(x));
     DERMATOME_CHECK(call.has_input(2) == a.boolean("bias"), "bias={} but the bias is {}", a.boolean("bias"),
                     call.has_input(2) ? "given" : "missing");
+    DERMATOME_CHECK(!call.has_input(2) || (call.shape(2) == Shape{w[0]}), "bias {} does not fit {} channels",
+                    to_string(call.shape(2)), w[0]);
     return {{call.input(0).type,
              {x[0], output_size(x[1], kernel, a.integer("stride"), a.integer("pad")),
               output_size(x[2], kernel, a.integer("stride"), a.integer("pad")), w[0]}}};

@@ -1,4 +1,6 @@
-// conv2d and its gradients, the specification: seven nested loops, sums in the tensor's own type.
+// conv2d and its gradients, the specification: naive loops, sums in the tensor's own type. The weight is read, and its
+// gradient made, in a copy [ky][kx][...] whose last axis is that of the innermost loop: otherwise a whole network in f64
+// takes minutes.
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/register.h"
@@ -6,22 +8,28 @@
 namespace dermatome {
 namespace {
 
-// f(n, oy, ox, o, y, x, i, ky, kx) for every product of the convolution.
+// f(tap, from, to) for every pixel `to` of y and the pixel `from` of x that this tap of the kernel shows it.
 template <typename F>
-void for_each_product(const conv2d::Geometry& g, const F& f) {
-  for (std::int64_t n = 0; n < g.n; ++n)
-    for (std::int64_t oy = 0; oy < g.out_height; ++oy)
-      for (std::int64_t ox = 0; ox < g.out_width; ++ox)
-        for (std::int64_t ky = 0; ky < g.kernel; ++ky)
-          for (std::int64_t kx = 0; kx < g.kernel; ++kx) {
+void for_each_tap(const conv2d::Geometry& g, const F& f) {
+  for (std::int64_t ky = 0; ky < g.kernel; ++ky)
+    for (std::int64_t kx = 0; kx < g.kernel; ++kx)
+      for (std::int64_t n = 0; n < g.n; ++n)
+        for (std::int64_t oy = 0; oy < g.out_height; ++oy)
+          for (std::int64_t ox = 0; ox < g.out_width; ++ox) {
             const std::int64_t y = oy * g.stride - g.pad + ky;
             const std::int64_t x = ox * g.stride - g.pad + kx;
             if (y < 0 || y >= g.height || x < 0 || x >= g.width) continue;
-            const std::int64_t from = ((n * g.height + y) * g.width + x) * g.in;
-            const std::int64_t to = ((n * g.out_height + oy) * g.out_width + ox) * g.out;
-            for (std::int64_t o = 0; o < g.out; ++o)
-              for (std::int64_t i = 0; i < g.in; ++i) f(from + i, to + o, ((o * g.in + i) * g.kernel + ky) * g.kernel + kx);
+            f(ky * g.kernel + kx, (n * g.height + y) * g.width + x, (n * g.out_height + oy) * g.out_width + ox);
           }
+}
+
+// f(place in OIHW, tap, i, o) for every entry of the weight.
+template <typename F>
+void for_each_weight(const conv2d::Geometry& g, const F& f) {
+  const std::int64_t taps = g.kernel * g.kernel;
+  for (std::int64_t o = 0; o < g.out; ++o)
+    for (std::int64_t i = 0; i < g.in; ++i)
+      for (std::int64_t tap = 0; tap < taps; ++tap) f((o * g.in + i) * taps + tap, tap, i, o);
 }
 
 template <typename T>
@@ -31,18 +39,32 @@ void forward(const Call& call) {
   const T* weight = launch::in<T>(call, 1);
   const T* bias = call.input_count > 2 ? launch::in<T>(call, 2) : nullptr;
   T* y = launch::out<T>(call, 0);
+  T* copy = static_cast<T*>(call.workspace);  // [tap][i][o]
+  for_each_weight(g, [&](std::int64_t w, std::int64_t tap, std::int64_t i, std::int64_t o) {
+    copy[(tap * g.in + i) * g.out + o] = weight[w];
+  });
   for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) y[i] = bias != nullptr ? bias[i % g.out] : T(0);
-  for_each_product(g, [&](std::int64_t from, std::int64_t to, std::int64_t w) { y[to] += x[from] * weight[w]; });
+  for_each_tap(g, [&](std::int64_t tap, std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = 0; i < g.in; ++i)
+      for (std::int64_t o = 0; o < g.out; ++o) y[to * g.out + o] += x[from * g.in + i] * copy[(tap * g.in + i) * g.out + o];
+  });
 }
 
 template <typename T>
 void data_gradient(const Call& call) {
+  const auto g = conv2d::data_gradient_geometry(call);
   const T* dy = launch::in<T>(call, 0);
   const T* weight = launch::in<T>(call, 1);
   T* dx = launch::out<T>(call, 0);
+  T* copy = static_cast<T*>(call.workspace);  // [tap][o][i]
+  for_each_weight(g, [&](std::int64_t w, std::int64_t tap, std::int64_t i, std::int64_t o) {
+    copy[(tap * g.out + o) * g.in + i] = weight[w];
+  });
   for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) dx[i] = 0;
-  for_each_product(conv2d::data_gradient_geometry(call),
-                   [&](std::int64_t from, std::int64_t to, std::int64_t w) { dx[from] += dy[to] * weight[w]; });
+  for_each_tap(g, [&](std::int64_t tap, std::int64_t from, std::int64_t to) {
+    for (std::int64_t o = 0; o < g.out; ++o)
+      for (std::int64_t i = 0; i < g.in; ++i) dx[from * g.in + i] += dy[to * g.out + o] * copy[(tap * g.out + o) * g.in + i];
+  });
 }
 
 template <typename T>
@@ -51,8 +73,15 @@ void weight_gradient(const Call& call) {
   const T* x = launch::in<T>(call, 0);
   const T* dy = launch::in<T>(call, 1);
   if (T* dweight = launch::out<T>(call, 0); dweight != nullptr) {
-    for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) dweight[i] = 0;
-    for_each_product(g, [&](std::int64_t from, std::int64_t to, std::int64_t w) { dweight[w] += x[from] * dy[to]; });
+    T* sums = static_cast<T*>(call.workspace);  // [tap][o][i]
+    for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) sums[i] = 0;
+    for_each_tap(g, [&](std::int64_t tap, std::int64_t from, std::int64_t to) {
+      for (std::int64_t o = 0; o < g.out; ++o)
+        for (std::int64_t i = 0; i < g.in; ++i) sums[(tap * g.out + o) * g.in + i] += x[from * g.in + i] * dy[to * g.out + o];
+    });
+    for_each_weight(g, [&](std::int64_t w, std::int64_t tap, std::int64_t i, std::int64_t o) {
+      dweight[w] = sums[(tap * g.out + o) * g.in + i];
+    });
   }
   if (T* dbias = launch::out<T>(call, 1); dbias != nullptr) {
     for (std::int64_t o = 0; o < g.out; ++o) dbias[o] = 0;
@@ -60,11 +89,21 @@ void weight_gradient(const Call& call) {
   }
 }
 
-DERMATOME_REFERENCE({"conv2d", DType::f32, forward<float>}, {"conv2d", DType::f64, forward<double>},
-                    {"conv2d_data_gradient", DType::f32, data_gradient<float>},
-                    {"conv2d_data_gradient", DType::f64, data_gradient<double>},
-                    {"conv2d_weight_gradient", DType::f32, weight_gradient<float>},
-                    {"conv2d_weight_gradient", DType::f64, weight_gradient<double>});
+template <typename T>
+std::int64_t weight_bytes(const Call& call) {
+  return call.inputs[1].elements * static_cast<std::int64_t>(sizeof(T));
+}
+template <typename T>
+std::int64_t weight_gradient_bytes(const Call& call) {
+  return call.outputs[0].elements * static_cast<std::int64_t>(sizeof(T));
+}
+
+DERMATOME_REFERENCE({"conv2d", DType::f32, forward<float>, weight_bytes<float>},
+                    {"conv2d", DType::f64, forward<double>, weight_bytes<double>},
+                    {"conv2d_data_gradient", DType::f32, data_gradient<float>, weight_bytes<float>},
+                    {"conv2d_data_gradient", DType::f64, data_gradient<double>, weight_bytes<double>},
+                    {"conv2d_weight_gradient", DType::f32, weight_gradient<float>, weight_gradient_bytes<float>},
+                    {"conv2d_weight_gradient", DType::f64, weight_gradient<double>, weight_gradient_bytes<double>});
 
 }  // namespace
 }  // namespace dermatome

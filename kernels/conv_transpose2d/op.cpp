@@ -31,6 +31,8 @@ class ConvTranspose2d final : public Op {
                     to_string(x));
     DERMATOME_CHECK(call.has_input(2) == a.boolean("bias"), "bias={} but the bias is {}", a.boolean("bias"),
                     call.has_input(2) ? "given" : "missing");
+    DERMATOME_CHECK(!call.has_input(2) || (call.shape(2) == Shape{w[1]}), "bias {} does not fit {} channels",
+                    to_string(call.shape(2)), w[1]);
     const auto size = [&](std::int64_t side) { return (side - 1) * a.integer("stride") - 2 * a.integer("pad") + kernel; };
     DERMATOME_CHECK(size(x[1]) > 0 && size(x[2]) > 0, "pad={} leaves nothing of x {}", a.integer("pad"), to_string(x));
     return {{call.input(0).type, {x[0], size(x[1]), size(x[2]), w[1]}}};

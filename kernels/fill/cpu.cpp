@@ -1,6 +1,6 @@
 // fill on the CPU.
-#include "kernels/fill/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/fill/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::fill {

@@ -12,7 +12,8 @@ std::vector<AttributeSpec> attributes_of_fill() {
   AttributeSpec rank = integer_attribute("rank", 1, 0);
   rank.maximum = Shape::kMaxRank;
   std::vector<AttributeSpec> specs{real_attribute("value", 0),
-                                   choice_attribute("type", {"f32", "bf16", "f64", "u8", "i32"}, "f32"), std::move(rank)};
+                                   choice_attribute("type", {"f32", "bf16", "f64", "u8", "i32"}, "f32"),
+                                   std::move(rank)};
   for (int i = 0; i < Shape::kMaxRank; ++i) specs.push_back(integer_attribute(fmt::format("extent{}", i), 1, 0));
   return specs;
 }
@@ -40,7 +41,6 @@ class Fill final : public Op {
     const auto rank = static_cast<std::size_t>(a.integer("rank"));
     return {{type, Shape(std::span<const std::int64_t>(extents.data(), rank))}};
   }
-  void gradient(GradientContext&) const override {}  // no inputs
 };
 
 DERMATOME_REGISTER_OP(Fill);

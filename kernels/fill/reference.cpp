@@ -9,7 +9,8 @@ namespace {
 template <typename T>
 void run(const Call& call) {
   T* y = launch::out<T>(call, 0);
-  for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) y[i] = fill::constant<T>(launch::real(call, fill::kValue));
+  for (std::int64_t i = 0; i < call.outputs[0].elements; ++i)
+    y[i] = fill::constant<T>(launch::real(call, fill::kValue));
 }
 
 DERMATOME_REFERENCE({"fill", DType::f32, run<float>}, {"fill", DType::bf16, run<cast::Bfloat16>},

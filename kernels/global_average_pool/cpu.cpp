@@ -1,6 +1,6 @@
 // global_average_pool and its gradient on the CPU. A block of channels of one image is a unit of work.
-#include "kernels/global_average_pool/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/global_average_pool/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::global_average_pool {

@@ -41,8 +41,8 @@ class GlobalAveragePoolGradient final : public Op {
             .attributes = {required_integer("height", 1), required_integer("width", 1)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const TensorDesc& dy = call.input(0);
-    DERMATOME_CHECK(dy.shape.rank() == 2 && is_floating(dy.type), "dy must be [N, C] of a floating-point type, it is {}",
-                    to_string(dy));
+    DERMATOME_CHECK(dy.shape.rank() == 2 && is_floating(dy.type),
+                    "dy must be [N, C] of a floating-point type, it is {}", to_string(dy));
     const Attributes& a = call.attributes;
     return {{dy.type, {dy.shape[0], a.integer("height"), a.integer("width"), dy.shape[1]}}};
   }

@@ -30,7 +30,8 @@ void backward(const Call& call) {
   }
 }
 
-DERMATOME_REFERENCE({"global_average_pool", DType::f32, forward<float>}, {"global_average_pool", DType::f64, forward<double>},
+DERMATOME_REFERENCE({"global_average_pool", DType::f32, forward<float>},
+                    {"global_average_pool", DType::f64, forward<double>},
                     {"global_average_pool_gradient", DType::f32, backward<float>},
                     {"global_average_pool_gradient", DType::f64, backward<double>});
 

@@ -18,15 +18,23 @@ constexpr Index kParallelGrain = 8192;
 // f(i) for every i in [0, count). f must not depend on the order.
 template <typename F>
 void for_each(Index count, const F& f) {
-#pragma omp parallel for simd schedule(static) if (count > kParallelGrain)
-  for (Index i = 0; i < count; ++i) f(i);
+#pragma omp parallel if (count > kParallelGrain)
+  {
+    const F local = f;  // through the shared one nothing could be kept in registers, and no loop would vectorise
+#pragma omp for simd schedule(static)
+    for (Index i = 0; i < count; ++i) local(i);
+  }
 }
 
 // f(row) for every row in [0, rows), where a row is `work` elements of work; f loops inside by itself.
 template <typename F>
 void for_each_row(Index rows, Index work, const F& f) {
-#pragma omp parallel for schedule(static) if (rows * work > kParallelGrain)
-  for (Index row = 0; row < rows; ++row) f(row);
+#pragma omp parallel if (rows * work > kParallelGrain)
+  {
+    const F local = f;
+#pragma omp for schedule(static)
+    for (Index row = 0; row < rows; ++row) local(row);
+  }
 }
 
 // Into how many chunks a reduction over `rows` rows is split.
@@ -41,8 +49,12 @@ DERMATOME_HD Index chunks_of(Index rows) {
 template <typename F>
 void for_each_chunk(Index rows, Index work, const F& f) {
   const Index chunks = chunks_of(rows);
-#pragma omp parallel for schedule(static) if (rows * work > kParallelGrain)
-  for (Index chunk = 0; chunk < chunks; ++chunk) f(chunk, rows * chunk / chunks, rows * (chunk + 1) / chunks);
+#pragma omp parallel if (rows * work > kParallelGrain)
+  {
+    const F local = f;
+#pragma omp for schedule(static)
+    for (Index chunk = 0; chunk < chunks; ++chunk) local(chunk, rows * chunk / chunks, rows * (chunk + 1) / chunks);
+  }
 }
 
 // Bytes of workspace of reduce_channels.
@@ -55,7 +67,7 @@ constexpr Index reduce_channels_workspace(Index rows, Index channels) {
 // terms[Terms]; store(channel, sums) receives the totals, in double.
 template <typename T, int Terms, typename Load, typename Store>
 void reduce_channels(Index rows, Index channels, T* workspace, const Load& load, const Store& store) {
-  for_each_chunk(rows, channels * Terms, [&](Index chunk, Index begin, Index end) {
+  for_each_chunk(rows, channels * Terms, [=](Index chunk, Index begin, Index end) {
     T* partial = workspace + chunk * Terms * channels;
     for (Index i = 0; i < Terms * channels; ++i) partial[i] = 0;
     for (Index row = begin; row < end; ++row) {
@@ -80,9 +92,9 @@ void reduce_channels(Index rows, Index channels, T* workspace, const Load& load,
 // Sums within each of `images` images of `size` elements: load(image, i, terms), store(image, sums in double).
 // Per-image results depend on nothing but that image.
 template <typename T, int Terms, typename Load, typename Store>
-void reduce_images(Index images, Index size, const Load& load, const Store& store) {
+void reduce_images(Index images, Index size, Load load, Store store) {
   constexpr Index kBlock = 1024;
-#pragma omp parallel for schedule(static) if (images * size > kParallelGrain)
+#pragma omp parallel for schedule(static) firstprivate(load, store) if (images * size > kParallelGrain)
   for (Index image = 0; image < images; ++image) {
     double sums[Terms] = {};
     for (Index begin = 0; begin < size; begin += kBlock) {

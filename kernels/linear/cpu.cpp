@@ -12,15 +12,21 @@ constexpr Index kSamples = 4;
 // Neighbouring results that are summed at once in the gradients.
 constexpr Index kBlock = 64;
 
-Index blocks_of(Index extent, Index block) { return (extent + block - 1) / block; }
-Index smaller(Index a, Index b) { return a < b ? a : b; }
+Index blocks_of(Index extent, Index block) {
+  return (extent + block - 1) / block;
+}
+Index smaller(Index a, Index b) {
+  return a < b ? a : b;
+}
 
 void run_forward(const Call& call) {
   const float* x = launch::in<float>(call, 0);
   const float* weight = launch::in<float>(call, 1);
   const float* bias = launch::in<float>(call, 2);
   float* y = launch::out<float>(call, 0);
-  const Index samples = call.inputs[0].extent[0], inputs = call.inputs[0].extent[1], features = call.inputs[1].extent[0];
+  const Index samples = call.inputs[0].extent[0];
+  const Index inputs = call.inputs[0].extent[1];
+  const Index features = call.inputs[1].extent[0];
   launch::for_each_row(blocks_of(samples, kSamples) * features, kSamples * inputs, [=](Index row) {
     const Index first = row / features * kSamples;
     const Index o = row % features;
@@ -45,8 +51,8 @@ void run_forward(const Call& call) {
 }
 
 // result[i] = sum over k of factor[k * factor_step] * rows[k * row_step + i], for count <= kBlock values of i.
-void weighted_sum_of_rows(const float* factor, Index factor_step, const float* rows, Index row_step, Index terms, Index count,
-                          float* result) {
+void weighted_sum_of_rows(const float* factor, Index factor_step, const float* rows, Index row_step, Index terms,
+                          Index count, float* result) {
   float sums[kBlock] = {};
   for (Index k = 0; k < terms; ++k) {
     const float f = factor[k * factor_step];
@@ -61,7 +67,9 @@ void run_data_gradient(const Call& call) {
   const float* dy = launch::in<float>(call, 0);
   const float* weight = launch::in<float>(call, 1);
   float* dx = launch::out<float>(call, 0);
-  const Index samples = call.inputs[0].extent[0], features = call.inputs[1].extent[0], inputs = call.inputs[1].extent[1];
+  const Index samples = call.inputs[0].extent[0];
+  const Index features = call.inputs[1].extent[0];
+  const Index inputs = call.inputs[1].extent[1];
   const Index blocks = blocks_of(inputs, kBlock);
   launch::for_each_row(samples * blocks, features * kBlock, [=](Index row) {
     const Index n = row / blocks;
@@ -76,7 +84,9 @@ void run_weight_gradient(const Call& call) {
   const float* dy = launch::in<float>(call, 1);
   float* dweight = launch::out<float>(call, 0);
   float* dbias = launch::out<float>(call, 1);
-  const Index samples = call.inputs[0].extent[0], inputs = call.inputs[0].extent[1], features = call.inputs[1].extent[1];
+  const Index samples = call.inputs[0].extent[0];
+  const Index inputs = call.inputs[0].extent[1];
+  const Index features = call.inputs[1].extent[1];
   const Index blocks = blocks_of(inputs, kBlock);
   if (dweight != nullptr) {
     launch::for_each_row(features * blocks, samples * kBlock, [=](Index row) {

@@ -8,8 +8,8 @@ namespace dermatome {
 namespace {
 
 void check_matrix(const TensorDesc& desc, std::string_view name) {
-  DERMATOME_CHECK(desc.shape.rank() == 2 && is_floating(desc.type), "{} must be a matrix of a floating-point type, it is {}",
-                  name, to_string(desc));
+  DERMATOME_CHECK(desc.shape.rank() == 2 && is_floating(desc.type),
+                  "{} must be a matrix of a floating-point type, it is {}", name, to_string(desc));
 }
 
 // A multiply-add for every pair of a sample's features and a weight.

@@ -13,7 +13,9 @@ void forward(const Call& call) {
   const T* weight = launch::in<T>(call, 1);
   const T* bias = launch::in<T>(call, 2);
   T* y = launch::out<T>(call, 0);
-  const Index samples = call.inputs[0].extent[0], inputs = call.inputs[0].extent[1], features = call.inputs[1].extent[0];
+  const Index samples = call.inputs[0].extent[0];
+  const Index inputs = call.inputs[0].extent[1];
+  const Index features = call.inputs[1].extent[0];
   for (Index n = 0; n < samples; ++n) {
     for (Index o = 0; o < features; ++o) {
       T sum = bias == nullptr ? T(0) : bias[o];
@@ -28,7 +30,9 @@ void data_gradient(const Call& call) {
   const T* dy = launch::in<T>(call, 0);
   const T* weight = launch::in<T>(call, 1);
   T* dx = launch::out<T>(call, 0);
-  const Index samples = call.inputs[0].extent[0], features = call.inputs[1].extent[0], inputs = call.inputs[1].extent[1];
+  const Index samples = call.inputs[0].extent[0];
+  const Index features = call.inputs[1].extent[0];
+  const Index inputs = call.inputs[1].extent[1];
   for (Index n = 0; n < samples; ++n) {
     for (Index i = 0; i < inputs; ++i) {
       T sum = 0;
@@ -44,7 +48,9 @@ void weight_gradient(const Call& call) {
   const T* dy = launch::in<T>(call, 1);
   T* dweight = launch::out<T>(call, 0);
   T* dbias = launch::out<T>(call, 1);
-  const Index samples = call.inputs[0].extent[0], inputs = call.inputs[0].extent[1], features = call.inputs[1].extent[1];
+  const Index samples = call.inputs[0].extent[0];
+  const Index inputs = call.inputs[0].extent[1];
+  const Index features = call.inputs[1].extent[1];
   for (Index o = 0; o < features; ++o) {
     for (Index i = 0; dweight != nullptr && i < inputs; ++i) {
       T sum = 0;

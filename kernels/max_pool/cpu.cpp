@@ -15,7 +15,7 @@ struct Window {
   const float* image;  // the image's first element
   Index row_elements;  // from one row of the image to the next
   Index channels;
-  Index h, w;          // the window's first position
+  Index h, w;  // the window's first position
   Range taps_h, taps_w;
   Index kernel;
 };
@@ -51,7 +51,9 @@ void run_forward(const Call& call) {
   const float* x = launch::in<float>(call, 0);
   float* y = launch::out<float>(call, 0);
   std::uint8_t* index = launch::out<std::uint8_t>(call, 1);
-  const Index kernel = launch::integer(call, kKernel), stride = launch::integer(call, kStride), pad = launch::integer(call, kPad);
+  const Index kernel = launch::integer(call, kKernel);
+  const Index stride = launch::integer(call, kStride);
+  const Index pad = launch::integer(call, kPad);
   const Index height = call.inputs[0].extent[1], width = call.inputs[0].extent[2], channels = call.inputs[0].extent[3];
   const Index out_height = call.outputs[0].extent[1], out_width = call.outputs[0].extent[2];
   launch::for_each_row(call.inputs[0].extent[0] * out_height, out_width * channels * kernel * kernel, [=](Index row) {
@@ -80,8 +82,12 @@ void run_backward(const Call& call) {
   const float* dy = launch::in<float>(call, 0);
   const std::uint8_t* index = launch::in<std::uint8_t>(call, 1);
   float* dx = launch::out<float>(call, 0);
-  const Index kernel = launch::integer(call, kKernel), stride = launch::integer(call, kStride), pad = launch::integer(call, kPad);
-  const Index height = call.outputs[0].extent[1], width = call.outputs[0].extent[2], channels = call.outputs[0].extent[3];
+  const Index kernel = launch::integer(call, kKernel);
+  const Index stride = launch::integer(call, kStride);
+  const Index pad = launch::integer(call, kPad);
+  const Index height = call.outputs[0].extent[1];
+  const Index width = call.outputs[0].extent[2];
+  const Index channels = call.outputs[0].extent[3];
   const Index out_height = call.inputs[0].extent[1], out_width = call.inputs[0].extent[2];
   launch::for_each_row(call.outputs[0].extent[0] * height, width * channels * kernel, [=](Index row) {
     const Index h = row % height;

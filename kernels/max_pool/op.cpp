@@ -28,8 +28,8 @@ class MaxPool final : public Op {
     const Attributes& a = call.attributes;
     const std::int64_t kernel = a.integer("kernel");
     const std::int64_t pad = a.integer("pad");
-    DERMATOME_CHECK(x.shape.rank() == 4 && is_floating(x.type), "x must be [N, H, W, C] of a floating-point type, it is {}",
-                    to_string(x));
+    DERMATOME_CHECK(x.shape.rank() == 4 && is_floating(x.type),
+                    "x must be [N, H, W, C] of a floating-point type, it is {}", to_string(x));
     DERMATOME_CHECK(2 * pad <= kernel, "pad={} is more than half of kernel={}", pad, kernel);
     DERMATOME_CHECK(x.shape[1] + 2 * pad >= kernel && x.shape[2] + 2 * pad >= kernel,
                     "a window of kernel={} does not fit into {} with pad={}", kernel, to_string(x), pad);
@@ -66,15 +66,15 @@ class MaxPoolGradient final : public Op {
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const TensorDesc& dy = call.input(0);
     const Attributes& a = call.attributes;
-    DERMATOME_CHECK(dy.shape.rank() == 4 && is_floating(dy.type), "dy must be [N, H, W, C] of a floating-point type, it is {}",
-                    to_string(dy));
+    DERMATOME_CHECK(dy.shape.rank() == 4 && is_floating(dy.type),
+                    "dy must be [N, H, W, C] of a floating-point type, it is {}", to_string(dy));
     DERMATOME_CHECK(call.input(1) == (TensorDesc{DType::u8, dy.shape}), "dy is {} but index is {}", to_string(dy),
                     to_string(call.input(1)));
     const std::int64_t height = a.integer("height");
     const std::int64_t width = a.integer("width");
     DERMATOME_CHECK(dy.shape[1] == windows_along(height, a) && dy.shape[2] == windows_along(width, a),
-                    "dy is {} but {} x {} pixels have {} x {} windows", to_string(dy), height, width, windows_along(height, a),
-                    windows_along(width, a));
+                    "dy is {} but {} x {} pixels have {} x {} windows", to_string(dy), height, width,
+                    windows_along(height, a), windows_along(width, a));
     return {{dy.type, {dy.shape[0], height, width, dy.shape[3]}}};
   }
 };

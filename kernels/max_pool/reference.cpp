@@ -25,7 +25,8 @@ void for_each_tap(const Operand& x, const Operand& y, const Call& call, const F&
           const Index w = ow * stride - pad + tap % kernel;
           if (h < 0 || h >= height || w < 0 || w >= width) continue;
           for (Index c = 0; c < channels; ++c) {
-            f(((n * height + h) * width + w) * channels + c, ((n * y.extent[1] + oh) * y.extent[2] + ow) * channels + c, tap);
+            f(((n * height + h) * width + w) * channels + c, ((n * y.extent[1] + oh) * y.extent[2] + ow) * channels + c,
+              tap);
           }
         }
       }
@@ -65,7 +66,8 @@ void backward(const Call& call) {
 }
 
 DERMATOME_REFERENCE({"max_pool", DType::f32, forward<float>}, {"max_pool", DType::f64, forward<double>},
-                    {"max_pool_gradient", DType::f32, backward<float>}, {"max_pool_gradient", DType::f64, backward<double>});
+                    {"max_pool_gradient", DType::f32, backward<float>},
+                    {"max_pool_gradient", DType::f64, backward<double>});
 
 }  // namespace
 }  // namespace dermatome

@@ -12,7 +12,7 @@ class Relu final : public Op {
   void gradient(GradientContext& context) const override {
     context.set(0, context.builder().call("relu_gradient", {context.upstream(), context.output(0)}));
   }
-  std::vector<InPlace> in_place(const Attributes&) const override { return {{.output = 0, .input = 0}}; }
+  std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 0}}; }
 };
 
 class ReluGradient final : public Op {
@@ -27,7 +27,7 @@ class ReluGradient final : public Op {
     DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but y is {}", to_string(call.input(0)), to_string(call.input(1)));
     return {call.input(0)};
   }
-  std::vector<InPlace> in_place(const Attributes&) const override {
+  std::vector<InPlace> in_place(const OpCall&) const override {
     return {{.output = 0, .input = 0}, {.output = 0, .input = 1}};
   }
 };

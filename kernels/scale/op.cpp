@@ -20,7 +20,8 @@ class Scale final : public Op {
             .outputs = {{"y"}},
             .attributes = {factor_attribute()}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    DERMATOME_CHECK(is_floating(call.input(0).type), "x must be of a floating-point type, it is {}", to_string(call.input(0)));
+    DERMATOME_CHECK(is_floating(call.input(0).type), "x must be of a floating-point type, it is {}",
+                    to_string(call.input(0)));
     return {call.input(0)};
   }
   void gradient(GradientContext& context) const override {
@@ -31,7 +32,7 @@ class Scale final : public Op {
     cost.flops = static_cast<double>(outputs[0].shape.elements());
     return cost;
   }
-  std::vector<InPlace> in_place(const Attributes&) const override { return {{.output = 0, .input = 0}}; }
+  std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 0}}; }
 };
 
 DERMATOME_REGISTER_OP(Scale);

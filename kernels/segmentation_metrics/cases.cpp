@@ -13,7 +13,9 @@ std::vector<CaseInput> masks(const Shape& shape, Fill probability, Fill truth) {
   return {{{DType::f32, shape}, probability}, {{DType::u8, shape}, truth}};
 }
 
-std::vector<CaseInput> counts(std::int64_t images, Fill fill) { return {{{DType::i32, {images, 4}}, fill}}; }
+std::vector<CaseInput> counts(std::int64_t images, Fill fill) {
+  return {{{DType::i32, {images, 4}}, fill}};
+}
 
 const CaseRegistrar cases{
     {.op = "confusion_counts",
@@ -54,6 +56,11 @@ const CaseRegistrar cases{
     {.op = "segmentation_metrics",
      .name = "few_pixels",
      .inputs = counts(200, {Fill::Kind::integers, 0, 3}),
+     .attributes = {},
+     .check_gradient = false},
+    {.op = "segmentation_metrics",
+     .name = "some_jaccards_exactly_0.65",  // 13 / 20
+     .inputs = counts(4000, {Fill::Kind::integers, 0, 13}),
      .attributes = {},
      .check_gradient = false},
     {.op = "segmentation_metrics",

@@ -1,5 +1,5 @@
-// confusion_counts and segmentation_metrics on the CPU. Images are cut into chunks: at the size of a photograph one image
-// is work for all threads.
+// confusion_counts and segmentation_metrics on the CPU. Images are cut into chunks: at the size of a photograph one
+// image is work for all threads.
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/table.h"
 #include "kernels/segmentation_metrics/math.h"
@@ -18,14 +18,19 @@ struct Partial {
   std::int32_t both;
 };
 
-Index pixels_of(const Call& call) { return call.inputs[0].extent[1] * call.inputs[0].extent[2]; }
-Index chunks_of_image(const Call& call) { return (pixels_of(call) + kChunkPixels - 1) / kChunkPixels; }
+Index pixels_of(const Call& call) {
+  return call.inputs[0].extent[1] * call.inputs[0].extent[2];
+}
+Index chunks_of_image(const Call& call) {
+  return (pixels_of(call) + kChunkPixels - 1) / kChunkPixels;
+}
 
 std::int64_t workspace(const Call& call) {
   return call.inputs[0].extent[0] * chunks_of_image(call) * static_cast<std::int64_t>(sizeof(Partial));
 }
 
-Partial count_pixels(const float* probability, const std::uint8_t* truth, Index count, float threshold, int truth_threshold) {
+Partial count_pixels(const float* probability, const std::uint8_t* truth, Index count, float threshold,
+                     int truth_threshold) {
   std::int32_t predicted = 0, lesion = 0, both = 0;
 #pragma omp simd reduction(+ : predicted, lesion, both)
   for (Index i = 0; i < count; ++i) {
@@ -71,7 +76,8 @@ void run_counts(const Call& call) {
 void run_scores(const Call& call) {
   const std::int32_t* counts = launch::in<std::int32_t>(call, 0);
   float* scores = launch::out<float>(call, 0);
-  launch::for_each_row(call.inputs[0].extent[0], kScores, [=](Index n) { score(counts + n * kCounts, scores + n * kScores); });
+  launch::for_each_row(call.inputs[0].extent[0], kScores,
+                       [=](Index n) { score(counts + n * kCounts, scores + n * kScores); });
 }
 
 }  // namespace

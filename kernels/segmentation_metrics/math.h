@@ -17,7 +17,9 @@ constexpr int kScores = 6;  // Jaccard, thresholded Jaccard, Dice, accuracy, sen
 inline namespace DERMATOME_ISA {
 
 // One where there is nothing to be right or wrong about.
-DERMATOME_HD double fraction(double part, double whole) { return whole == 0 ? 1.0 : part / whole; }
+DERMATOME_HD double fraction(double part, double whole) {
+  return whole == 0 ? 1.0 : part / whole;
+}
 
 DERMATOME_HD void score(const std::int32_t* counts, float* scores) {
   const double tp = counts[0], fp = counts[1], fn = counts[2], tn = counts[3];

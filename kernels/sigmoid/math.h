@@ -9,8 +9,12 @@ namespace dermatome::sigmoid {
 inline namespace DERMATOME_ISA {
 
 // The C functions by type: the overloads of std are inline functions, which the linker could keep for all.
-DERMATOME_HD float exponential(float x) { return ::expf(x); }
-DERMATOME_HD double exponential(double x) { return ::exp(x); }
+DERMATOME_HD float exponential(float x) {
+  return ::expf(x);
+}
+DERMATOME_HD double exponential(double x) {
+  return ::exp(x);
+}
 
 template <typename T>
 DERMATOME_HD T forward(T x) {

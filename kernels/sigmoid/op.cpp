@@ -8,9 +8,14 @@ namespace {
 class Sigmoid final : public Op {
  public:
   Sigmoid()
-      : Op({.name = "sigmoid", .summary = "1 / (1 + exp(-x))", .inputs = {{"x"}}, .outputs = {{"y"}}, .attributes = {}}) {}
+      : Op({.name = "sigmoid",
+            .summary = "1 / (1 + exp(-x))",
+            .inputs = {{"x"}},
+            .outputs = {{"y"}},
+            .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    DERMATOME_CHECK(is_floating(call.input(0).type), "x must be of a floating-point type, it is {}", to_string(call.input(0)));
+    DERMATOME_CHECK(is_floating(call.input(0).type), "x must be of a floating-point type, it is {}",
+                    to_string(call.input(0)));
     return {call.input(0)};
   }
   void gradient(GradientContext& context) const override {
@@ -21,7 +26,7 @@ class Sigmoid final : public Op {
     cost.flops = 3.0 * static_cast<double>(outputs[0].shape.elements());  // the exponential counts as one
     return cost;
   }
-  std::vector<InPlace> in_place(const Attributes&) const override { return {{.output = 0, .input = 0}}; }
+  std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 0}}; }
 };
 
 class SigmoidGradient final : public Op {
@@ -33,7 +38,8 @@ class SigmoidGradient final : public Op {
             .outputs = {{"dx"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but y is {}", to_string(call.input(0)), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but y is {}", to_string(call.input(0)),
+                    to_string(call.input(1)));
     return {call.input(0)};
   }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
@@ -41,7 +47,7 @@ class SigmoidGradient final : public Op {
     cost.flops = 3.0 * static_cast<double>(outputs[0].shape.elements());
     return cost;
   }
-  std::vector<InPlace> in_place(const Attributes&) const override {
+  std::vector<InPlace> in_place(const OpCall&) const override {
     return {{.output = 0, .input = 0}, {.output = 0, .input = 1}};
   }
 };

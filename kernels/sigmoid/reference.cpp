@@ -23,7 +23,8 @@ void backward(const Call& call) {
 }
 
 DERMATOME_REFERENCE({"sigmoid", DType::f32, forward<float>}, {"sigmoid", DType::f64, forward<double>},
-                    {"sigmoid_gradient", DType::f32, backward<float>}, {"sigmoid_gradient", DType::f64, backward<double>});
+                    {"sigmoid_gradient", DType::f32, backward<float>},
+                    {"sigmoid_gradient", DType::f64, backward<double>});
 
 }  // namespace
 }  // namespace dermatome

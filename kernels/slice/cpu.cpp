@@ -38,4 +38,5 @@ void run_backward(const Call& call) {
 }  // namespace
 }  // namespace dermatome::slice
 
-DERMATOME_CPU_TABLE(slice, {"slice", DType::f32, slice::run_forward}, {"slice_gradient", DType::f32, slice::run_backward})
+DERMATOME_CPU_TABLE(slice, {"slice", DType::f32, slice::run_forward},
+                    {"slice_gradient", DType::f32, slice::run_backward})

@@ -1,4 +1,5 @@
-// upsample_bilinear: brings probabilities to a photograph's own pixels. It is used after the network, so it has no gradient.
+// upsample_bilinear: brings probabilities to a photograph's own pixels. It is used after the network, so it has no
+// gradient.
 #include "engine/graph/autograd.h"
 #include "kernels/launch/register.h"
 

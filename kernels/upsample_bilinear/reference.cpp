@@ -16,7 +16,9 @@ double source_position(Index target, Index target_extent, Index source_extent) {
   return std::clamp((static_cast<double>(target) + 0.5) * scale - 0.5, 0.0, static_cast<double>(source_extent - 1));
 }
 
-double tent(double distance) { return std::max(0.0, 1.0 - std::abs(distance)); }
+double tent(double distance) {
+  return std::max(0.0, 1.0 - std::abs(distance));
+}
 
 template <typename T>
 void run(const Call& call) {

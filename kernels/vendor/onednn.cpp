@@ -3,7 +3,7 @@
 
 #include <dnnl.hpp>
 
-#include <array>
+#include <algorithm>
 #include <cstring>
 
 #include "engine/core/error.h"
@@ -44,7 +44,7 @@ std::string layout_text(const memory::desc& desc) {
 #endif
   std::uint64_t hash = 0xcbf29ce484222325ull;
   for (std::size_t i = 0; i < count; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ull;
-  return fmt::format("onednn:{:016x}", hash);
+  return fmt::format("onednn:{:016x} of oihw", hash);
 }
 
 // The best implementation that is no reference; false when there is none.
@@ -66,7 +66,7 @@ std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Descriptions of the tensors of one convolution.
 struct Descs {
-  memory::desc x, weight, weight_plain, bias, y;
+  memory::desc x, weight, weight_gradient, weight_plain, bias, y;
   memory::dims strides, pad_low, pad_high;
 
   explicit Descs(const ConvolutionShape& s) {
@@ -75,6 +75,7 @@ struct Descs {
     x = {{s.n, s.in, s.height, s.width}, type, Tag::nhwc};
     y = {{s.n, s.out, s.out_height, s.out_width}, type, Tag::nhwc};
     weight = {{s.out, s.in, s.kernel, s.kernel}, type, Tag::any};
+    weight_gradient = {{s.out, s.in, s.kernel, s.kernel}, f32, Tag::any};
     weight_plain = {{s.out, s.in, s.kernel, s.kernel}, f32, Tag::oihw};
     bias = s.bias ? memory::desc({s.out}, f32, Tag::x) : memory::desc();
     strides = {s.stride, s.stride};
@@ -119,14 +120,14 @@ dnnl::convolution_backward_weights::primitive_desc weight_gradient_desc(
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   if (!d.bias.is_zero()) {
-    return {engine(), algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
+    return {engine(), algorithm, d.x, d.weight_gradient, d.bias, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
   }
-  return {engine(), algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
+  return {engine(), algorithm, d.x, d.weight_gradient, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
 #else
   using Desc = dnnl::convolution_backward_weights::desc;
   const Desc desc = d.bias.is_zero()
-                        ? Desc(algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high)
-                        : Desc(algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
+                        ? Desc(algorithm, d.x, d.weight_gradient, d.y, d.strides, d.pad_low, d.pad_high)
+                        : Desc(algorithm, d.x, d.weight_gradient, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
   return {desc, user_scratchpad(), engine(), hint};
 #endif
 }
@@ -140,7 +141,11 @@ class Execution {
     for (const auto& [argument, desc] : arguments) memories_.emplace_back(argument, memory(desc, engine(), nullptr));
     for (auto& [argument, object] : memories_) arguments_.push_back({argument, object.get()});
   }
-  void set(std::size_t position, void* data) { memories_[position].second.set_data_handle(data); }
+  // A new pointer makes oneDNN 2 zero the padding of blocked layouts, so an old one is not set again.
+  void set(std::size_t position, void* data) {
+    auto& object = memories_[position].second;
+    if (object.get_data_handle() != data) object.set_data_handle(data);
+  }
   void run() {
     const auto status = dnnl_primitive_execute(primitive_.get(), stream().get(), static_cast<int>(arguments_.size()),
                                                arguments_.data());
@@ -156,16 +161,23 @@ class Execution {
 class ReorderKernel final : public Kernel {
  public:
   ReorderKernel(const memory::desc& from, const memory::desc& to)
-      : execution_(dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to)),
-                   {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}) {}
+      : ReorderKernel(dnnl::reorder::primitive_desc(engine(), from, engine(), to, user_scratchpad()), from, to) {}
+  std::size_t workspace_bytes() const override { return scratch_bytes_; }
   void run(const Call& call) override {
     execution_.set(0, call.inputs[0].data);
     execution_.set(1, call.outputs[0].data);
+    execution_.set(2, call.workspace);
     execution_.run();
   }
   std::string describe() const override { return "onednn reorder"; }
 
  private:
+  ReorderKernel(const dnnl::reorder::primitive_desc& desc, const memory::desc& from, const memory::desc& to)
+      : scratch_bytes_(desc.scratchpad_desc().get_size()),
+        execution_(dnnl::reorder(desc),
+                   {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}}) {}
+
+  std::size_t scratch_bytes_;
   Execution execution_;
 };
 
@@ -249,14 +261,14 @@ class WeightGradientKernel final : public Kernel {
                        const WeightGradientOperands& operands)
       : operands_(operands),
         implementation_(desc.impl_info_str()),
-        scratch_bytes_(aligned(desc.scratchpad_desc().get_size())),
+        reorder_(desc.diff_weights_desc(), d.weight_plain),
+        scratch_bytes_(aligned(std::max<std::size_t>(desc.scratchpad_desc().get_size(), reorder_.workspace_bytes()))),
         gradient_bytes_(aligned(desc.diff_weights_desc().get_size())),
         execution_(dnnl::convolution_backward_weights(desc), {{DNNL_ARG_SRC, d.x},
                                                               {DNNL_ARG_DIFF_DST, d.y},
                                                               {DNNL_ARG_DIFF_WEIGHTS, desc.diff_weights_desc()},
                                                               {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()},
-                                                              {DNNL_ARG_DIFF_BIAS, d.bias}}),
-        reorder_(desc.diff_weights_desc(), d.weight_plain) {}
+                                                              {DNNL_ARG_DIFF_BIAS, d.bias}}) {}
   std::size_t workspace_bytes() const override { return scratch_bytes_ + gradient_bytes_; }
   void run(const Call& call) override {
     auto* blocked = static_cast<std::byte*>(call.workspace) + scratch_bytes_;
@@ -271,6 +283,7 @@ class WeightGradientKernel final : public Kernel {
     Call copy{};
     copy.inputs = &from;
     copy.outputs = &call.outputs[operands_.dweight];
+    copy.workspace = call.workspace;  // the first scratchpad is free again
     reorder_.run(copy);
   }
   std::string describe() const override { return "onednn " + implementation_; }
@@ -278,15 +291,16 @@ class WeightGradientKernel final : public Kernel {
  private:
   WeightGradientOperands operands_;
   std::string implementation_;
+  ReorderKernel reorder_;
   std::size_t scratch_bytes_;
   std::size_t gradient_bytes_;
   Execution execution_;
-  ReorderKernel reorder_;
 };
 
 // oneDNN throws when it supports a shape not at all; that is a "no", not a failure.
 template <typename Make>
-std::unique_ptr<Kernel> or_null(const Make& make) {
+std::unique_ptr<Kernel> or_null(const ConvolutionShape& shape, const Make& make) {
+  if (shape.type != DType::f32 && shape.type != DType::bf16) return nullptr;
   try {
     return make();
   } catch (const dnnl::error& error) {
@@ -303,7 +317,7 @@ std::string version() {
 }
 
 std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const ForwardOperands& operands) {
-  return or_null([&]() -> std::unique_ptr<Kernel> {
+  return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
     const Descs d(shape);
     auto desc = forward_desc(d);
     if (!skip_references(desc)) return nullptr;
@@ -313,7 +327,7 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const Fo
 
 std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& shape,
                                                        const DataGradientOperands& operands) {
-  return or_null([&]() -> std::unique_ptr<Kernel> {
+  return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
     ConvolutionShape plain = shape;
     plain.bias = false;
     const Descs d(plain);
@@ -325,7 +339,7 @@ std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& s
 
 std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,
                                                          const WeightGradientOperands& operands) {
-  return or_null([&]() -> std::unique_ptr<Kernel> {
+  return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
     const Descs d(shape);
     auto desc = weight_gradient_desc(d, forward_desc(d));
     if (!skip_references(desc)) return nullptr;

@@ -233,6 +233,15 @@ TEST(Program, BoundTensorsAreReadWhereTheyLie) {
   expect_error([&] { program.bind("z", mine); }, {"no input 'z'"});
 }
 
+TEST(Program, InputsMustBeSet) {
+  Draft s;
+  s.graph.mark_output("y", s.call("y", "test_increment", {s.graph.add_input("x", kVector)}));
+  Program program = s.compile();
+  expect_error([&] { program.run(); }, {"input 'x' was never set"});
+  (void)program.input("x");
+  EXPECT_NO_THROW(program.run());
+}
+
 TEST(Program, InputsSurviveARun) {
   Draft s;
   const Value x = s.graph.add_input("x", kVector);
@@ -260,7 +269,7 @@ TEST(Program, ValuesThatAreReadLaterAreNotOverwritten) {
 TEST(Program, ChainsOfInPlaceOpsNeedOneBuffer) {
   Draft s;
   const TensorDesc large{DType::f32, {1000}};
-  Value y = s.call("copy", "test_reverse", {s.graph.add_input("x", large)});
+  Value y = s.call("square", "test_square", {s.graph.add_input("x", large)});
   for (int i = 0; i < 10; ++i) y = s.call("increment", "test_increment", {y});
   s.graph.mark_output("total", s.call("total", "test_total", {y}));
   EXPECT_EQ(s.compile().memory().arena, 4032u);
@@ -352,6 +361,8 @@ TEST(Program, PreparedCopiesAreSharedByPrograms) {
   s.graph.mark_output("y", s.call("y", "test_weighted", {x, s.state("w")}));
   Program first = s.compile();
   Program second = s.compile();
+  first.bind("x", vector_of({1, 2, 3, 4}));
+  second.bind("x", vector_of({1, 2, 3, 4}));
   EXPECT_EQ(first.steps()[0].inputs[1].data, second.steps()[0].inputs[1].data);
   EXPECT_EQ(s.store.prepared_bytes(), 16u);
   const int before = harness::weighted_reorders();
@@ -392,6 +403,7 @@ TEST(Program, TimesEveryStep) {
   Draft s;
   s.graph.mark_output("y", s.call("y", "test_square", {s.call("x2", "test_reverse", {s.graph.add_input("x", kVector)})}));
   Program program = s.compile();
+  program.bind("x", vector_of({1, 2, 3, 4}));
   std::vector<double> seconds;
   program.run_timed(seconds);
   ASSERT_EQ(seconds.size(), program.steps().size());

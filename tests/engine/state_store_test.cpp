@@ -116,7 +116,8 @@ TEST(StateStore, ContiguousStatesLieInOrder) {
   const std::byte* first = store.get("g1").tensor.data();
   EXPECT_EQ(store.get("g2").tensor.data() - first, 64);
   EXPECT_EQ(store.get("g3").tensor.data() - first, 64 + 448);
-  for (const float value : store.read("g2").as<float>()) EXPECT_EQ(value, 0);
+  const Tensor second = store.read("g2");
+  for (const float value : second.as<float>()) EXPECT_EQ(value, 0);
   expect_error([&] { store.create_contiguous({declare("g1", {3})}); }, {"'g1'", "already"});
 }
 

@@ -38,8 +38,8 @@ AssertionResult check_in_place(const OpCase& op_case, const Implementation& impl
 // Each output alone, the others without memory: the same as with all.
 AssertionResult check_unused_outputs(const OpCase& op_case, const Implementation& implementation);
 
-// The case as a program on that device, twice with different contents: floating inputs as states (whose prepared copies
-// must follow their state), then as plain inputs.
+// The case as a program on that device, twice with different contents, has the bits of a fresh kernel: floating inputs as
+// states (whose prepared copies must follow their state), then as plain inputs.
 AssertionResult check_program(const OpCase& op_case, Device device);
 
 }  // namespace dermatome::harness

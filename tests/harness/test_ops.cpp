@@ -19,7 +19,7 @@ class PartsOp final : public Op {
     if (!parts_.gradient) return Op::gradient(context);
     parts_.gradient(context);
   }
-  std::vector<InPlace> in_place(const Attributes&) const override { return parts_.in_place; }
+  std::vector<InPlace> in_place(const OpCall&) const override { return parts_.in_place; }
   std::vector<Value> composition(Builder& builder, const Attributes& attributes,
                                  const std::vector<Value>& inputs) const override {
     return parts_.composition ? parts_.composition(builder, attributes, inputs) : std::vector<Value>{};

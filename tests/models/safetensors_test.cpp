@@ -136,7 +136,7 @@ TEST_F(Safetensors, ReadsTypesThatOnlyFilesHave) {
 }
 
 TEST_F(Safetensors, ReadsUnalignedDataAndTrailingSpaces) {
-  std::string bytes = file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}  )", 0);
+  std::string bytes = file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}   )", 0);
   EXPECT_NE(bytes.size() % 4, 0u);
   const float value = 1.5f;
   bytes.append(reinterpret_cast<const char*>(&value), 4);

@@ -46,6 +46,7 @@ inline std::string bytes_of(const std::filesystem::path& path) {
 }
 
 inline void put_bytes(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::remove(path);  // ext4 brings a file that is overwritten to the disk at once: slow
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 

@@ -14,7 +14,7 @@ namespace dermatome::report {
 inline constexpr double kJaccardThreshold = 0.65;
 
 struct LegendEntry {
-  std::string css;   // gives the swatch its colour
+  std::string css;  // gives the swatch its colour
   std::string text;
 };
 
@@ -45,6 +45,9 @@ Axis metric_axis(const std::vector<Metric>& metrics);
 // A small drawing of a mean and its interval on `axis`, width x height units; empty where the mean is off the axis.
 // Decoration beside the printed numbers, and hidden from screen readers.
 std::string interval_drawing(const Metric& metric, const Axis& axis, double width, double height);
+
+// A bar from 0 to the mean of a metric between 0 and 1, its interval paler; empty for other metrics.
+std::string gauge_drawing(const Metric& metric, double width, double height);
 
 // The ticks of `axis` and their labels, to stand above interval drawings of that width.
 std::string interval_scale(const Axis& axis, double width);

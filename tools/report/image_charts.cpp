@@ -15,7 +15,9 @@ namespace {
 constexpr int kBins = 20;
 constexpr std::size_t kQuartersFrom = 24;  // fewer photographs than this have no quarters worth a mean
 
-const char* class_of(double jaccard) { return jaccard < kJaccardThreshold ? "missed" : "found"; }
+const char* class_of(double jaccard) {
+  return jaccard < kJaccardThreshold ? "missed" : "found";
+}
 
 std::vector<LegendEntry> threshold_legend() {
   return {{"found", fmt::format("{} and above", kJaccardThreshold)},
@@ -28,7 +30,7 @@ double mean_of(const std::vector<double>& values) {
 
 std::string left_out(std::size_t missing, const char* why) {
   if (missing == 0) return {};
-  return fmt::format("{} {} {} left out.", count(missing), missing == 1 ? "photograph" : "photographs", why) ;
+  return fmt::format("{} {} {} left out.", count(missing), missing == 1 ? "photograph" : "photographs", why);
 }
 
 std::string photographs(std::size_t number) {
@@ -97,7 +99,6 @@ Figure jaccard_histogram(const std::vector<ReportImage>& images) {
   }
   const double tallest = static_cast<double>(*std::max_element(bins.begin(), bins.end()));
   Frame frame;
-  frame.top = 40;
   frame.x = {.range = {0, 1}, .ticks = linear_ticks({0, 1}, 10), .title = "Jaccard index"};
   frame.x.labels = tick_labels(frame.x.ticks);
   frame.y = {.range = rounded_range({0, tallest}, 5), .title = "photographs"};
@@ -119,16 +120,17 @@ Figure jaccard_histogram(const std::vector<ReportImage>& images) {
     const double width = frame.x_of(low + 1.0 / kBins) - left;
     const double y = frame.y_of(static_cast<double>(number));
     const double floor = frame.height - frame.bottom;
-    figure.svg += fmt::format("<g class=\"probe\"><rect class=\"hit\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
-                              coordinate(left), coordinate(frame.top), coordinate(width),
-                              coordinate(floor - frame.top));
+    figure.svg +=
+        fmt::format("<g class=\"probe\"><rect class=\"hit\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
+                    coordinate(left), coordinate(frame.top), coordinate(width), coordinate(floor - frame.top));
     if (number > 0) {
-      figure.svg += fmt::format("<rect class=\"bar {}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
-                                class_of(low + 1e-9), coordinate(left + 1), coordinate(y), coordinate(width - 2),
-                                coordinate(floor - y));
+      figure.svg +=
+          fmt::format("<rect class=\"bar {}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>", class_of(low + 1e-9),
+                      coordinate(left + 1), coordinate(y), coordinate(width - 2), coordinate(floor - y));
     }
-    figure.svg += fmt::format("<g><text class=\"readout\" x=\"{}\" y=\"12\" text-anchor=\"end\">{:.2f} to {:.2f}: {}</text></g></g>",
-                              coordinate(frame.width - frame.right), low, low + 1.0 / kBins, photographs(number));
+    figure.svg += fmt::format(
+        "<g><text class=\"readout\" x=\"{}\" y=\"12\" text-anchor=\"end\">{:.2f} to {:.2f}: {}</text></g></g>",
+        coordinate(frame.width - frame.right), low, low + 1.0 / kBins, photographs(number));
   }
   const double x = frame.x_of(std::clamp(mean, 0.0, 1.0));
   figure.svg += fmt::format("<line class=\"mean-line\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>", coordinate(x),
@@ -150,13 +152,12 @@ Figure area_scatter(const std::vector<ReportImage>& images) {
     return figure;
   }
   Frame frame;
-  frame.top = 40;
   frame.x = rounded_log_axis({dots.front().share, std::max(1.0, dots.back().share)},
                              "lesion, share of the photograph (log scale)");
   for (std::size_t i = 0; i < frame.x.ticks.size(); ++i) {
     frame.x.labels[i] = tick_labels({frame.x.ticks[i] * 100})[0] + "\u202f%";
   }
-  frame.y = rounded_axis({0, 1}, "Jaccard index");
+  frame.y = rounded_axis({0, 1}, "1 where the outlines agree");
 
   const auto quarters = quarters_of(dots);
   std::string description = fmt::format("{}, lesions from {} to {} of the photograph.", photographs(dots.size()),
@@ -175,10 +176,10 @@ Figure area_scatter(const std::vector<ReportImage>& images) {
   figure.svg += fmt::format("<line class=\"threshold-line\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>",
                             coordinate(frame.left), threshold, coordinate(frame.width - frame.right), threshold);
   for (const Dot& dot : dots) {
-    figure.svg += fmt::format("<circle class=\"point {}\" cx=\"{}\" cy=\"{}\" r=\"3\"><title>{}: {}, lesion {}</title></circle>",
-                              class_of(dot.jaccard), coordinate(frame.x_of(dot.share)),
-                              coordinate(frame.y_of(dot.jaccard)), escape(dot.image->id), fixed(dot.jaccard, 3),
-                              percent(dot.share));
+    figure.svg +=
+        fmt::format("<circle class=\"point {}\" cx=\"{}\" cy=\"{}\" r=\"3\"><title>{}: {}, lesion {}</title></circle>",
+                    class_of(dot.jaccard), coordinate(frame.x_of(dot.share)), coordinate(frame.y_of(dot.jaccard)),
+                    escape(dot.image->id), fixed(dot.jaccard, 3), percent(dot.share));
   }
   for (const auto& quarter : quarters) figure.svg += draw_quarter(frame, quarter);
   figure.svg += "</svg>";
@@ -207,8 +208,9 @@ std::string interval_drawing(const Metric& metric, const Axis& axis, double widt
   const auto x_of = [&](double value) { return pad + std::clamp(axis.share(value), 0.0, 1.0) * (width - 2 * pad); };
   if (!std::isfinite(metric.mean) || axis.share(metric.mean) < 0 || axis.share(metric.mean) > 1) return {};
   const double y = height / 2;
-  std::string svg = fmt::format("<svg class=\"interval\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" aria-hidden=\"true\">",
-                                coordinate(width), coordinate(height));
+  std::string svg =
+      fmt::format("<svg class=\"interval\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" aria-hidden=\"true\">",
+                  coordinate(width), coordinate(height));
   svg += fmt::format("<line class=\"track\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>", pad, coordinate(y),
                      coordinate(width - pad), coordinate(y));
   for (const double tick : axis.ticks) {
@@ -216,18 +218,36 @@ std::string interval_drawing(const Metric& metric, const Axis& axis, double widt
                        coordinate(y - 3), coordinate(y + 3));
   }
   if (metric.low && metric.high && std::isfinite(*metric.low) && std::isfinite(*metric.high)) {
-    svg += fmt::format("<line class=\"whisker\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>", coordinate(x_of(*metric.low)),
-                       coordinate(y), coordinate(x_of(*metric.high)), coordinate(y));
+    svg += fmt::format("<line class=\"whisker\" x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"/>",
+                       coordinate(x_of(*metric.low)), coordinate(y), coordinate(x_of(*metric.high)), coordinate(y));
   }
   svg += fmt::format("<circle class=\"dot validation ringed\" cx=\"{}\" cy=\"{}\" r=\"4\"/></svg>",
                      coordinate(x_of(metric.mean)), coordinate(y));
   return svg;
 }
 
+std::string gauge_drawing(const Metric& metric, double width, double height) {
+  if (!(metric.mean >= 0 && metric.mean <= 1)) return {};
+  const bool has_interval = metric.low && metric.high && std::isfinite(*metric.low) && std::isfinite(*metric.high);
+  const double low = has_interval ? std::clamp(*metric.low, 0.0, 1.0) : metric.mean;
+  const double high = has_interval ? std::clamp(*metric.high, low, 1.0) : metric.mean;
+  const auto bar = [&](const char* css, double from, double to, double thickness) {
+    return fmt::format("<rect class=\"{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>", css,
+                       coordinate(from * width), coordinate((height - thickness) / 2), coordinate((to - from) * width),
+                       coordinate(thickness));
+  };
+  return fmt::format(
+      "<svg class=\"gauge\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" aria-hidden=\"true\">{2}{3}{4}{5}"
+      "</svg>",
+      coordinate(width), coordinate(height), bar("gauge-track", 0, 1, 6), bar("gauge-fill", 0, low, 6),
+      bar("gauge-interval", low, high, 6), bar("gauge-mean", metric.mean, metric.mean + 2 / width, height));
+}
+
 std::string interval_scale(const Axis& axis, double width) {
   const double pad = 5;
-  std::string svg = fmt::format("<svg class=\"interval\" viewBox=\"0 0 {0} 16\" width=\"{0}\" height=\"16\" aria-hidden=\"true\">",
-                                coordinate(width));
+  std::string svg =
+      fmt::format("<svg class=\"interval\" viewBox=\"0 0 {0} 16\" width=\"{0}\" height=\"16\" aria-hidden=\"true\">",
+                  coordinate(width));
   for (std::size_t i = 0; i < axis.ticks.size(); ++i) {
     const double share = axis.share(axis.ticks[i]);
     const char* anchor = share < 0.01 ? "start" : share > 0.99 ? "end" : "middle";

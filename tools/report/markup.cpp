@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::string_view kReplacement = "\uFFFD";
 
-unsigned char byte_at(std::string_view text, std::size_t i) { return static_cast<unsigned char>(text[i]); }
+unsigned char byte_at(std::string_view text, std::size_t i) {
+  return static_cast<unsigned char>(text[i]);
+}
 
 // Length in bytes of the well-formed UTF-8 character at `i` (The Unicode Standard, table 3-7), or 0.
 std::size_t character_length(std::string_view text, std::size_t i) {

@@ -74,7 +74,9 @@ double Axis::share(double value) const {
   return (value - range.low) / (range.high - range.low);
 }
 
-bool Axis::holds(double value) const { return std::isfinite(value) && !(logarithmic && value <= 0); }
+bool Axis::holds(double value) const {
+  return std::isfinite(value) && !(logarithmic && value <= 0);
+}
 
 Axis rounded_axis(Range range, std::string title, int most_ticks) {
   Axis axis;
@@ -129,27 +131,33 @@ std::string draw_axes(const Frame& frame) {
     svg += draw_text(x, floor + 19, "middle", "tick", frame.x.labels[i]);
   }
   svg += draw_text(right, frame.height - 6, "end", "axis-title", frame.x.title);
-  svg += draw_text(0, 12, "start", "axis-title", frame.y.title);
+  if (!frame.y.title.empty()) svg += draw_text(0, 12, "start", "axis-title y-title", frame.y.title);
   return svg;
 }
 
 std::string draw_stretches(const Frame& frame, const std::vector<Stretch>& stretches) {
   if (stretches.size() < 2) return {};
   const double ceiling = frame.top - 16;
+  std::vector<double> edges;
+  for (const auto& stretch : stretches) {
+    edges.push_back(frame.x_of(std::clamp(stretch.from, frame.x.range.low, frame.x.range.high)));
+  }
+  edges.push_back(frame.width - frame.right);
+  // Names where there is room for all, else the numbers that the table of stages gives them.
+  bool named = true;
+  for (std::size_t i = 0; i < stretches.size(); ++i) {
+    named = named && text_width(stretches[i].name) + 8 <= edges[i + 1] - edges[i];
+  }
   std::string svg;
   for (std::size_t i = 0; i < stretches.size(); ++i) {
-    const bool last = i + 1 == stretches.size();
-    const double from = frame.x_of(std::clamp(stretches[i].from, frame.x.range.low, frame.x.range.high));
-    const double to = last ? frame.width - frame.right
-                           : frame.x_of(std::clamp(stretches[i + 1].from, frame.x.range.low, frame.x.range.high));
+    const double from = edges[i];
+    const double to = edges[i + 1];
     if (to - from < 1) continue;
     svg += fmt::format("<rect class=\"stage-band{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
                        i % 2 ? " odd" : "", coordinate(from), coordinate(ceiling), coordinate(to - from),
                        coordinate(frame.height - frame.bottom - ceiling));
     if (i > 0) svg += tag_line(from, ceiling, from, frame.height - frame.bottom, "stage-line");
-    // The name where there is room, else the number that the table of stages gives it.
-    const std::string number = std::to_string(i + 1);
-    const std::string& text = text_width(stretches[i].name) + 8 <= to - from ? stretches[i].name : number;
+    const std::string text = named ? stretches[i].name : std::to_string(i + 1);
     if (text_width(text) + 4 <= to - from) svg += draw_text(from + 5, ceiling + 12, "start", "stage-name", text);
   }
   return svg;
@@ -177,11 +185,11 @@ std::string draw_mark(const Frame& frame, const Mark& mark) {
   if (!frame.holds(mark.at)) return {};
   const double x = frame.x_of(mark.at.x);
   const double y = frame.y_of(mark.at.y);
-  const double half = text_width(mark.text) / 2;
-  const double middle = std::clamp(x, frame.left + half, std::max(frame.left + half, frame.width - frame.right - half));
-  const bool above = y - 12 > frame.top + 8;
-  return tag_dot(x, y, 4, mark.css + " ringed") +
-         draw_text(middle, above ? y - 11 : y + 20, "middle", "mark-text " + mark.css, mark.text);
+  const double floor = frame.height - frame.bottom;
+  const bool to_the_left = x - text_width(mark.text) - 8 > frame.left;
+  return tag_line(x, y, x, floor, "drop-line") + tag_dot(x, y, 4, mark.css + " ringed") +
+         draw_text(to_the_left ? x - 8 : x + 8, floor - 9, to_the_left ? "end" : "start", "mark-text " + mark.css,
+                   mark.text);
 }
 
 std::string draw_probes(const Frame& frame, const std::vector<Probe>& probes) {

@@ -37,7 +37,7 @@ struct Frame {
   double width = 560;
   double height = 290;
   double left = 50;
-  double right = 12;
+  double right = 22;
   double top = 46;
   double bottom = 46;
   Axis x;
@@ -55,6 +55,7 @@ struct Line {
   bool filled = false;        // the area below is shaded
 };
 
+// A dot with a line down to the axis, and its text beside the foot of that line.
 struct Mark {
   Point at;
   std::string css;

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::array<double, 3> kMantissas = {1, 2, 5};
 
-// A product of a mantissa and a power of ten without the dirt of pow() in its last digits: 0.3, not 0.30000000000000004.
+// A product of a mantissa and a power of ten without the dirt of pow() in its last digits: 0.3, not
+// 0.30000000000000004.
 double scaled(double mantissa, int exponent) {
   return exponent < 0 ? mantissa / std::pow(10.0, -exponent) : mantissa * std::pow(10.0, exponent);
 }
@@ -96,7 +97,9 @@ std::string tick_label(double value, int decimals) {
 
 }  // namespace
 
-double round_step(double span, int most) { return step_of(span, most).value(); }
+double round_step(double span, int most) {
+  return step_of(span, most).value();
+}
 
 Range rounded_range(Range range, int most) {
   if (!(range.high > range.low)) {
@@ -186,11 +189,14 @@ std::string duration(double seconds) {
   if (seconds < 59.95) return fmt::format("{:.{}f} s", seconds, seconds < 9.95 ? 2 : 1);
   if (seconds >= 1e9) return significant(seconds) + " s";
   const auto whole = static_cast<long long>(std::llround(seconds));
-  if (whole < 3600) return whole % 60 ? fmt::format("{} min {} s", whole / 60, whole % 60) : fmt::format("{} min", whole / 60);
+  if (whole < 3600)
+    return whole % 60 ? fmt::format("{} min {} s", whole / 60, whole % 60) : fmt::format("{} min", whole / 60);
   const long long minutes = (whole + 30) / 60;
   return minutes % 60 ? fmt::format("{} h {} min", minutes / 60, minutes % 60) : fmt::format("{} h", minutes / 60);
 }
 
-std::string count(std::size_t value) { return grouped(fmt::format("{}", value)); }
+std::string count(std::size_t value) {
+  return grouped(fmt::format("{}", value));
+}
 
 }  // namespace dermatome::report

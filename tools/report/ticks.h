@@ -35,10 +35,10 @@ Range rounded_log_range(Range range);
 std::vector<std::string> tick_labels(const std::vector<double>& ticks);
 
 // In all of these a number that is not finite is "–".
-std::string fixed(double value, int decimals);   // "0.842"
-std::string significant(double value);           // three digits: "0.0012", "3.5×10⁻⁵", "148"
-std::string percent(double share);               // "12 %", "0.8 %"
-std::string duration(double seconds);            // "0.84 s", "12 min 5 s", "2 h 14 min"
-std::string count(std::size_t value);            // "12 600", with thin spaces that do not break
+std::string fixed(double value, int decimals);  // "0.842"
+std::string significant(double value);          // three digits: "0.0012", "3.5×10⁻⁵", "148"
+std::string percent(double share);              // "12 %", "0.8 %"
+std::string duration(double seconds);           // "0.84 s", "12 min 5 s", "2 h 14 min"
+std::string count(std::size_t value);           // "12 600", with thin spaces that do not break
 
 }  // namespace dermatome::report

@@ -137,25 +137,29 @@ std::string draw(const ReportData& data, const Frame& frame, const EpochChart& c
   return svg + "</svg>";
 }
 
-std::string three_decimals(double value) { return fixed(value, 3); }
+std::string three_decimals(double value) {
+  return fixed(value, 3);
+}
 
 // Linear from 0, or logarithmic where the first epochs dwarf the last.
 Axis loss_axis(const std::vector<double>& values, const std::string& title) {
   const Range range = *extent(values);
-  if (range.low > 0 && range.high > kLogarithmicRatio * range.low) return rounded_log_axis(range, title + " (log scale)");
+  if (range.low > 0 && range.high > kLogarithmicRatio * range.low)
+    return rounded_log_axis(range, title + " (log scale)");
   return rounded_axis({std::min(0.0, range.low), std::max(0.0, range.high)}, title);
 }
 
 Figure learning_rates_by_epoch(const ReportData& data, bool wide) {
   Figure figure{.heading = "Learning rate"};
-  const std::vector<Curve> curves = known(data.epochs, {{"rate", "rate", [](const EpochRow& r) { return r.learning_rate; }, true}});
+  const std::vector<Curve> curves =
+      known(data.epochs, {{"rate", "rate", [](const EpochRow& r) { return r.learning_rate; }, true}});
   if (curves.empty()) {
     figure.caption = "No step has been taken.";
     return figure;
   }
   Frame frame = frame_of(wide);
   frame.x = epoch_axis(data.epochs, wide);
-  frame.y = rounded_axis({0, extent(values_of(data.epochs, curves))->high}, "learning rate");
+  frame.y = rounded_axis({0, extent(values_of(data.epochs, curves))->high}, "");
   figure.svg = draw(data, frame, {"rate", "Learning rate by epoch", curves, significant, {}});
   return figure;
 }
@@ -191,10 +195,9 @@ Figure loss_figure(const ReportData& data, bool wide) {
 Figure jaccard_figure(const ReportData& data, bool wide) {
   Figure figure{.heading = "Jaccard index"};
   const std::vector<Curve> curves = known(
-      data.epochs,
-      {{"train", "training", [](const EpochRow& r) { return r.train_jaccard; }},
-       {"thresholded", "thresholded", [](const EpochRow& r) { return r.validation_thresholded_jaccard; }},
-       {"validation", "validation", [](const EpochRow& r) { return r.validation_jaccard; }}});
+      data.epochs, {{"train", "training", [](const EpochRow& r) { return r.train_jaccard; }},
+                    {"thresholded", "thresholded", [](const EpochRow& r) { return r.validation_thresholded_jaccard; }},
+                    {"validation", "validation", [](const EpochRow& r) { return r.validation_jaccard; }}});
   if (curves.empty()) {
     figure.caption = "No epoch with a Jaccard index has been finished.";
     return figure;
@@ -202,10 +205,11 @@ Figure jaccard_figure(const ReportData& data, bool wide) {
   Frame frame = frame_of(wide);
   frame.x = epoch_axis(data.epochs, wide);
   const Range range = *extent(values_of(data.epochs, curves));
-  frame.y = rounded_axis({std::min(range.low, 0.8), std::max(range.high, 1.0)}, "Jaccard index");
+  frame.y = rounded_axis({std::min(range.low, 0.8), std::max(range.high, 1.0)}, "1 where the outlines agree");
   EpochChart chart{"jaccard", "Jaccard index by epoch", curves, three_decimals, {}};
   if (const EpochRow* best = best_epoch(data.epochs)) {
-    chart.marks.push_back({{static_cast<double>(best->epoch), best->validation_jaccard}, "validation",
+    chart.marks.push_back({{static_cast<double>(best->epoch), best->validation_jaccard},
+                           "validation",
                            fmt::format("highest {}, epoch {}", fixed(best->validation_jaccard, 3), best->epoch)});
   }
   figure.legend = legend_of(curves);
@@ -231,7 +235,7 @@ Figure learning_rate_figure(const ReportData& data, bool wide) {
   Frame frame = frame_of(wide);
   frame.x = {.range = step_range, .ticks = whole_ticks(step_range, wide ? 12 : 6), .title = "step"};
   frame.x.labels = tick_labels(frame.x.ticks);
-  frame.y = rounded_axis({std::min(0.0, rate_range->low), std::max(0.0, rate_range->high)}, "learning rate");
+  frame.y = rounded_axis({std::min(0.0, rate_range->low), std::max(0.0, rate_range->high)}, "");
 
   std::vector<Probe> probes;
   const std::size_t stride = line.points.size() / kMostProbes + 1;

@@ -1,0 +1,70 @@
+// The CSV logs of a run.
+#include "tools/training/log.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "engine/core/error.h"
+
+namespace dermatome::training {
+namespace {
+
+// Numbers of every row behind the header; each row must have as many as the header has columns.
+std::vector<std::vector<double>> read_rows(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  DERMATOME_CHECK(file.good(), "the log {} cannot be read", path.string());
+  std::string line;
+  std::getline(file, line);
+  const auto columns = static_cast<std::size_t>(std::count(line.begin(), line.end(), ',')) + 1;
+  std::vector<std::vector<double>> rows;
+  for (int number = 2; std::getline(file, line); ++number) {
+    std::vector<double> row;
+    std::stringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, ',');) {
+      double value = 0;
+      const auto result = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+      DERMATOME_CHECK(result.ec == std::errc() && result.ptr == cell.data() + cell.size(), "{}:{}: '{}' is not a number",
+                      path.string(), number, cell);
+      row.push_back(value);
+    }
+    DERMATOME_CHECK(row.size() == columns, "{}:{}: has {} of {} columns", path.string(), number, row.size(), columns);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<EpochResult> read_epoch_log(const std::filesystem::path& path) {
+  std::vector<EpochResult> epochs;
+  for (const auto& row : read_rows(path)) {
+    DERMATOME_CHECK(row.size() == 12, "{} is not an epoch log of this version", path.string());
+    epochs.push_back({.epoch = static_cast<int>(row[0]),
+                      .stage = static_cast<int>(row[1]),
+                      .size = static_cast<int>(row[2]),
+                      .learning_rate = row[3],
+                      .train_loss = row[4],
+                      .train_jaccard = row[5],
+                      .validation_loss = row[6],
+                      .validation_jaccard = row[7],
+                      .validation_thresholded_jaccard = row[8],
+                      .validation_dice = row[9],
+                      .seconds = row[10],
+                      .images_per_second = row[11]});
+  }
+  return epochs;
+}
+
+std::vector<std::pair<double, double>> read_step_rates(const std::filesystem::path& path) {
+  std::vector<std::pair<double, double>> rates;
+  for (const auto& row : read_rows(path)) {
+    DERMATOME_CHECK(row.size() == 4, "{} is not a step log of this version", path.string());
+    rates.emplace_back(row[0], row[2]);
+  }
+  return rates;
+}
+
+}  // namespace dermatome::training

@@ -9,7 +9,9 @@
 namespace dermatome {
 namespace {
 
-bool is_path(std::string_view text) { return text.ends_with(".graph") || text.find('/') != std::string_view::npos; }
+bool is_path(std::string_view text) {
+  return text.ends_with(".graph") || text.find('/') != std::string_view::npos;
+}
 
 [[noreturn]] void fail_unknown(std::string_view name) {
   const auto names = builtin_model_names();

@@ -18,8 +18,8 @@ std::vector<std::string> builtin_model_names();  // in alphabetical order
 // Throws UsageError with the nearest name.
 std::string_view builtin_model_text(std::string_view name);
 
-// A built-in name, or the path of a .graph file: whatever ends in ".graph" or contains a slash. Throws UsageError for an
-// unknown name (with the nearest one) and for errors in the text, Error for a file that cannot be read.
+// A built-in name, or the path of a .graph file: whatever ends in ".graph" or contains a slash. Throws UsageError for
+// an unknown name (with the nearest one) and for errors in the text, Error for a file that cannot be read.
 Model find_model(const std::string& name_or_path);
 
 }  // namespace dermatome

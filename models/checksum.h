@@ -7,8 +7,8 @@
 
 namespace dermatome {
 
-// FNV-1a (Fowler, Noll, Vo) over little-endian 64-bit words, each step followed by h ^= h >> 32; what is left at the end
-// is filled up with zeros to a word. Each step maps states one to one, so a change within one word always shows.
+// FNV-1a (Fowler, Noll, Vo) over little-endian 64-bit words, each step followed by h ^= h >> 32; what is left at the
+// end is filled up with zeros to a word. Each step maps states one to one, so a change within one word always shows.
 class Checksum {
  public:
   // The parts' boundaries do not matter.

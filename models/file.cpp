@@ -15,7 +15,9 @@
 namespace dermatome {
 namespace {
 
-std::string cause() { return std::generic_category().message(errno); }
+std::string cause() {
+  return std::generic_category().message(errno);
+}
 
 class Descriptor {
  public:

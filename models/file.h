@@ -23,9 +23,9 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// Writes the parts one behind the other to `path`.partial, brings them to the disk, and renames: whoever opens `path`, at
-// any moment and after any crash, finds either all of the old file or all of the new one. Throws Error naming the file
-// and the cause; the old file is then untouched.
+// Writes the parts one behind the other to `path`.partial, brings them to the disk, and renames: whoever opens `path`,
+// at any moment and after any crash, finds either all of the old file or all of the new one. Throws Error naming the
+// file and the cause; the old file is then untouched.
 void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts);
 
 }  // namespace dermatome

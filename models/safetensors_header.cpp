@@ -39,9 +39,11 @@ std::string_view header_text(std::span<const std::byte> bytes, const std::string
   DERMATOME_CHECK(bytes.size() >= kLengthBytes, "{}: {} bytes are too few for a safetensors file", file, bytes.size());
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), sizeof(length));
-  DERMATOME_CHECK(length <= kLongestHeader, "{}: this is no safetensors file (its header would have {} bytes)", file, length);
-  DERMATOME_CHECK(length <= bytes.size() - kLengthBytes, "{}: the file is cut short: its header has {} bytes, {} are there",
-                  file, length, bytes.size() - kLengthBytes);
+  DERMATOME_CHECK(length <= kLongestHeader, "{}: this is no safetensors file (its header would have {} bytes)", file,
+                  length);
+  DERMATOME_CHECK(length <= bytes.size() - kLengthBytes,
+                  "{}: the file is cut short: its header has {} bytes, {} are there", file, length,
+                  bytes.size() - kLengthBytes);
   return {reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, static_cast<std::size_t>(length)};
 }
 
@@ -94,21 +96,25 @@ Entry parse_entry(const std::string& name, const Json& json, std::size_t data_by
   DERMATOME_CHECK(type.is_string(), "{} has a dtype that is no text", what);
   Entry entry{.name = name, .type = type.get<std::string>(), .shape = {}};
   const auto element = element_bytes(entry.type);
-  DERMATOME_CHECK(element.has_value(), "{} has the type {}; F32, F64, F16, BF16, U8, I32 and I64 are read", what, entry.type);
+  DERMATOME_CHECK(element.has_value(), "{} has the type {}; F32, F64, F16, BF16, U8, I32 and I64 are read", what,
+                  entry.type);
 
   const auto extents = parse_numbers(member(json, "shape", what), what + ": its shape");
-  DERMATOME_CHECK(extents.size() <= Shape::kMaxRank, "{} has {} axes, more than {}", what, extents.size(), Shape::kMaxRank);
+  DERMATOME_CHECK(extents.size() <= Shape::kMaxRank, "{} has {} axes, more than {}", what, extents.size(),
+                  Shape::kMaxRank);
   const std::uint64_t bytes = bytes_of(extents, *element, what);
   entry.shape = Shape(extents);
 
   const auto offsets = parse_numbers(member(json, "data_offsets", what), what + ": its data_offsets");
-  DERMATOME_CHECK(offsets.size() == 2 && offsets[0] <= offsets[1], "{} has data_offsets that are no begin and end", what);
+  DERMATOME_CHECK(offsets.size() == 2 && offsets[0] <= offsets[1], "{} has data_offsets that are no begin and end",
+                  what);
   entry.begin = static_cast<std::size_t>(offsets[0]);
   entry.end = static_cast<std::size_t>(offsets[1]);
   DERMATOME_CHECK(entry.end - entry.begin == bytes, "{} is {}{}, which takes {} bytes, but has {}", what, entry.type,
                   to_string(entry.shape), bytes, entry.end - entry.begin);
-  DERMATOME_CHECK(entry.end <= data_bytes, "{}: the file is cut short: tensor '{}' ends at byte {} of the data, {} are there",
-                  file, name, entry.end, data_bytes);
+  DERMATOME_CHECK(entry.end <= data_bytes,
+                  "{}: the file is cut short: tensor '{}' ends at byte {} of the data, {} are there", file, name,
+                  entry.end, data_bytes);
   return entry;
 }
 

@@ -52,7 +52,8 @@ Tensor tensor_of_entry(const Entry& entry, const std::byte* data, const std::str
     for (std::size_t i = 0; i < values.size(); ++i) {
       const auto value = number_at<std::int64_t>(data, i);
       values[i] = static_cast<std::int32_t>(value);
-      DERMATOME_CHECK(values[i] == value, "{}: tensor '{}' holds {}, which is too large for 32 bits", file, entry.name, value);
+      DERMATOME_CHECK(values[i] == value, "{}: tensor '{}' holds {}, which is too large for 32 bits", file, entry.name,
+                      value);
     }
   } else if (entry.end > entry.begin) {
     std::memcpy(tensor.data(), data, entry.end - entry.begin);
@@ -60,7 +61,8 @@ Tensor tensor_of_entry(const Entry& entry, const std::byte* data, const std::str
   return tensor;
 }
 
-void check_integrity(std::span<const std::byte> bytes, const Header& header, Integrity integrity, const std::string& file) {
+void check_integrity(std::span<const std::byte> bytes, const Header& header, Integrity integrity,
+                     const std::string& file) {
   const auto stored = header.metadata.find(safetensors::kChecksumKey);
   if (stored == header.metadata.end()) {
     DERMATOME_CHECK(integrity == Integrity::optional, "{}: the file has no checksum, so it is no checkpoint", file);
@@ -89,7 +91,8 @@ TensorFile read_safetensors(const std::filesystem::path& path, Integrity integri
   check_integrity(bytes, header, integrity, file);
   TensorFile contents;
   for (const Entry& entry : header.entries) {
-    contents.tensors.emplace_back(entry.name, tensor_of_entry(entry, bytes.data() + header.data_begin + entry.begin, file));
+    contents.tensors.emplace_back(entry.name,
+                                  tensor_of_entry(entry, bytes.data() + header.data_begin + entry.begin, file));
   }
   contents.metadata = std::move(header.metadata);
   contents.metadata.erase(safetensors::kChecksumKey);

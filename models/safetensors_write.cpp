@@ -25,7 +25,8 @@ const char* type_in_file(DType type) {
   return "";
 }
 
-// In host memory, larger elements first: with a header of whole words every tensor then lies at a multiple of its element.
+// In host memory, larger elements first: with a header of whole words every tensor then lies at a multiple of its
+// element.
 std::vector<Named> in_file_order(const std::vector<Named>& tensors, const std::string& file) {
   std::set<std::string_view> names;
   std::vector<Named> ordered;
@@ -35,9 +36,8 @@ std::vector<Named> in_file_order(const std::vector<Named>& tensors, const std::s
     DERMATOME_CHECK(tensor.defined(), "cannot write {}: tensor '{}' is undefined", file, name);
     ordered.emplace_back(name, tensor.to({DeviceKind::cpu, 0}));
   }
-  std::stable_sort(ordered.begin(), ordered.end(), [](const Named& a, const Named& b) {
-    return size_of(a.second.type()) > size_of(b.second.type());
-  });
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const Named& a, const Named& b) { return size_of(a.second.type()) > size_of(b.second.type()); });
   return ordered;
 }
 
@@ -61,8 +61,9 @@ std::vector<std::byte> header_of(const std::map<std::string, std::string>& metad
     fail("cannot write {}: a name or a metadata text is not UTF-8", file);
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  DERMATOME_CHECK(text.size() <= safetensors::kLongestHeader, "cannot write {}: its header would have {} bytes, more than {}",
-                  file, text.size(), safetensors::kLongestHeader);
+  DERMATOME_CHECK(text.size() <= safetensors::kLongestHeader,
+                  "cannot write {}: its header would have {} bytes, more than {}", file, text.size(),
+                  safetensors::kLongestHeader);
   const std::uint64_t length = text.size();
   std::vector<std::byte> header(safetensors::kLengthBytes + text.size());
   std::memcpy(header.data(), &length, sizeof(length));

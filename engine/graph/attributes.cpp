@@ -45,7 +45,7 @@ AttributeValue value_of(const AttributeSpec& spec, const AttributeArgument& argu
   }
   const bool whole = spec.kind == AttributeKind::integer;
   if (whole && (number != std::floor(number) || std::abs(number) > 0x1p53)) {
-    fail_usage("{} takes a whole number below 2^53, not {}", spec.name, number);
+    fail_usage("{} takes a whole number, not {}", spec.name, number);
   }
   if (!(number >= spec.minimum && number <= spec.maximum)) {
     fail_usage("{}={} is out of bounds (at least {}{})", spec.name, number, spec.minimum,

@@ -72,13 +72,14 @@ class Evaluator {
     fail_usage("{}in '{}': {}", place, language::print(e), what);
   }
 
-  Value body(const std::vector<Statement>& statements, Environment names, const std::string& path, const SourceLocation& at,
-             const std::string& what) {
+  Value body(const std::vector<Statement>& statements, Environment names, const std::string& path,
+             const SourceLocation& at, const std::string& what) {
     for (const auto& statement : statements) {
       switch (statement.kind) {
         case Statement::Kind::group: group_ = statement.name; break;
         case Statement::Kind::assign:
-          if (names.contains(statement.name)) fail_usage("{}: '{}' has a value already", to_string(statement.at), statement.name);
+          if (names.contains(statement.name))
+            fail_usage("{}: '{}' has a value already", to_string(statement.at), statement.name);
           names[statement.name] = known(statement.value, evaluate(statement.value, names, path, statement.name), names);
           break;
         case Statement::Kind::result:
@@ -152,7 +153,8 @@ class Evaluator {
     fail_usage("{}: there is no value '{}'{}", to_string(e.at), word->text, did_you_mean(word->text, candidates));
   }
 
-  // Stages are named after the assigned name; repeated ones and sequences number their parts, as torch.nn.Sequential does.
+  // Stages are named after the assigned name; repeated ones and sequences number their parts, as torch.nn.Sequential
+  // does.
   Result chain(const Expression& e, const Environment& names, const std::string& path, const std::string& name) {
     Value x = value_of(e.operands[0], known(e.operands[0], evaluate(e.operands[0], names, path, ""), names));
     for (std::size_t s = 1; s < e.operands.size(); ++s) {
@@ -175,17 +177,21 @@ class Evaluator {
   }
 
   // `first` stands in front of the written arguments when present.
-  Result call(const Expression& e, Value first, const Environment& names, const std::string& path, const std::string& name) {
+  Result call(const Expression& e, Value first, const Environment& names, const std::string& path,
+              const std::string& name) {
     if (++calls_ > kMostCalls) fail_usage("{}: the model has more than {} calls", to_string(e.at), kMostCalls);
     std::vector<std::pair<Argument, Result>> arguments;
-    for (const Argument& argument : e.arguments) arguments.emplace_back(argument, evaluate(argument.value, names, path, ""));
-    const auto block = std::find_if(file_.blocks.begin(), file_.blocks.end(), [&](const Block& b) { return b.name == e.text; });
+    for (const Argument& argument : e.arguments)
+      arguments.emplace_back(argument, evaluate(argument.value, names, path, ""));
+    const auto block =
+        std::find_if(file_.blocks.begin(), file_.blocks.end(), [&](const Block& b) { return b.name == e.text; });
     if (block != file_.blocks.end()) return call_block(e, *block, first, arguments, names, path, name);
     return located(e, [&] { return Result(call_op(e, first, arguments, names, path, name)); });
   }
 
-  Value call_block(const Expression& e, const Block& block, Value first, const std::vector<std::pair<Argument, Result>>& arguments,
-                   const Environment& names, const std::string& path, const std::string& name) {
+  Value call_block(const Expression& e, const Block& block, Value first,
+                   const std::vector<std::pair<Argument, Result>>& arguments, const Environment& names,
+                   const std::string& path, const std::string& name) {
     Environment inner;
     std::vector<Result> positional;
     if (first) positional.emplace_back(first);
@@ -214,7 +220,8 @@ class Evaluator {
     if (std::find(active_.begin(), active_.end(), &block) != active_.end()) {
       fail_usage("{}: block {} calls itself", to_string(e.at), block.name);
     }
-    if (active_.size() == kDeepestBlocks) fail_usage("{}: blocks call each other more than {} deep", to_string(e.at), kDeepestBlocks);
+    if (active_.size() == kDeepestBlocks)
+      fail_usage("{}: blocks call each other more than {} deep", to_string(e.at), kDeepestBlocks);
     active_.push_back(&block);
     const Value result = body(block.body, std::move(inner), joined_path(path, name), block.at, "block " + block.name);
     active_.pop_back();
@@ -224,7 +231,8 @@ class Evaluator {
   Value call_op(const Expression& e, Value first, const std::vector<std::pair<Argument, Result>>& arguments,
                 const Environment& names, const std::string& path, const std::string& name) {
     const Op* op = find_op(e.text);
-    if (op == nullptr) fail_usage("there is no block or operation '{}'{}", e.text, did_you_mean(e.text, known_callables()));
+    if (op == nullptr)
+      fail_usage("there is no block or operation '{}'{}", e.text, did_you_mean(e.text, known_callables()));
     const Signature& signature = op->signature();
     std::vector<Value> data;
     if (first) data.push_back(first);
@@ -254,7 +262,8 @@ class Evaluator {
                      const Environment& names) {
     if (attributes.is_set(name)) fail_usage("{} is given twice", name);
     const auto& specs = attributes.specs();
-    const auto& spec = *std::find_if(specs.begin(), specs.end(), [&](const AttributeSpec& s) { return s.name == name; });
+    const auto& spec =
+        *std::find_if(specs.begin(), specs.end(), [&](const AttributeSpec& s) { return s.name == name; });
     if (spec.kind != AttributeKind::choice) known(argument.value, result, names);
     if (const auto* word = std::get_if<Word>(&result)) {
       attributes.set(name, word->text);
@@ -286,7 +295,8 @@ class Evaluator {
     std::size_t data_inputs = 0;
     for (const auto& spec : specs) data_inputs += spec.state ? 0 : 1;
     if (data.empty() && data_inputs > 0) fail_usage("{} needs a tensor", op.name());
-    if (!variadic && data.size() > data_inputs) fail_usage("{} takes {} tensors, not {}", op.name(), data_inputs, data.size());
+    if (!variadic && data.size() > data_inputs)
+      fail_usage("{} takes {} tensors, not {}", op.name(), data_inputs, data.size());
     attributes.check_complete();
 
     std::vector<Value> inputs;
@@ -294,7 +304,8 @@ class Evaluator {
     for (const auto& spec : specs) inputs.push_back(!spec.state && next < data.size() ? data[next++] : Value{});
     while (next < data.size()) inputs.push_back(data[next++]);
     const auto states = data.empty() ? std::vector<StateSpec>{} : op.states(attributes, builder_.desc(data[0]));
-    if (!states.empty() && anonymous) fail_usage("{} has parameters, so it needs a name: write name = {}(...)", op.name(), op.name());
+    if (!states.empty() && anonymous)
+      fail_usage("{} has parameters, so it needs a name: write name = {}(...)", op.name(), op.name());
     for (const auto& state : states) {
       const std::string key = path + "." + state.suffix;
       check_size(state.desc);
@@ -349,7 +360,8 @@ Model Model::parse(std::string_view text, const std::string& file_name) {
   std::set<std::string> names;
   for (const auto& block : model.file_.blocks) {
     if (!names.insert(block.name).second) fail_usage("{}: block {} is declared twice", to_string(block.at), block.name);
-    if (find_op(block.name) != nullptr) fail_usage("{}: {} is an operation and cannot name a block", to_string(block.at), block.name);
+    if (find_op(block.name) != nullptr)
+      fail_usage("{}: {} is an operation and cannot name a block", to_string(block.at), block.name);
   }
   return model;
 }
@@ -380,8 +392,8 @@ Value Model::append(Builder& builder, Value image, const PhaseOf& phase_of) cons
   for (const auto side : {shape[1], shape[2]}) {
     if (side % divisor() == 0 && side > 0) continue;
     const auto below = side / divisor() * divisor();
-    fail_usage("{} needs sides divisible by {}, and {} x {} is not; {}{} would do", name(), divisor(), shape[2], shape[1],
-               below > 0 ? fmt::format("{} or ", below) : "", below + divisor());
+    fail_usage("{} needs sides divisible by {}, and {} x {} is not; {}{} would do", name(), divisor(), shape[2],
+               shape[1], below > 0 ? fmt::format("{} or ", below) : "", below + divisor());
   }
   return Evaluator(file_, builder, phase_of).run(declaration(), image);
 }

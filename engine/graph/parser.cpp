@@ -35,7 +35,8 @@ class Lexer {
     const char c = text_[at_];
     if (std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_') {
       token.kind = Token::Kind::name;
-      while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) take(token);
+      while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_'))
+        take(token);
       return token;
     }
     if (std::isdigit(static_cast<unsigned char>(c)) != 0) return number(token);
@@ -44,8 +45,9 @@ class Lexer {
     if (c == '-' && at_ < text_.size() && text_[at_] == '>') take(token);
     if (std::string_view("(){}[],:=+-*/.").find(c) == std::string_view::npos) {
       fail_usage("{}: '{}' has no meaning here", to_string(token.at),
-                 std::isprint(static_cast<unsigned char>(c)) != 0 ? std::string(1, c)
-                                                                  : fmt::format("\\x{:02x}", static_cast<unsigned char>(c)));
+                 std::isprint(static_cast<unsigned char>(c)) != 0
+                     ? std::string(1, c)
+                     : fmt::format("\\x{:02x}", static_cast<unsigned char>(c)));
     }
     return token;
   }
@@ -77,7 +79,8 @@ class Lexer {
   Token number(Token token) {
     token.kind = Token::Kind::number;
     const auto part = [&](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.'; };
-    while (at_ < text_.size() && (part(text_[at_]) || ((text_[at_] == '-' || text_[at_] == '+') && token.text.back() == 'e'))) {
+    while (at_ < text_.size() &&
+           (part(text_[at_]) || ((text_[at_] == '-' || text_[at_] == '+') && token.text.back() == 'e'))) {
       take(token);
     }
     return token;
@@ -136,7 +139,8 @@ class Parser {
   }
   // A name that can be referred to later.
   std::string expect_new_name(std::string_view what) {
-    if (is_name("true") || is_name("false")) fail_usage("{}: '{}' cannot be {}", to_string(token_.at), token_.text, what);
+    if (is_name("true") || is_name("false"))
+      fail_usage("{}: '{}' cannot be {}", to_string(token_.at), token_.text, what);
     return expect_name(what);
   }
   std::string expect_name(std::string_view what) {
@@ -150,7 +154,8 @@ class Parser {
     double value = 0;
     const auto* end = token_.text.data() + token_.text.size();
     const auto result = std::from_chars(token_.text.data(), end, value);
-    if (result.ec != std::errc() || result.ptr != end) fail_usage("{}: '{}' is not a number", to_string(token_.at), token_.text);
+    if (result.ec != std::errc() || result.ptr != end)
+      fail_usage("{}: '{}' is not a number", to_string(token_.at), token_.text);
     advance();
     return value;
   }
@@ -360,6 +365,8 @@ class Parser {
 
 }  // namespace
 
-File parse(std::string_view text, const std::string& file_name) { return Parser(text, file_name).parse_file(); }
+File parse(std::string_view text, const std::string& file_name) {
+  return Parser(text, file_name).parse_file();
+}
 
 }  // namespace dermatome::language

@@ -34,9 +34,9 @@ void run(const Call& call) {
     launch::for_each(call.inputs[in].elements, [=](std::int64_t i) {
       const Element<float> e = update(step, Element<float>{weight[i], first[i], second[i]}, gradient[i],
                                       [](float x) { return __builtin_sqrtf(x); });
-      new_weight[i] = e.weight;
-      new_first[i] = e.first;
-      new_second[i] = e.second;
+      if (new_weight != nullptr) new_weight[i] = e.weight;
+      if (new_first != nullptr) new_first[i] = e.first;
+      if (new_second != nullptr) new_second[i] = e.second;
     });
   }
 }

@@ -13,6 +13,8 @@ void warp_row(const unsigned char* photograph, const unsigned char* mask, const 
               Index width, bool reflect_mask, float* image, float* target) {
   for (Index x = 0; x < width; ++x) {
     const auto p = source_of(table, static_cast<float>(x), static_cast<float>(row));
+    if (target != nullptr) target[x] = mask_at(mask, p, width, height, reflect_mask);
+    if (image == nullptr) continue;
     const auto b = bilinear(p, width, height);
     const unsigned char* top = photograph + b.y0 * width * 3;
     const unsigned char* bottom = photograph + b.y1 * width * 3;
@@ -20,7 +22,6 @@ void warp_row(const unsigned char* photograph, const unsigned char* mask, const 
       image[x * 3 + c] = interpolate<float>(b, top[b.x0 * 3 + c], top[b.x1 * 3 + c], bottom[b.x0 * 3 + c], bottom[b.x1 * 3 + c]) *
                          (1.0f / 255.0f);
     }
-    if (target != nullptr) target[x] = mask_at(mask, p, width, height, reflect_mask);
   }
 }
 
@@ -40,8 +41,9 @@ void run(const Call& call) {
     const Index n = line / height;
     const Index row = line % height;
     warp_row(images + indices[n] * pixels * 3, masks + indices[n] * pixels, tables + n * kTableSize, row, height, width,
-             reflect_mask, image + line * width * 3, target == nullptr ? nullptr : target + line * width);
+             reflect_mask, image == nullptr ? nullptr : image + line * width * 3, target == nullptr ? nullptr : target + line * width);
   });
+  if (image == nullptr) return;
   auto* means = static_cast<float*>(call.workspace);
   launch::reduce_images<float, 1>(
       samples, pixels * 3, [=](Index n, Index i, float* terms) { terms[0] = image[n * pixels * 3 + i]; },

@@ -26,7 +26,8 @@ void run(const Call& call) {
     const std::int64_t sample = launch::in<std::int32_t>(call, 2)[n];
     const std::uint8_t* photograph = images + sample * height * width * 3;
     const T* t = launch::in<T>(call, 3) + n * kTableSize;
-    T* image = launch::out<T>(call, 0) + n * height * width * 3;
+    T* image = launch::out<T>(call, 0);
+    if (image != nullptr) image += n * height * width * 3;
     T mean = 0;
     for (std::int64_t i = 0; i < height * width; ++i) {
       const T x = static_cast<T>(i % width);
@@ -35,7 +36,7 @@ void run(const Call& call) {
       const T sy = t[3] * x + t[4] * y + t[5];
       const auto left = static_cast<std::int64_t>(std::floor(sx));
       const auto top = static_cast<std::int64_t>(std::floor(sy));
-      for (int c = 0; c < 3; ++c) {
+      for (int c = 0; c < 3 && image != nullptr; ++c) {
         T sum = 0;
         for (int corner = 0; corner < 4; ++corner) {
           const std::int64_t px = left + corner % 2;
@@ -55,6 +56,7 @@ void run(const Call& call) {
         target[n * height * width + i] = lesion ? 1 : 0;
       }
     }
+    if (image == nullptr) continue;
     mean /= static_cast<T>(height * width * 3);
     for (std::int64_t i = 0; i < height * width * 3; ++i) {
       const T lit = std::min(std::max((image[i] - mean) * t[kContrast] + mean + t[kBrightness], T(0)), T(1));

@@ -16,6 +16,6 @@ void run(const Call& call) {
 }  // namespace
 }  // namespace dermatome::fill
 
-DERMATOME_CPU_TABLE(fill, {"fill", DType::f32, fill::run<float>}, {"fill", DType::bf16, fill::run<cast::Bfloat16>},
+DERMATOME_CPU_TABLE(fill, {"fill", DType::f32, fill::run<float>}, {"fill", DType::bf16, fill::run<launch::Bfloat16>},
                     {"fill", DType::f64, fill::run<double>}, {"fill", DType::u8, fill::run<std::uint8_t>},
                     {"fill", DType::i32, fill::run<std::int32_t>})

@@ -1,7 +1,7 @@
 // A constant tensor: the order of fill's attributes, and its value in each element type.
 #pragma once
 
-#include "kernels/cast/math.h"
+#include "kernels/launch/element_types.h"
 
 namespace dermatome::fill {
 inline namespace DERMATOME_ISA {
@@ -10,7 +10,7 @@ enum Attribute { kValue, kType, kRank, kExtent0 };
 
 template <typename T>
 DERMATOME_HD T constant(double value) {
-  return cast::convert<T>(value);
+  return launch::convert<T>(value);
 }
 
 }  // namespace DERMATOME_ISA

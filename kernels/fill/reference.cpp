@@ -13,7 +13,7 @@ void run(const Call& call) {
     y[i] = fill::constant<T>(launch::real(call, fill::kValue));
 }
 
-DERMATOME_REFERENCE({"fill", DType::f32, run<float>}, {"fill", DType::bf16, run<cast::Bfloat16>},
+DERMATOME_REFERENCE({"fill", DType::f32, run<float>}, {"fill", DType::bf16, run<launch::Bfloat16>},
                     {"fill", DType::f64, run<double>}, {"fill", DType::u8, run<std::uint8_t>},
                     {"fill", DType::i32, run<std::int32_t>});
 

@@ -65,10 +65,11 @@ class Linear final : public Op {
     const std::int64_t features = attributes.integer("features");
     const double bound = 1.0 / std::sqrt(static_cast<double>(x.shape[1]));
     const Initializer uniform{Initializer::Kind::uniform, bound};
+    const DType type = x.type == DType::f64 ? DType::f64 : DType::f32;
     std::vector<StateSpec> states{
-        {.suffix = "weight", .desc = {DType::f32, {features, x.shape[1]}}, .initializer = uniform, .input = 1}};
+        {.suffix = "weight", .desc = {type, {features, x.shape[1]}}, .initializer = uniform, .input = 1}};
     if (attributes.boolean("bias")) {
-      states.push_back({.suffix = "bias", .desc = {DType::f32, {features}}, .initializer = uniform, .input = 2});
+      states.push_back({.suffix = "bias", .desc = {type, {features}}, .initializer = uniform, .input = 2});
     }
     return states;
   }

@@ -42,6 +42,7 @@ TEST(Attributes, MisspeltNamesGetASuggestion) {
 TEST(Attributes, RefuseWrongKindsAndBounds) {
   Attributes attributes(kSpecs);
   expect_error<UsageError>([&] { attributes.set("stride", 1.5); }, {"stride", "whole number", "1.5"});
+  expect_error<UsageError>([&] { attributes.set("stride", 1e17); }, {"stride", "whole number", "1e+17"});
   expect_error<UsageError>([&] { attributes.set("stride", std::int64_t{0}); }, {"stride=0", "out of bounds"});
   expect_error<UsageError>([&] { attributes.set("eps", 2.0); }, {"eps=2", "at most 1"});
   expect_error<UsageError>([&] { attributes.set("eps", std::numeric_limits<double>::quiet_NaN()); }, {"eps"});

@@ -118,6 +118,24 @@ TEST(Graph, ReplacesUsesInNodesOutputsAndStates) {
   expect_error([&] { graph.replace_uses(new_value, builder.call("test_total", {w})); }, {"[4]", "[1]"});
 }
 
+TEST(Graph, ReplacesUsesOnlyBeforeANode) {
+  Graph graph;
+  Builder builder(graph);
+  const Value x = graph.add_input("x", kFour);
+  const Value old_value = named(builder, "old", "test_square", {x});
+  const Value reader = named(builder, "reader", "test_reverse", {old_value});
+  const Value wrapped = named(builder, "wrapped", "test_increment", {old_value});
+  graph.mark_output("y", reader);
+  graph.replace_uses(old_value, wrapped, 2);
+  EXPECT_EQ(graph.nodes()[1].inputs[0], wrapped);
+  EXPECT_EQ(graph.nodes()[2].inputs[0], old_value);
+  // Dead code is found although a reader stands in front of what it reads.
+  named(builder, "dead", "test_square", {wrapped});
+  graph.remove_dead_nodes();
+  ASSERT_TRUE(graph.sort_topologically());
+  EXPECT_EQ(names_of_nodes(graph), (std::vector<std::string>{"old", "wrapped", "reader"}));
+}
+
 TEST(Graph, SortsByOrderWhereThereIsAChoice) {
   Graph graph;
   Builder builder(graph);

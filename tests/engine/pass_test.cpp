@@ -42,6 +42,34 @@ const RewriteRegistrar halve_twice({
     },
 });
 
+// What it adds reads the value that it replaces.
+const RewriteRegistrar wrap({
+    .name = "test_wrap_counted",
+    .summary = "test only",
+    .order = 1002,
+    .pattern = "test_square(test_square(x))",
+    .apply = [](Builder& builder, const Match& match) -> std::vector<Rewrite::Replacement> {
+      if (builder.graph().info(match.root).name != "wrap me") return {};
+      for (const Node& node : builder.graph().nodes()) {
+        if (node.name == "wrapping") return {};
+      }
+      Builder::Scope scope = builder.scope();
+      scope.name = "wrapping";
+      builder.set_scope(scope);
+      return {{.from = match.root, .to = builder.call("test_increment", {match.root})}};
+    },
+});
+
+const RewriteRegistrar endless({
+    .name = "test_endless",
+    .summary = "test only",
+    .order = 1003,
+    .pattern = "test_spread(x, x)",
+    .apply = [](Builder& builder, const Match& match) -> std::vector<Rewrite::Replacement> {
+      return {{.from = match.root, .to = builder.call("test_spread", {match.value("x"), match.value("x")})}};
+    },
+});
+
 struct Chain {
   Graph graph;
   Builder builder{graph};
@@ -78,6 +106,19 @@ TEST(Pattern, RepeatedWordsAreOneValue) {
   EXPECT_TRUE(matches(c.graph, "test_multiply(a, a)", 0));
   EXPECT_FALSE(matches(c.graph, "test_multiply(a, a)", 1));
   EXPECT_TRUE(matches(c.graph, "test_multiply(a, b)", 1));
+}
+
+TEST(Pattern, TermsOfASumMatchInEitherOrder) {
+  Chain c;
+  const Value reversed = c.builder.call("test_reverse", {c.x});
+  c.builder.add(c.x, reversed);
+  Match match;
+  EXPECT_TRUE(matches(c.graph, "add(test_reverse(a), b)", 1, match));
+  EXPECT_EQ(match.value("b"), c.x);
+  EXPECT_TRUE(matches(c.graph, "add(b, test_reverse(a))", 1));
+  Chain other;
+  other.builder.call("test_multiply", {other.x, other.builder.call("test_reverse", {other.x})});
+  EXPECT_FALSE(matches(other.graph, "test_multiply(test_reverse(a), b)", 1));
 }
 
 TEST(Pattern, TrailingInputsMayBeLeftOut) {
@@ -167,6 +208,23 @@ TEST(Rewrite, LooksFurtherWhereItDeclines) {
   run_passes(c.graph, {});
   EXPECT_EQ(c.graph.output("near"), c.x);
   EXPECT_EQ(ops_of(c.graph), (std::vector<std::string>{"test_square", "test_reverse", "test_reverse"}));
+}
+
+TEST(Rewrite, MayWrapWhatItReplaces) {
+  Chain c;
+  const Value inner = c.builder.call("test_square", {c.x});
+  c.builder.set_scope({.name = "wrap me", .group = {}, .at = {}});
+  const Value outer = c.builder.call("test_square", {inner});
+  c.builder.set_scope({.name = "reader", .group = {}, .at = {}});
+  c.graph.mark_output("y", c.builder.call("test_reverse", {outer}));
+  run_passes(c.graph, {});
+  EXPECT_EQ(ops_of(c.graph), (std::vector<std::string>{"test_square", "test_square", "test_increment", "test_reverse"}));
+}
+
+TEST(Rewrite, ThatNeverEndsIsAnError) {
+  Chain c;
+  c.graph.mark_output("y", c.builder.call("test_spread", {c.x, c.x}));
+  expect_error([&] { run_passes(c.graph, {}); }, {"test_endless", "never"});
 }
 
 TEST(Rewrite, NewNodesTakeThePlaceOfTheOldRoot) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "engine/core/threads.h"
 #include "tests/engine/expect_error.h"
 #include "tests/engine/run_graph.h"
 #include "tests/harness/test_ops.h"
@@ -170,6 +171,21 @@ TEST(Program, AnInputCanBecomeAState) {
   EXPECT_EQ(s.read("a"), (Floats{1, 2, 3, 4}));
 }
 
+TEST(Program, OutputsAreNotChangedByLaterWritesOfTheState) {
+  Draft s;
+  const Value a = s.state("a");
+  const Value next = s.call("next", "test_increment", {a});
+  s.graph.write_state("a", next);
+  s.graph.mark_output("new", next);
+  s.graph.mark_output("old", a);
+  Program program = s.compile();
+  s.store.write("a", vector_of({1, 2, 3, 4}));
+  program.run();
+  s.store.write("a", vector_of({9, 9, 9, 9}));
+  EXPECT_EQ(elements(program.output("new")), (Floats{2, 3, 4, 5}));
+  EXPECT_EQ(elements(program.output("old")), (Floats{1, 2, 3, 4}));
+}
+
 TEST(Program, OutputsMayBeTheNextValueOfAState) {
   Draft s;
   const Value next = s.call("next", "test_increment", {s.state("a")});
@@ -320,6 +336,29 @@ TEST(Program, StatesMustExistAndFit) {
   StateStore elsewhere({DeviceKind::reference, 0});
   elsewhere.create(s.graph.states(), 1);
   expect_error([&] { Program(s.graph, kCpuDevice, elsewhere); }, {"cpu", "reference"});
+}
+
+TEST(Program, DoesNotRunOnceAStateIsRemoved) {
+  Draft s;
+  s.graph.mark_output("y", s.call("y", "test_square", {s.state("a")}));
+  Program program = s.compile();
+  s.store.remove("a");
+  expect_error([&] { program.run(); }, {"'a' was removed"});
+  s.store.create(s.graph.states(), 1);
+  expect_error([&] { program.run(); }, {"'a' was removed"});
+}
+
+TEST(Program, RunsOnlyWithTheThreadsThatItWasCompiledFor) {
+  const int before = threads();
+  set_threads(1);
+  Draft s;
+  s.graph.mark_output("y", s.call("y", "test_square", {s.state("a")}));
+  Program program = s.compile();
+  set_threads(2);
+  expect_error([&] { program.run(); }, {"compiled for 1 threads", "2"});
+  set_threads(1);
+  EXPECT_NO_THROW(program.run());
+  set_threads(before);
 }
 
 TEST(Program, PreparedCopiesFollowTheirState) {

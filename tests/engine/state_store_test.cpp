@@ -110,6 +110,21 @@ TEST(StateStore, SnapshotDoesNotFollowLaterWrites) {
   EXPECT_TRUE(same_bits(snapshot.tensors[0].second, before));
 }
 
+TEST(StateStore, ASnapshotThatDoesNotFitChangesNothing) {
+  StateStore store;
+  store.create({declare("a", {3}, kNormal), declare("b", {2}, kNormal)}, 1);
+  const Snapshot snapshot = store.snapshot();
+  store.remove("b");
+  store.create({declare("c", {2})}, 1);
+  store.write("a", initial_value(declare("a", {3}, kUniform), 9));
+  const Tensor before = store.read("a");
+  expect_error([&] { store.restore(snapshot); }, {"no state 'b'"});
+  store.create({declare("b", {5})}, 1);
+  expect_error([&] { store.restore(snapshot); }, {"'b'", "[5]", "[2]"});
+  EXPECT_TRUE(same_bits(store.read("a"), before));
+  EXPECT_TRUE(store.contains("c"));
+}
+
 TEST(StateStore, ContiguousStatesLieInOrder) {
   StateStore store;
   store.create_contiguous({declare("g1", {3}), declare("g2", {100}), declare("g3", {1})});

@@ -1,7 +1,8 @@
 // U-Net34 and ResNet34 against PyTorch (unet34.json, written by make_golden.py).
 //
-// Gradients and ten Adam steps are chaotic in f32, so they are compared in f64 on the reference device. On other devices
-// one forward and backward pass in f32 is compared by its distance to f64, in units of PyTorch's own f32 distance.
+// Gradients and ten Adam steps are chaotic in f32, so they are compared in f64 on the reference device. On other
+// devices one forward and backward pass in f32 is compared by its distance to f64, in units of PyTorch's own f32
+// distance.
 #include <gtest/gtest.h>
 
 #include "engine/graph/ast.h"
@@ -53,11 +54,13 @@ TEST(GoldenFormula, GivesTheSameStateAsInPython) {
 }
 
 TEST(Golden, FrozenBatchNormInDoublePrecision) {
-  expect_agreement(forward_backward(find_model("unet34"), frozen_phase, kReference, DType::f64).compare(file().at("eval")));
+  expect_agreement(
+      forward_backward(find_model("unet34"), frozen_phase, kReference, DType::f64).compare(file().at("eval")));
 }
 
 TEST(Golden, LiveBatchNormInDoublePrecision) {
-  expect_agreement(forward_backward(find_model("unet34"), training_phase, kReference, DType::f64).compare(file().at("train")));
+  expect_agreement(
+      forward_backward(find_model("unet34"), training_phase, kReference, DType::f64).compare(file().at("train")));
 }
 
 Comparison inference(const char* model, const char* part) {
@@ -69,8 +72,12 @@ Comparison inference(const char* model, const char* part) {
   return comparison;
 }
 
-TEST(Golden, InferenceInDoublePrecision) { expect_agreement(inference("unet34", "eval")); }
-TEST(Golden, ResNet34InDoublePrecision) { expect_agreement(inference("resnet34", "resnet34")); }
+TEST(Golden, InferenceInDoublePrecision) {
+  expect_agreement(inference("unet34", "eval"));
+}
+TEST(Golden, ResNet34InDoublePrecision) {
+  expect_agreement(inference("resnet34", "resnet34"));
+}
 
 TEST(Golden, TenAdamStepsInDoublePrecision) {
   Network network(find_model("unet34"), training_phase, kReference, DType::f64);
@@ -85,7 +92,8 @@ TEST(Golden, TenAdamStepsInDoublePrecision) {
   for (int step = 1; step <= 10; ++step) {
     network.set_number("step", step);
     network.program().run();
-    comparison.number(fmt::format("loss of step {}", step), network.loss(), golden.at("losses").at(static_cast<std::size_t>(step - 1)));
+    comparison.number(fmt::format("loss of step {}", step), network.loss(),
+                      golden.at("losses").at(static_cast<std::size_t>(step - 1)));
   }
   comparison.tensors("weight", network.parameters(), golden.at("weights"));
   expect_agreement(comparison);
@@ -113,11 +121,11 @@ Model with_batch_norm_eps(const char* name, double eps) {
 
 // The comparison must be able to fail.
 TEST(GoldenPlantedError, AnotherBatchNormEpsilonIsNoticed) {
-  const Comparison same =
-      forward_backward(with_batch_norm_eps("unet34", 1e-5), frozen_phase, kReference, DType::f64).compare(file().at("eval"));
+  const Comparison same = forward_backward(with_batch_norm_eps("unet34", 1e-5), frozen_phase, kReference, DType::f64)
+                              .compare(file().at("eval"));
   EXPECT_TRUE(same.within(kTolerance)) << same.summary();
-  const Comparison other =
-      forward_backward(with_batch_norm_eps("unet34", 1e-4), frozen_phase, kReference, DType::f64).compare(file().at("eval"));
+  const Comparison other = forward_backward(with_batch_norm_eps("unet34", 1e-4), frozen_phase, kReference, DType::f64)
+                               .compare(file().at("eval"));
   std::cout << other.summary() << std::endl;
   EXPECT_FALSE(other.within(kTolerance));
 }
@@ -151,48 +159,92 @@ TEST(GoldenPlantedError, MissingAndNaNAreNoticed) {
   EXPECT_FALSE(Comparison().within(kTolerance)) << "nothing compared is no agreement";
 }
 
-struct Ratios {
-  double logits = 0;
-  double median = 0;
-  double largest = 0;
-  std::string largest_name;
+// Where f32 and f64 part at a kink: an activation that rounding moved across zero, a pool's window with another
+// largest. PyTorch's own f32 gradients in front of one such activation are off by up to 8e-3 (channels_last instead of
+// contiguous), without any by 1e-4, so gradients in front of a parting are judged by themselves.
+struct Partings {
+  std::size_t count = 0;
+  std::size_t parameters_before = 0;  // that any of them can matter to
+  double largest = 0;                 // activation among them
 };
 
-// Our distance to f64 over PyTorch f32's, over the gradients.
-Ratios ratios_of(const Result& result, const Json& part) {
-  const auto ratio = [](const Tensor& ours, const Json& json) {
-    const Record record(json);
-    return record.sample_distance(doubles_of(ours)) / record.distance_f32;
-  };
-  Ratios ratios{.logits = ratio(result.logits, part.at("logits")), .largest_name = {}};
-  std::vector<double> all;
-  for (const auto& [name, gradient] : result.gradients) {
-    all.push_back(ratio(gradient, part.at("gradients").at(name)));
-    if (all.back() > ratios.largest) {
-      ratios.largest = all.back();
-      ratios.largest_name = name;
+Partings partings(const std::vector<Choice>& f32, const std::vector<Choice>& f64) {
+  Partings found;
+  for (std::size_t c = 0; c < f64.size(); ++c) {
+    const bool pool = f64[c].result.type() == DType::u8;
+    const std::size_t size = static_cast<std::size_t>(f64[c].result.shape().elements());
+    const std::size_t before = found.count;
+    for (std::size_t i = 0; i < size; ++i) {
+      if (pool) {
+        found.count += f32[c].result.as<std::uint8_t>()[i] != f64[c].result.as<std::uint8_t>()[i] ? 1 : 0;
+        continue;
+      }
+      const double a = static_cast<double>(f32[c].result.as<float>()[i]);
+      const double b = f64[c].result.as<double>()[i];
+      if ((a > 0) == (b > 0)) continue;
+      ++found.count;
+      found.largest = std::max(found.largest, std::max(a, b));
     }
+    if (found.count > before) found.parameters_before = f64[c].parameters_before;
   }
-  std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2), all.end());
-  ratios.median = all[all.size() / 2];
-  return ratios;
+  return found;
+}
+
+double distance_of(const Tensor& ours, const Json& golden) {
+  return Record(golden).sample_distance(doubles_of(ours));
+}
+// In units of PyTorch f32's distance to f64.
+double ratio_of(const Tensor& ours, const Json& golden) {
+  return distance_of(ours, golden) / Record(golden).distance_f32;
 }
 
 void expect_f32_as_good_as_pytorch(const Model::PhaseOf& phase_of, const char* part) {
-  const Result result = forward_backward(find_model("unet34"), phase_of, kCpu, DType::f32);
-  const Ratios ratios = ratios_of(result, file().at(part));
-  std::cout << fmt::format("{}: distance to f64 over PyTorch f32's: logits {:.2f}, gradients median {:.2f}, largest {:.2f} ({})",
-                           part, ratios.logits, ratios.median, ratios.largest, ratios.largest_name)
+  const Model model = find_model("unet34");
+  const Json& golden = file().at(part);
+  const Result result = forward_backward(model, phase_of, kCpu, DType::f32);
+  const Partings parted =
+      partings(choices_of(model, phase_of, kCpu, DType::f32), choices_of(model, phase_of, kReference, DType::f64));
+
+  std::vector<double> smooth;
+  std::pair<double, std::string> worst;
+  double kinked = 0;
+  for (std::size_t p = 0; p < result.parameters.size(); ++p) {
+    const std::string& name = result.parameters[p];
+    const Json& record = golden.at("gradients").at(name);
+    if (p < parted.parameters_before) {
+      kinked = std::max(kinked, distance_of(result.gradients.at(name), record));
+      continue;
+    }
+    smooth.push_back(ratio_of(result.gradients.at(name), record));
+    worst = std::max(worst, {smooth.back(), name});
+  }
+  std::sort(smooth.begin(), smooth.end());
+  ASSERT_FALSE(smooth.empty());
+  const double median = smooth[smooth.size() / 2];
+  const double logits = ratio_of(result.logits, golden.at("logits"));
+  std::cout << fmt::format(
+                   "{}: distance to f64 over PyTorch f32's: logits {:.2f}, {} gradients: median {:.2f}, largest {:.2f} "
+                   "({}); {} "
+                   "partings at kinks, {} gradients in front, off by {:.2g} at most",
+                   part, logits, smooth.size(), median, worst.first, worst.second, parted.count,
+                   parted.parameters_before, kinked)
             << std::endl;
-  EXPECT_EQ(result.gradients.size(), file().at(part).at("gradients").size());
-  EXPECT_NEAR(result.loss / file().at(part).at("loss").get<double>(), 1, 1e-5);
-  EXPECT_LE(ratios.logits, 10);
-  EXPECT_LE(ratios.median, 2);
-  EXPECT_LE(ratios.largest, 10);
+
+  EXPECT_NEAR(result.loss / golden.at("loss").get<double>(), 1, 1e-5);
+  EXPECT_LE(logits, 10);
+  EXPECT_LE(median, 2);
+  EXPECT_LE(worst.first, 10) << worst.second;
+  EXPECT_LE(parted.count, 4u) << "of 1.3 million activations";
+  EXPECT_LE(parted.largest, 1e-5);
+  EXPECT_LE(kinked, 4e-2);
 }
 
-TEST(Golden, FrozenBatchNormInSinglePrecisionOnTheCpu) { expect_f32_as_good_as_pytorch(frozen_phase, "eval"); }
-TEST(Golden, LiveBatchNormInSinglePrecisionOnTheCpu) { expect_f32_as_good_as_pytorch(training_phase, "train"); }
+TEST(Golden, FrozenBatchNormInSinglePrecisionOnTheCpu) {
+  expect_f32_as_good_as_pytorch(frozen_phase, "eval");
+}
+TEST(Golden, LiveBatchNormInSinglePrecisionOnTheCpu) {
+  expect_f32_as_good_as_pytorch(training_phase, "train");
+}
 
 }  // namespace
 }  // namespace dermatome::golden

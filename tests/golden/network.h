@@ -20,11 +20,14 @@ inline Tensor tensor_from(const std::vector<float>& values, const TensorDesc& de
 }
 
 // Batch norm as PyTorch's eval() with gradients: frozen everywhere, gamma and beta trained.
-inline Phase frozen_phase(const std::string&) { return {.training = true, .live_statistics = false}; }
+inline Phase frozen_phase(const std::string&) {
+  return {.training = true, .live_statistics = false};
+}
 
 struct Result {
   double loss = 0;
   Tensor logits;
+  std::vector<std::string> parameters;  // in the order of the forward pass
   Tensors gradients;
   Tensors running;  // statistics afterwards
 
@@ -37,6 +40,13 @@ struct Result {
     if (part.contains("running")) comparison.tensors("new", running, part.at("running"));
     return comparison;
   }
+};
+
+// What one ReLU passed on, or which place each window of a max_pool took.
+struct Choice {
+  std::string layer;
+  std::size_t parameters_before = 0;  // the layer depends on no later ones
+  Tensor result;
 };
 
 class Network {
@@ -66,6 +76,20 @@ class Network {
     for (std::size_t i = 0; i < names_.size(); ++i) graph_.mark_output("gradient of " + names_[i], gradients_[i]);
   }
 
+  // Of every ReLU and max_pool so far; the results are there after a run.
+  std::vector<Choice> keep_choices() {
+    std::vector<Choice> choices;
+    std::size_t parameters = 0;
+    for (const Node& node : graph_.nodes()) {
+      for (const Value input : node.inputs) parameters += input && is_parameter(input) ? 1 : 0;
+      const std::string& op = node.op->name();
+      if (op != "relu" && op != "max_pool") continue;
+      choices.push_back({fmt::format("{} {} {}", op, node.name, choices.size()), parameters, {}});
+      graph_.mark_output(choices.back().layer, node.outputs[op == "relu" ? 0 : 1]);
+    }
+    return choices;
+  }
+
   // All parameters in one group of one rate, with PyTorch's settings.
   void add_adam() {
     std::vector<Value> inputs{graph_.add_input("step", {type_, {1}}), graph_.add_input("beta1", {type_, {1}}),
@@ -91,7 +115,8 @@ class Network {
   void compile(const std::function<void(StateStore&)>& plant = {}) {
     store_.create(graph_.states(), 0);
     for (const auto& state : graph_.states()) {
-      if (state.name.find(' ') == std::string::npos) store_.write(state.name, tensor_from(values_of(state.name, state.desc.shape), state.desc));
+      if (state.name.find(' ') == std::string::npos)
+        store_.write(state.name, tensor_from(values_of(state.name, state.desc.shape), state.desc));
     }
     if (plant) plant(store_);
     program_ = std::make_unique<Program>(graph_, device_, store_);
@@ -125,7 +150,7 @@ class Network {
 
   Result run() {
     program_->run();
-    Result result{.loss = loss(), .logits = logits(), .gradients = {}, .running = {}};
+    Result result{.loss = loss(), .logits = logits(), .parameters = names_, .gradients = {}, .running = {}};
     for (const auto& name : names_) result.gradients[name] = program_->output("gradient of " + name).clone();
     for (const auto& name : store_.names()) {
       if (name.find(".running_") != std::string::npos) result.running[name] = store_.read(name);
@@ -134,6 +159,13 @@ class Network {
   }
 
  private:
+  bool is_parameter(Value value) const {
+    const auto& states = graph_.states();
+    return std::any_of(states.begin(), states.end(), [&](const StateDeclaration& state) {
+      return state.trainable && state.name == graph_.info(value).state;
+    });
+  }
+
   Device device_;
   DType type_;
   StateStore store_;
@@ -144,6 +176,16 @@ class Network {
   std::vector<Value> gradients_;
   std::unique_ptr<Program> program_;
 };
+
+// The forward pass alone, with all that is not smooth in it.
+inline std::vector<Choice> choices_of(const Model& model, const Model::PhaseOf& phase_of, Device device, DType type) {
+  Network network(model, phase_of, device, type);
+  auto choices = network.keep_choices();
+  network.compile();
+  network.program().run();
+  for (auto& choice : choices) choice.result = network.program().output(choice.layer).clone();
+  return choices;
+}
 
 // One forward and backward pass.
 inline Result forward_backward(const Model& model, const Model::PhaseOf& phase_of, Device device, DType type,

@@ -39,23 +39,27 @@ inline double norm_of(const std::vector<double>& values) {
 // What PyTorch found in f64 about one tensor, and how far its own f32 run was from that.
 struct Record {
   explicit Record(const Json& json)
-      : norm(json.at("norm")), sum(json.at("sum")), samples(json.at("samples")), distance_f32(json.value("distance_f32", 0.0)) {}
+      : norm(json.at("norm")),
+        sum(json.at("sum")),
+        samples(json.at("samples")),
+        distance_f32(json.value("distance_f32", 0.0)) {}
 
-  // Relative distance of the sampled entries.
+  // Relative distance of the sampled entries; infinite for NaN.
   double sample_distance(const std::vector<double>& values) const {
     double apart = 0;
     for (std::size_t j = 0; j < samples.size(); ++j) {
       const double difference = values[j * values.size() / samples.size()] - samples[j];
       apart += difference * difference;
     }
-    return std::sqrt(apart) / norm_of(samples);
+    return std::isfinite(apart) ? std::sqrt(apart) / norm_of(samples) : INFINITY;
   }
   // The largest of the relative distances of norm, sum and samples; infinite for NaN.
   double distance(const std::vector<double>& values) const {
     double total = 0;
     for (const double value : values) total += value;
     const double size = std::sqrt(static_cast<double>(values.size()));
-    const double worst = std::max({sample_distance(values), std::abs(norm_of(values) / norm - 1), std::abs(total - sum) / (norm * size)});
+    const double worst = std::max(
+        {sample_distance(values), std::abs(norm_of(values) / norm - 1), std::abs(total - sum) / (norm * size)});
     return std::isfinite(worst) && std::isfinite(total) ? worst : INFINITY;
   }
 

@@ -107,12 +107,14 @@ AssertionResult check_composition(const OpCase& op_case, const Implementation& i
 AssertionResult check_reruns(const OpCase& op_case, const Implementation& implementation, bool any_threads) {
   const ThreadScope restore;
   const Instance instance = instantiate(op_case);
-  const ReadyKernel kernel = ready(instance, implementation);
+  // A kernel may depend on the number of threads that it was made for, its results may not.
   set_threads(1);
+  const ReadyKernel kernel = ready(instance, implementation);
   const auto first = kernel.run(instance, implementation.place(), {.poison = 0xff, .used = {}});
   const auto compare = [&](int thread_count, unsigned char poison) -> AssertionResult {
     set_threads(thread_count);
-    const auto again = kernel.run(instance, implementation.place(), {.poison = poison, .used = {}});
+    const ReadyKernel other = ready(instance, implementation);
+    const auto again = other.run(instance, implementation.place(), {.poison = poison, .used = {}});
     for (std::size_t i = 0; i < first.size(); ++i) {
       const std::string what = fmt::format("{}, first with 1 thread and 0xff bytes, then with {} and {:#x} bytes",
                                            what_of(op_case, kernel, i), thread_count, poison);
@@ -130,7 +132,7 @@ AssertionResult check_in_place(const OpCase& op_case, const Implementation& impl
   const Instance instance = instantiate(op_case);
   const ReadyKernel kernel = ready(instance, implementation);
   const auto apart = kernel.run(instance, implementation.place());
-  for (const InPlace& pair : instance.op.in_place(instance.attributes)) {
+  for (const InPlace& pair : instance.op.in_place(call_of(instance))) {
     const auto input = static_cast<std::size_t>(pair.input);
     const auto output = static_cast<std::size_t>(pair.output);
     // The program shares only where the output fits, and never the plain form of an input that it prepares.

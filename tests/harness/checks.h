@@ -28,7 +28,7 @@ AssertionResult check_parity(const OpCase& op_case, const Implementation& implem
 // The kernel in f64 against the composition of a fused op, to 1e-10.
 AssertionResult check_composition(const OpCase& op_case, const Implementation& implementation);
 
-// Two runs have the same bits, whatever lies in the outputs and the workspace beforehand; own kernels also for one, two
+// Two runs, of two kernels, have the same bits, whatever lies in the outputs and the workspace beforehand; own kernels also for one, two
 // and three threads (`any_threads`).
 AssertionResult check_reruns(const OpCase& op_case, const Implementation& implementation, bool any_threads);
 

@@ -274,9 +274,7 @@ AssertionResult check_gradient(const OpCase& op_case) {
   const auto [instance, wanted, upstream, weights] = setting_of(op_case);
   const auto gradients = analytic_gradient(instance, weights, wanted, upstream);
 
-  std::vector<const TensorDesc*> descs;
-  for (const Tensor& input : instance.inputs) descs.push_back(input.defined() ? &input.desc() : nullptr);
-  const Cost cost = instance.op.cost(OpCall(instance.attributes, descs), instance.outputs);
+  const Cost cost = instance.op.cost(call_of(instance), instance.outputs);
   const auto most = static_cast<std::size_t>(
       std::clamp(kFlopsPerCase / (4 * (cost.flops + 4 * cost.bytes + 1)), 2.0, static_cast<double>(kMostElements)));
 

@@ -170,9 +170,7 @@ TEST(Registry, EveryCaseHasAReferenceInBothTypesAndACpuKernel) {
 TEST(Registry, EveryCaseCostsWorkThatCanBeCounted) {
   for (const OpCase& op_case : all_cases()) {
     const Instance instance = instantiate(op_case);
-    std::vector<const TensorDesc*> descs;
-    for (const Tensor& input : instance.inputs) descs.push_back(input.defined() ? &input.desc() : nullptr);
-    const Cost cost = instance.op.cost(OpCall(instance.attributes, descs), instance.outputs);
+    const Cost cost = instance.op.cost(call_of(instance), instance.outputs);
     EXPECT_TRUE(std::isfinite(cost.flops) && cost.flops >= 0) << name_of(op_case) << ": " << cost.flops;
     EXPECT_TRUE(std::isfinite(cost.bytes) && cost.bytes > 0) << name_of(op_case) << ": " << cost.bytes;
   }

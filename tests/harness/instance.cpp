@@ -99,14 +99,18 @@ Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsig
   const bool variadic = !specs.empty() && specs.back().variadic;
   while (!variadic && instance.inputs.size() < specs.size()) instance.inputs.emplace_back();
 
-  std::vector<const TensorDesc*> descs;
-  for (const Tensor& input : instance.inputs) descs.push_back(input.defined() ? &input.desc() : nullptr);
   try {
-    instance.outputs = op.infer(OpCall(instance.attributes, std::move(descs)));
+    instance.outputs = op.infer(call_of(instance));
   } catch (const Error& error) {
     fail("case {}: {}", name_of(op_case), error.what());
   }
   return instance;
+}
+
+OpCall call_of(const Instance& instance) {
+  std::vector<const TensorDesc*> descs;
+  for (const Tensor& input : instance.inputs) descs.push_back(input.defined() ? &input.desc() : nullptr);
+  return {instance.attributes, std::move(descs)};
 }
 
 KernelRequest request_for(const Instance& instance, Device device, const std::vector<bool>& used) {
@@ -122,7 +126,7 @@ KernelRequest request_for(const Instance& instance, Device device, const std::ve
     request.inputs.push_back(input.defined() ? input.desc() : TensorDesc{});
     request.input_present.push_back(input.defined());
   }
-  request.type = instance.op.compute_type(request.op_call(), request.outputs);
+  request.type = instance.op.compute_type(call_of(instance), request.outputs);
   return request;
 }
 

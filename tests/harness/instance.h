@@ -21,6 +21,9 @@ struct Instance {
 // from the same numbers. Throws Error for a case that its op refuses.
 Instance instantiate(const OpCase& op_case, std::optional<DType> floating = {}, unsigned salt = 0);
 
+// Descriptions as the op sees them; valid while the instance lives.
+OpCall call_of(const Instance& instance);
+
 // Of a kernel that computes every output, or those marked in `used`.
 KernelRequest request_for(const Instance& instance, Device device, const std::vector<bool>& used = {});
 

@@ -21,7 +21,8 @@ TEST(GarbageText, DeepBracketsAreRefused) {
 }
 
 TEST(GarbageText, LongSumsAreRefused) {
-  EXPECT_EQ(error_in_body("w = 1" + repeated("+1", 500000) + "\nreturn x"), "m.graph:2:134: this statement has too many operators");
+  EXPECT_EQ(error_in_body("w = 1" + repeated("+1", 500000) + "\nreturn x"),
+            "m.graph:2:134: this statement has too many operators");
   EXPECT_EQ(error_in_body("w = 1" + repeated("+1", 60) + "\nv = 1" + repeated("*2", 60) + "\nreturn x"), "");
 }
 
@@ -29,7 +30,8 @@ TEST(GarbageText, ManyBlocksInEachOtherAreRefused) {
   std::string text = "block b0(x) { return x }\n";
   for (int i = 1; i < 60; ++i) text += fmt::format("block b{}(x) {{ return b{}(b{}(x)) }}\n", i, i - 1, i - 1);
   EXPECT_EQ(error_in(text + "model m(x: 3 channels) { return b15(x) }"), "");
-  EXPECT_EQ(error_in(text + "model m(x: 3 channels) { return b16(x) }"), "m.graph:2:25: blocks call each other more than 16 deep");
+  EXPECT_EQ(error_in(text + "model m(x: 3 channels) { return b16(x) }"),
+            "m.graph:2:25: blocks call each other more than 16 deep");
 }
 
 TEST(GarbageText, MoreCallsThanAnyNetworkHasAreRefused) {
@@ -39,7 +41,8 @@ TEST(GarbageText, MoreCallsThanAnyNetworkHasAreRefused) {
 }
 
 TEST(GarbageText, ImpossibleSizesAreRefused) {
-  const std::string grow = "block grow(x) {\n  c = conv_transpose2d(x, 32768, kernel=32768, stride=32768)\n  return c\n}\n";
+  const std::string grow =
+      "block grow(x) {\n  c = conv_transpose2d(x, 32768, kernel=32768, stride=32768)\n  return c\n}\n";
   const std::string message = error_in(grow + "model m(x: 3 channels) { y = x -> 2 * grow() return y }");
   EXPECT_NE(message.find("is too large"), std::string::npos) << message;
   EXPECT_EQ(message.substr(0, 12), "m.graph:2:7:");
@@ -51,7 +54,8 @@ void survive(const std::string& text) {
     const Model model = Model::parse(text, "m.graph");
     const std::string canonical = model.canonical_text();
     EXPECT_EQ(Model::parse(canonical, "m.graph").canonical_text(), canonical) << text;
-    if (model.input_channels() <= 64 && model.divisor() <= 64) net_of(model, 1, model.divisor() * (64 / model.divisor()));
+    if (model.input_channels() <= 64 && model.divisor() <= 64)
+      net_of(model, 1, model.divisor() * (64 / model.divisor()));
   } catch (const UsageError& error) {
     EXPECT_FALSE(std::string(error.what()).empty());
   }
@@ -67,13 +71,15 @@ TEST(GarbageText, RandomBytesNeverCrash) {
 }
 
 TEST(GarbageText, RandomTokensNeverCrash) {
-  const char* tokens[] = {"block", "model", "group", "return", "x",  "y",      "relu", "conv2d", "batch_norm", "b",    "kernel", "=", "(",
-                          ")",     "{",     "}",     "[",      "]",  "->",     "*",    "+",      "-",          "/",    ",",      ":", ".",
-                          "1",     "2",     "0.5",   "true",   "\n", "stride", "add",  "concat", "#",          "1000", "fill",   "8", "3"};
+  const char* tokens[] = {"block",  "model",  "group", "return", "x", "y",    "relu", "conv2d", "batch_norm", "b",
+                          "kernel", "=",      "(",     ")",      "{", "}",    "[",    "]",      "->",         "*",
+                          "+",      "-",      "/",     ",",      ":", ".",    "1",    "2",      "0.5",        "true",
+                          "\n",     "stride", "add",   "concat", "#", "1000", "fill", "8",      "3"};
   Philox random(6);
   for (int round = 0; round < 20000; ++round) {
     std::string text = "block b(x) { return relu(x) }\nmodel m(x: 3 channels) {\n  y = ";
-    for (std::uint32_t i = random.below(12); i > 0; --i) text += std::string(tokens[random.below(std::size(tokens))]) + " ";
+    for (std::uint32_t i = random.below(12); i > 0; --i)
+      text += std::string(tokens[random.below(std::size(tokens))]) + " ";
     survive(text + (random.below(2) == 0 ? "\n  return y\n}" : ""));
   }
 }
@@ -99,9 +105,21 @@ TEST(GarbageText, DamagedNetworksNeverCrash) {
 
 // Every op of the registry, with too little, too much, and odd settings.
 TEST(GarbageText, EveryOperationSurvivesAnyCall) {
-  const std::string arguments[] = {"",       "x",        "x, x",           "x, x, x, x, x",          "x, 1",
-                                   "x, 2, 2", "x, 3, 1, 1", "3",              "x, 32768, 32768, 32768", "x, 0.5",
-                                   "x, true", "x, -1",    "x, x, 1, 1, 1, 1", "x, x, x, 64, 64",        "x, uniform"};
+  const std::string arguments[] = {"",
+                                   "x",
+                                   "x, x",
+                                   "x, x, x, x, x",
+                                   "x, 1",
+                                   "x, 2, 2",
+                                   "x, 3, 1, 1",
+                                   "3",
+                                   "x, 32768, 32768, 32768",
+                                   "x, 0.5",
+                                   "x, true",
+                                   "x, -1",
+                                   "x, x, 1, 1, 1, 1",
+                                   "x, x, x, 64, 64",
+                                   "x, uniform"};
   for (const Op* op : all_ops()) {
     for (const auto& list : arguments) {
       SCOPED_TRACE(op->name() + "(" + list + ")");

@@ -7,7 +7,9 @@
 namespace dermatome::language {
 namespace {
 
-bool operator==(const Initializer& a, const Initializer& b) { return a.kind == b.kind && a.value == b.value; }
+bool operator==(const Initializer& a, const Initializer& b) {
+  return a.kind == b.kind && a.value == b.value;
+}
 
 // Everything but the places in the text.
 void expect_equal(const Graph& a, const Graph& b) {

@@ -17,8 +17,8 @@ struct Net {
 };
 
 // The model behind an image of n x side x side.
-inline Net net_of(const Model& model, std::int64_t n, std::int64_t side, const Model::PhaseOf& phase_of = training_phase,
-                  DType type = DType::f32) {
+inline Net net_of(const Model& model, std::int64_t n, std::int64_t side,
+                  const Model::PhaseOf& phase_of = training_phase, DType type = DType::f32) {
   Net net;
   const Value image = net.graph.add_input("image", {type, {n, side, side, model.input_channels()}});
   Builder builder(net.graph);
@@ -30,7 +30,8 @@ inline Net net_of(std::string_view text, std::int64_t n = 2, std::int64_t side =
   return net_of(Model::parse(text, "m.graph"), n, side);
 }
 
-// What is said about a text, as parsed from m.graph and put behind a 2 x 64 x 64 x 3 image; empty when nothing is wrong.
+// What is said about a text, as parsed from m.graph and put behind a 2 x 64 x 64 x 3 image; empty when nothing is
+// wrong.
 inline std::string error_in(std::string_view text, std::int64_t side = 64) {
   try {
     net_of(text, 2, side);

@@ -37,7 +37,8 @@ TEST(BuiltinModels, AnUnknownNameIsAnErrorWithTheNearest) {
 
 TEST(BuiltinModels, AFileIsFoundByItsPath) {
   const TemporaryFolder folder;
-  put_bytes(folder / "tiny.graph", "model tiny(image: 1 channels) {\n  y = conv2d(image, 1, kernel=1)\n  return y\n}\n");
+  put_bytes(folder / "tiny.graph",
+            "model tiny(image: 1 channels) {\n  y = conv2d(image, 1, kernel=1)\n  return y\n}\n");
   EXPECT_EQ(find_model((folder / "tiny.graph").string()).name(), "tiny");
   put_bytes(folder / "odd", "model odd(image: 1 channels) { return relu(image) }");
   EXPECT_EQ(find_model((folder / "odd").string()).name(), "odd");

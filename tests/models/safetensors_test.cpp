@@ -53,7 +53,8 @@ std::string file_of(std::string_view json, std::size_t data_bytes) {
 class Safetensors : public ::testing::Test {
  protected:
   // Reading a file of these bytes must fail with one line that names the file and all of these parts.
-  void expect_refused(const std::string& bytes, const std::vector<std::string>& parts, Integrity integrity = Integrity::optional) {
+  void expect_refused(const std::string& bytes, const std::vector<std::string>& parts,
+                      Integrity integrity = Integrity::optional) {
     put_bytes(path_, bytes);
     const std::string message = message_of([&] { read_safetensors(path_, integrity); });
     expect_parts(message, parts);
@@ -87,7 +88,8 @@ TEST_F(Safetensors, ReadsBackWhatWasWritten) {
 
 TEST_F(Safetensors, KeepsTheOrderOfTensorsOfOneType) {
   TensorFile written;
-  for (const char* name : {"z", "a", "m", "layer10", "layer2"}) written.tensors.emplace_back(name, numbers<float>({1}, {1}));
+  for (const char* name : {"z", "a", "m", "layer10", "layer2"})
+    written.tensors.emplace_back(name, numbers<float>({1}, {1}));
   write_safetensors(path_, written);
   const TensorFile read = read_safetensors(path_);
   for (std::size_t i = 0; i < written.tensors.size(); ++i) EXPECT_EQ(read.tensors[i].first, written.tensors[i].first);
@@ -119,10 +121,13 @@ TEST_F(Safetensors, HoldsNothingAtAll) {
 
 TEST_F(Safetensors, ReadsTypesThatOnlyFilesHave) {
   std::string bytes = file_of(
-      R"({"half":{"dtype":"F16","shape":[6],"data_offsets":[0,12]},"long":{"dtype":"I64","shape":[2],"data_offsets":[12,28]}})", 0);
+      R"({"half":{"dtype":"F16","shape":[6],"data_offsets":[0,12]},)"
+      R"("long":{"dtype":"I64","shape":[2],"data_offsets":[12,28]}})",
+      0);
   const std::uint16_t half[6] = {0x3c00, 0xc100, 0x0001, 0x8000, 0x7bff, 0xfc00};
   const std::int64_t whole[2] = {2147483647, -2147483648ll};
-  bytes.append(reinterpret_cast<const char*>(half), sizeof(half)).append(reinterpret_cast<const char*>(whole), sizeof(whole));
+  bytes.append(reinterpret_cast<const char*>(half), sizeof(half))
+      .append(reinterpret_cast<const char*>(whole), sizeof(whole));
   put_bytes(path_, bytes);
   const TensorFile read = read_safetensors(path_);
   const auto values = read.find("half")->as<float>();
@@ -181,22 +186,28 @@ TEST_F(Safetensors, RefusesDescriptionsThatMakeNoSense) {
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, {"shape", "whole numbers"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4, {"shape", "whole numbers"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}})", 4, {"shape", "whole numbers"});
-  expect_header_refused(R"({"a":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4, {"whole numbers"});
-  expect_header_refused(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0, {"impossible shape"});
+  expect_header_refused(R"({"a":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", 4,
+                        {"whole numbers"});
+  expect_header_refused(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0,
+                        {"impossible shape"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[4294967296,0,4294967296],"data_offsets":[0,0]}})", 0,
                         {"impossible shape"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1,1],"data_offsets":[0,4]}})", 4, {"6 axes", "5"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4, {"no begin and end"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}})", 4, {"no begin and end"});
-  expect_header_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 4, {"data_offsets", "whole numbers"});
+  expect_header_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 4,
+                        {"data_offsets", "whole numbers"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4,
                         {"tensor 'a' is F32[2], which takes 8 bytes, but has 4"});
 }
 
 TEST_F(Safetensors, RefusesDataThatDoesNotFitTogether) {
   constexpr const char* kTwo =
-      R"({{"a":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}},"b":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}}}})";
-  const auto two = [&](int a, int b, int c, int d) { return fmt::format(fmt::runtime(kTwo), b - a, a, b, d - c, c, d); };
+      R"({{"a":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}},)"
+      R"("b":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}}}})";
+  const auto two = [&](int a, int b, int c, int d) {
+    return fmt::format(fmt::runtime(kTwo), b - a, a, b, d - c, c, d);
+  };
   put_bytes(path_, file_of(two(0, 4, 4, 8), 8));
   EXPECT_EQ(read_safetensors(path_).tensors.size(), 2u);
   put_bytes(path_, file_of(two(4, 8, 0, 4), 8));
@@ -214,7 +225,8 @@ TEST_F(Safetensors, RefusesDataThatDoesNotFitTogether) {
 TEST_F(Safetensors, RefusesNamesTwice) {
   const std::string one = R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
   expect_header_refused("{" + one + "," + one + "}", 1, {"names 'a' twice"});
-  expect_header_refused(R"({"a":{"dtype":"U8","dtype":"I32","shape":[1],"data_offsets":[0,1]}})", 1, {"names 'dtype' twice"});
+  expect_header_refused(R"({"a":{"dtype":"U8","dtype":"I32","shape":[1],"data_offsets":[0,1]}})", 1,
+                        {"names 'dtype' twice"});
   expect_header_refused(R"({"__metadata__":{"k":"1","k":"2"}})", 0, {"names 'k' twice"});
 }
 
@@ -290,7 +302,8 @@ TEST_F(Safetensors, AnyFlippedByteOfTheHeaderIsReadOrRefused) {
 TEST_F(Safetensors, RefusesToWriteWhatItCouldNotRead) {
   const Tensor one = numbers<float>({1}, {1});
   const auto message = [&](const TensorFile& file) { return message_of([&] { write_safetensors(path_, file); }); };
-  expect_parts(message({.metadata = {}, .tensors = {{"a", one}, {"b", one}, {"a", one}}}), {"weights", "two tensors", "'a'"});
+  expect_parts(message({.metadata = {}, .tensors = {{"a", one}, {"b", one}, {"a", one}}}),
+               {"weights", "two tensors", "'a'"});
   expect_parts(message({.metadata = {}, .tensors = {{"a", Tensor()}}}), {"'a' is undefined"});
   expect_parts(message({.metadata = {}, .tensors = {{"__metadata__", one}}}), {"'__metadata__'"});
   expect_parts(message({.metadata = {}, .tensors = {{"\xff", one}}}), {"UTF-8"});
@@ -307,7 +320,9 @@ class SafetensorsKeepsTheOldFile : public Safetensors {
   }
   void TearDown() override { EXPECT_EQ(bytes_of(path_), old_); }
   std::string failed_write() {
-    return message_of([&] { write_safetensors(path_, {.metadata = {}, .tensors = {{"a", Tensor({DType::f32, {5000}})}}}); });
+    return message_of([&] {
+      write_safetensors(path_, {.metadata = {}, .tensors = {{"a", Tensor({DType::f32, {5000}})}}});
+    });
   }
 
   std::string old_;
@@ -317,7 +332,7 @@ TEST_F(SafetensorsKeepsTheOldFile, WhenTheDiskIsFull) {
   struct rlimit before {};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const struct rlimit small {.rlim_cur = 4096, .rlim_max = before.rlim_max};
+  const struct rlimit small { .rlim_cur = 4096, .rlim_max = before.rlim_max };
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   const std::string message = failed_write();
   ::setrlimit(RLIMIT_FSIZE, &before);
@@ -333,7 +348,8 @@ TEST_F(SafetensorsKeepsTheOldFile, WhenThePartialFileCannotBeOpened) {
 
 TEST_F(SafetensorsKeepsTheOldFile, WhenTheFolderIsUnwritable) {
   if (::geteuid() == 0) GTEST_SKIP() << "nothing is unwritable for root";
-  std::filesystem::permissions(path_.parent_path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  std::filesystem::permissions(path_.parent_path(),
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
   const std::string message = failed_write();
   std::filesystem::permissions(path_.parent_path(), std::filesystem::perms::owner_all);
   expect_parts(message, {path_.string(), "Permission denied"});

@@ -63,7 +63,8 @@ std::string message_of(const std::function<void()>& f) {
 }
 
 inline void expect_parts(const std::string& message, const std::vector<std::string>& parts) {
-  for (const auto& part : parts) EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is not in: " << message;
+  for (const auto& part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is not in: " << message;
 }
 
 }  // namespace dermatome::testing

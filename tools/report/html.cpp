@@ -127,13 +127,14 @@ std::string notes_html(const std::vector<std::string>& notes) {
 }
 
 std::string masthead_html(const ReportData& data) {
-  std::string nav =
-      "<a href=\"#training\">Training</a><a href=\"#quality\">Quality</a><a href=\"#photographs\">Photographs</a>";
-  if (!data.settings.empty() || !data.timing.empty()) nav += "<a href=\"#run\">Run</a>";
+  std::string links = "<a href=\"#training\">Training</a><a href=\"#quality\">Quality</a>";
+  if (!data.images.empty()) links += "<a href=\"#photographs\">Photographs</a>";
+  if (!data.settings.empty() || !data.timing.empty()) links += "<a href=\"#run\">Run</a>";
+  if (!data.epochs.empty()) links += "<a href=\"#epochs\">Epochs</a>";
   return fmt::format(
-      "<header class=\"masthead\">{}<span class=\"brand\">Dermatome</span><span>{}</span><nav "
-      "aria-label=\"Sections\">{}</nav></header>\n",
-      kLogo, escape(data.version), nav);
+      "<header class=\"masthead\">{}<span class=\"brand\">Dermatome</span><span>{}</span>"
+      "<nav aria-label=\"Sections\">{}</nav></header>\n",
+      kLogo, escape(data.version), links);
 }
 
 std::string heading_of(const ReportData& data) {

@@ -90,7 +90,7 @@ Figure jaccard_histogram(const std::vector<ReportImage>& images) {
   for (const auto& image : images) {
     if (!std::isfinite(image.jaccard)) continue;
     values.push_back(image.jaccard);
-    const int bin = static_cast<int>(std::floor(image.jaccard * kBins + 1e-9));
+    const int bin = static_cast<int>(std::floor(image.jaccard * kBins));
     ++bins[static_cast<std::size_t>(std::clamp(bin, 0, kBins - 1))];
   }
   if (values.empty()) {
@@ -139,7 +139,7 @@ Figure jaccard_histogram(const std::vector<ReportImage>& images) {
                           "mark-text", "mean " + fixed(mean, 3));
   figure.svg += "</svg>";
   figure.legend = threshold_legend();
-  figure.caption = fmt::format("{} of {} lie below {}.", count(below), photographs(values.size()), kJaccardThreshold);
+  figure.caption = fmt::format("Below {}: {} of {}.", kJaccardThreshold, count(below), photographs(values.size()));
   if (values.size() < images.size()) figure.caption += " " + left_out(images.size() - values.size(), "without a score");
   return figure;
 }
@@ -152,7 +152,7 @@ Figure area_scatter(const std::vector<ReportImage>& images) {
     return figure;
   }
   Frame frame;
-  frame.x = rounded_log_axis({dots.front().share, std::max(1.0, dots.back().share)},
+  frame.x = rounded_log_axis({std::min(dots.front().share, 0.1), std::max(1.0, dots.back().share)},
                              "lesion, share of the photograph (log scale)");
   for (std::size_t i = 0; i < frame.x.ticks.size(); ++i) {
     frame.x.labels[i] = tick_labels({frame.x.ticks[i] * 100})[0] + "\u202f%";

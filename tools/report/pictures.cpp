@@ -1,90 +1,28 @@
-// The gallery: photographs with the true and the predicted outline drawn on them.
+// The gallery, and the photograph beside the key figures.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "data/codec.h"
-#include "data/image/outline.h"
-#include "data/image/resize.h"
 #include "tools/report/charts.h"
 #include "tools/report/markup.h"
+#include "tools/report/outlined.h"
 #include "tools/report/sections.h"
 #include "tools/report/selection.h"
 
 namespace dermatome::report {
 namespace {
 
-constexpr data::Rgb kTruthColour = {40, 230, 120};
-constexpr data::Rgb kPredictionColour = {255, 50, 190};
-constexpr data::Rgb kSharedColour = {255, 255, 255};
-constexpr double kRimBrightness = 0.3;  // of the photograph beside a line: keeps lines apart from bright skin
-constexpr int kLongestSide = 640;
 constexpr int kJpegQuality = 85;
 
 constexpr const char* kLegend =
-    "<ul class=\"outline-legend\"><li><span class=\"chip truth\"></span>true outline</li>"
+    "<ul class=\"outline-legend\"><li><span class=\"chip truth\"></span>true</li>"
     "<li><span class=\"chip prediction\"></span>predicted</li>"
     "<li><span class=\"chip shared\"></span>both</li></ul>\n";
 
 bool is_empty(const data::Image& image) {
   return image.pixels.empty();
-}
-
-void check_mask_of(const ReportImage& image, const data::Image& mask, const char* which) {
-  if (is_empty(mask)) return;
-  DERMATOME_CHECK(
-      mask.channels == 1 && mask.width == image.photograph.width && mask.height == image.photograph.height,
-      "the {} mask of photograph '{}' has {}x{} pixels in {} channels; it must have the {}x{} pixels of the "
-      "photograph in 1",
-      which, image.id, mask.width, mask.height, mask.channels, image.photograph.width, image.photograph.height);
-}
-
-// Twice the size, so that outlines are crisp; large photographs are brought down to kLongestSide.
-struct Size {
-  int width;
-  int height;
-};
-
-Size drawn_size(const data::Image& photograph) {
-  const double longest = std::max(photograph.width, photograph.height);
-  const double scale = std::min(2.0, kLongestSide / longest);
-  const auto scaled = [scale](int side) { return std::max(1, static_cast<int>(std::lround(side * scale))); };
-  return {scaled(photograph.width), scaled(photograph.height)};
-}
-
-// Marks the pixels of the mask's outline, none where there is no mask.
-data::Image outline_of(const data::Image& mask, int width, int height, int thickness) {
-  data::Image canvas = data::make_image(width, height, 3);
-  if (is_empty(mask)) return canvas;
-  data::draw_outline(canvas, data::resize_mask(mask, width, height), {255, 255, 255}, thickness);
-  return canvas;
-}
-
-// Green and magenta add up to white, and white is a line that both masks share.
-data::Image outlined(const ReportImage& image) {
-  const auto [width, height] = drawn_size(image.photograph);
-  data::Image picture = data::resize(data::to_rgb(image.photograph), width, height);
-  const int pen = std::max(2, static_cast<int>(std::lround(std::max(width, height) / 128.0)));
-  const data::Image truth = outline_of(image.truth, width, height, pen);
-  const data::Image prediction = outline_of(image.prediction, width, height, pen);
-  const data::Image truth_rim = outline_of(image.truth, width, height, pen + 4);
-  const data::Image prediction_rim = outline_of(image.prediction, width, height, pen + 4);
-  for (std::size_t i = 0; i < picture.pixels.size(); i += 3) {
-    const bool is_true = truth.pixels[i] != 0;
-    const bool is_predicted = prediction.pixels[i] != 0;
-    std::uint8_t* pixel = picture.pixels.data() + i;
-    if (is_true || is_predicted) {
-      const data::Rgb colour = !is_predicted ? kTruthColour : !is_true ? kPredictionColour : kSharedColour;
-      pixel[0] = colour.r;
-      pixel[1] = colour.g;
-      pixel[2] = colour.b;
-    } else if (truth_rim.pixels[i] != 0 || prediction_rim.pixels[i] != 0) {
-      for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(pixel[c] * kRimBrightness);
-    }
-  }
-  return picture;
 }
 
 std::string alternative_text(const ReportImage& image) {
@@ -98,8 +36,6 @@ std::string alternative_text(const ReportImage& image) {
 }
 
 std::string img_html(const ReportImage& image) {
-  check_mask_of(image, image.truth, "true");
-  check_mask_of(image, image.prediction, "predicted");
   const data::Image picture = outlined(image);
   return fmt::format("<img src=\"{}\" width=\"{}\" height=\"{}\" alt=\"{}\">",
                      data_uri("image/jpeg", data::encode_jpeg(picture, kJpegQuality)), picture.width, picture.height,
@@ -176,6 +112,7 @@ std::string median_picture(const ReportData& data) {
 
 std::string pictures_section(const ReportData& data) {
   const PictureChoice choice = choose_pictures(data.images);
+  if (data.images.empty()) return {};
   std::string html = "<section id=\"photographs\"><h2>Photographs</h2>\n";
   if (choice.best.empty()) return html + "<p class=\"empty\">No photograph has been scored.</p></section>\n";
   html +=

@@ -50,11 +50,13 @@ struct SchedulePoint {
 };
 
 // A mean over the scored photographs, and the ends of its 95 % bootstrap interval where one was drawn.
+// `detail` stands beside the name, for a metric that is something else: "over all pixels of the set".
 struct Metric {
   std::string name;
   double mean = kMissing;
   std::optional<double> low;
   std::optional<double> high;
+  std::string detail;
 };
 
 // One scored photograph. The pictures may be empty: the photograph then counts in the charts, and choose_pictures()

@@ -106,7 +106,7 @@ std::string interval_text(const Metric& metric) {
 }
 
 std::string metrics_html(const ReportData& data) {
-  if (data.metrics.empty()) return "<p class=\"empty metrics\">The run has not been evaluated.</p>\n";
+  if (data.metrics.empty()) return {};
   const Axis axis = metric_axis(data.metrics);
   std::string html = fmt::format(
       "<div class=\"table-scroll\"><table class=\"metrics\"><thead><tr><th scope=\"col\">metric</th>"
@@ -114,10 +114,12 @@ std::string metrics_html(const ReportData& data) {
       "<th class=\"plot\"><span class=\"visually-hidden\">drawing of the interval</span>{}</th></tr></thead><tbody>",
       interval_scale(axis, kIntervalWidth));
   for (const auto& metric : data.metrics) {
+    const std::string detail =
+        metric.detail.empty() ? "" : fmt::format(" <span class=\"soft\">{}</span>", escape(metric.detail));
     html += fmt::format(
-        "<tr><th scope=\"row\">{}</th><td class=\"number mean\">{}</td><td class=\"number\">{}</td>"
+        "<tr><th scope=\"row\">{}{}</th><td class=\"number mean\">{}</td><td class=\"number\">{}</td>"
         "<td class=\"plot\">{}</td></tr>\n",
-        escape(metric.name), fixed(metric.mean, 3), interval_text(metric),
+        escape(metric.name), detail, fixed(metric.mean, 3), interval_text(metric),
         interval_drawing(metric, axis, kIntervalWidth, 22));
   }
   return html + "</tbody></table></div>\n";
@@ -159,8 +161,12 @@ std::string timing_html(const std::vector<TimingRow>& timing) {
 }  // namespace
 
 std::string training_section(const ReportData& data) {
+  std::string html = "<section id=\"training\"><h2>Training</h2>\n";
+  if (data.epochs.empty() && data.learning_rates.empty()) {
+    return html + "<p class=\"empty\">No epoch has been finished.</p>\n" + stages_html(data) + "</section>\n";
+  }
   const bool has_speed = any_known<EpochRow>(data.epochs, [](const EpochRow& r) { return r.images_per_second; });
-  std::string html = "<section id=\"training\"><h2>Training</h2>\n<p class=\"intro\">";
+  html += "<p class=\"intro\">";
   html += data.stages.size() > 1 ? "Shaded stretches are the stages listed below." : "Over the epochs of the run.";
   html += "</p><div class=\"charts\">\n";
   html += figure_html(jaccard_figure(data)) + figure_html(loss_figure(data));
@@ -170,8 +176,11 @@ std::string training_section(const ReportData& data) {
 }
 
 std::string quality_section(const ReportData& data) {
-  std::string html = "<section id=\"quality\"><h2>Quality</h2>\n<p class=\"intro\">";
-  html += "Metrics are computed per photograph and averaged. Intervals are bootstrap intervals of that mean.</p>\n";
+  std::string html = "<section id=\"quality\"><h2>Quality</h2>\n";
+  if (data.metrics.empty() && data.images.empty()) {
+    return html + "<p class=\"empty\">The run has not been evaluated.</p></section>\n";
+  }
+  html += "<p class=\"intro\">Means over the photographs, with 95 % bootstrap intervals of the mean.</p>\n";
   html += metrics_html(data) + "<div class=\"charts\">\n";
   html += figure_html(jaccard_histogram(data.images)) + figure_html(area_scatter(data.images));
   return html + "</div></section>\n";

@@ -1,4 +1,5 @@
-// The style sheet: colours first, then the page from top to bottom, charts, and print.
+// The style sheet (the chips repeat the colours of outlined.h): colours first, then the page from top to bottom,
+// charts, and print.
 #include "tools/report/style.h"
 
 namespace dermatome::report {
@@ -112,6 +113,7 @@ table { border-collapse: collapse; font-size: 15px; width: 100%; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: 13.5px; vertical-align: bottom; }
 th, td { padding: 8px 22px 8px 0; border-bottom: 1px solid var(--hair); }
 th:last-child, td:last-child { padding-right: 0; }
+tbody th .soft { font-weight: 400; font-size: 14px; }
 tbody th { white-space: nowrap; color: var(--ink); font-size: 15px; vertical-align: baseline; }
 td { vertical-align: baseline; } .number + :not(.number) { padding-left: 22px; } .metrics tbody th { width: 34%; } .total > * { border-bottom: 0; font-weight: 600; }
 .number { text-align: right; white-space: nowrap; }

@@ -102,13 +102,19 @@ double round_step(double span, int most) {
 }
 
 Range rounded_range(Range range, int most) {
+  DERMATOME_CHECK(most >= 2, "an axis needs room for two parts, not for {}", most);
   if (!(range.high > range.low)) {
-    const double half = range.low == 0 ? 0.5 : std::abs(range.low) / 2;
-    range = {range.low - half, range.low + half};
+    const double half = std::abs(range.low) / 2;
+    range = half == 0 ? Range{0, 1} : Range{range.low - half, range.low + half};
   }
-  const Step step = step_of(range.high - range.low, most);
-  return {step.times(std::floor(range.low / step.value() + 1e-9)),
-          step.times(std::ceil(range.high / step.value() - 1e-9))};
+  // A range that grew may call for the next step, and then grows again.
+  while (true) {
+    const Step step = step_of(range.high - range.low, most);
+    const Range wider = {step.times(std::floor(range.low / step.value() + 1e-9)),
+                         step.times(std::ceil(range.high / step.value() - 1e-9))};
+    if (wider.low == range.low && wider.high == range.high) return range;
+    range = wider;
+  }
 }
 
 std::vector<double> linear_ticks(Range range, int most) {

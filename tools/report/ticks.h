@@ -15,7 +15,8 @@ struct Range {
 // The smallest of 1, 2 and 5 times a power of ten that divides `span` into at most `most` parts. span > 0, most >= 1.
 double round_step(double span, int most);
 
-// `range` widened to multiples of the step that linear_ticks would take. An empty range gets a width.
+// `range` widened until both ends are ticks of linear_ticks(result, most). An empty range gets a width. most >= 2:
+// a range around 0 has two parts at least.
 Range rounded_range(Range range, int most = 5);
 
 // Every multiple of round_step(high - low, most) in [low, high], in rising order.

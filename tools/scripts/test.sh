@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# test.sh BUILD JOBS [--label-exclude LABEL] [--sanitize]: builds and runs the tests, one after the other, each on one thread.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tools/scripts/common.sh
+build=$1
+jobs=$2
+shift 2
+selection=()
+options=(-DDERMATOME_TESTS=ON)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --label-exclude) selection=(--label-exclude "$2"); shift 2 ;;
+    --sanitize) options+=(-DDERMATOME_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo); shift ;;
+    *) echo "test.sh: unknown argument $1" >&2; exit 2 ;;
+  esac
+done
+
+run_tests() {
+  ctest --test-dir "$build" --output-on-failure --parallel "$jobs" "${selection[@]}" --quiet --output-log "$build/tests.log" && status=0 || status=$?
+  # ctest's own summary, and what failed.
+  if [ "$status" -ne 0 ]; then cat "$build/tests.log"; else tail -n 40 "$build/tests.log" | sed -n '/tests passed/,$p'; fi
+  return "$status"
+}
+
+phase "install packages" tools/scripts/packages.sh
+phase "build" tools/scripts/build.sh "$build" "$jobs" "${options[@]}"
+phase "tests" run_tests
+print_phases

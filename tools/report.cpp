@@ -79,25 +79,20 @@ void add_log(report::ReportData& report, const fs::path& run, const training::Re
                              .seconds = row.seconds,
                              .images_per_second = row.images_per_second});
   }
-  for (const auto& [step, rate] : training::read_step_rates(run / "steps.csv")) report.learning_rates.push_back({step, rate});
+  const auto steps = training::read_step_log(run / "steps.csv");
+  for (const auto& row : steps) report.learning_rates.push_back({row.step, row.learning_rate});
   int epoch = 1;
-  double step = 0;
-  for (std::size_t s = 0; s < recipe.stages.size(); ++s) {
-    const auto& stage = recipe.stages[s];
+  for (const auto& stage : recipe.stages) {
     std::string detail = stage.batch_norm == "frozen" ? "batch norm frozen" : "";
     for (const auto& group : stage.frozen) detail += (detail.empty() ? "" : ", ") + group + " frozen";
+    const auto first = std::find_if(steps.begin(), steps.end(), [&](const training::StepRow& row) { return row.epoch >= epoch; });
     report.stages.push_back({.name = fmt::format("{} px", stage.size),
                              .first_epoch = epoch,
-                             .first_step = step,
+                             .first_step = first == steps.end() ? std::nullopt : std::optional(first->step),
                              .size = stage.size,
                              .batch = stage.batch * stage.accumulate,
                              .learning_rate = stage.lr,
                              .detail = detail});
-    for (const auto& row : report.epochs) {
-      if (row.stage != static_cast<int>(s)) continue;
-      const auto steps = std::count_if(report.learning_rates.begin(), report.learning_rates.end(), [](const auto&) { return true; });
-      step = report.epochs.empty() ? 0 : static_cast<double>(steps) * row.epoch / static_cast<double>(report.epochs.size());
-    }
     epoch += stage.epochs;
   }
 }

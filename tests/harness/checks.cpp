@@ -10,34 +10,11 @@
 #include "tests/harness/meaning.h"
 
 namespace dermatome::harness {
-namespace {
 
 using testing::AssertionFailure;
 using testing::AssertionSuccess;
 
-AssertionResult agree(const Tensor& want_tensor, const Tensor& got_tensor, double tolerance, std::string_view what) {
-  if (!want_tensor.defined() || !got_tensor.defined()) return AssertionSuccess();
-  const auto want = values_of(want_tensor);
-  const auto got = values_of(got_tensor);
-  const bool exact = !is_floating(want_tensor.type()) || !is_floating(got_tensor.type());
-  const double largest = largest_magnitude(want);
-  // Below the smallest normal f32 a result may have been flushed to zero.
-  constexpr double kSmallest = std::numeric_limits<float>::min();
-  const double floor = got_tensor.type() == DType::f64 ? 0.0 : kSmallest;
-  const double bound = exact ? 0.0 : std::max(tolerance * largest, floor);
-  std::size_t worst = 0;
-  double difference = 0;
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    const double here = std::abs(want[i] - got[i]);
-    if (here <= difference) continue;  // also false for NaN, which is the worst
-    difference = here;
-    worst = i;
-    if (std::isnan(here)) break;
-  }
-  if (difference <= bound) return AssertionSuccess();
-  return AssertionFailure() << fmt::format("{}: element {} is {} instead of {}; {:.2e} of the largest magnitude {}, {:.2e} allowed",
-                                           what, worst, got[worst], want[worst], difference / largest, largest, tolerance);
-}
+namespace {
 
 AssertionResult same_bits(const Tensor& want, const Tensor& got, std::string_view what) {
   if (!want.defined() || !got.defined()) return AssertionSuccess();
@@ -74,6 +51,30 @@ class ThreadScope {
 };
 
 }  // namespace
+
+AssertionResult agree(const Tensor& want_tensor, const Tensor& got_tensor, double tolerance, std::string_view what) {
+  if (!want_tensor.defined() || !got_tensor.defined()) return AssertionSuccess();
+  const auto want = values_of(want_tensor);
+  const auto got = values_of(got_tensor);
+  const bool exact = !is_floating(want_tensor.type()) || !is_floating(got_tensor.type());
+  const double largest = largest_magnitude(want);
+  // Below the smallest normal f32 a result may have been flushed to zero.
+  constexpr double kSmallest = std::numeric_limits<float>::min();
+  const double floor = got_tensor.type() == DType::f64 ? 0.0 : kSmallest;
+  const double bound = exact ? 0.0 : std::max(tolerance * largest, floor);
+  std::size_t worst = 0;
+  double difference = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    const double here = std::abs(want[i] - got[i]);
+    if (here <= difference) continue;  // also false for NaN, which is the worst
+    difference = here;
+    worst = i;
+    if (std::isnan(here)) break;
+  }
+  if (difference <= bound) return AssertionSuccess();
+  return AssertionFailure() << fmt::format("{}: element {} is {} instead of {}; {:.2e} of the largest magnitude {}, {:.2e} allowed",
+                                           what, worst, got[worst], want[worst], difference / largest, largest, tolerance);
+}
 
 bool accepts(const OpCase& op_case, const Implementation& implementation) {
   return make(implementation, request_for(instantiate(op_case), implementation.place())) != nullptr;

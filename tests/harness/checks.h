@@ -10,10 +10,17 @@ namespace dermatome::harness {
 
 using testing::AssertionResult;
 
+// Within `tolerance` of the largest magnitude; integers exactly. Undefined tensors agree with everything.
+AssertionResult agree(const Tensor& want, const Tensor& got, double tolerance, std::string_view what);
+
 // The op's gradient against fourth-order central differences of <w, outputs> with random w, in f64 on the reference
 // device: every element of small inputs, a sample of large ones, and one random direction over all elements. Each
 // gradient also has the same value when it alone is wanted, and when only one output has an upstream gradient.
 AssertionResult check_gradient(const OpCase& op_case);
+
+// The same gradient nodes in the case's own types on that device, behind the op itself, against the reference device in
+// f64: within four times OpCase::tolerance of each gradient's largest magnitude.
+AssertionResult check_gradient_on(const OpCase& op_case, Device device);
 
 // Whether the op sets a gradient for any floating input of the case; false too where it says that it has none.
 bool has_gradient(const OpCase& op_case);

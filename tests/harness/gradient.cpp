@@ -33,7 +33,8 @@ std::string input_label(const Instance& instance, std::size_t input) {
 // The op's own gradient as a program: `wanted` inputs, for upstream gradients of the outputs marked in `upstream`.
 // One result per input, undefined where the op sets none.
 std::vector<Tensor> analytic_gradient(const Instance& instance, const std::vector<Tensor>& weights,
-                                      const std::vector<bool>& wanted, const std::vector<bool>& upstream) {
+                                      const std::vector<bool>& wanted, const std::vector<bool>& upstream,
+                                      Device device = kReference) {
   Graph graph;
   std::vector<Value> inputs;
   for (std::size_t i = 0; i < instance.inputs.size(); ++i) {
@@ -57,8 +58,8 @@ std::vector<Tensor> analytic_gradient(const Instance& instance, const std::vecto
   }
   if (!any) return gradients;
 
-  SmallProgram small(kReference);
-  small.program.emplace(std::move(graph), kReference, small.store, without_passes());
+  SmallProgram small(device);
+  small.program.emplace(std::move(graph), device, small.store, without_passes());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (instance.inputs[i].defined()) small.program->input(input_name(i)).copy_from(instance.inputs[i]);
   }
@@ -67,7 +68,7 @@ std::vector<Tensor> analytic_gradient(const Instance& instance, const std::vecto
   }
   small.program->run();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (wanted[i] && context.gradients()[i]) gradients[i] = small.program->output(output_name(i)).clone();
+    if (wanted[i] && context.gradients()[i]) gradients[i] = small.program->output(output_name(i)).to(kCpu).clone();
   }
   return gradients;
 }
@@ -243,8 +244,8 @@ struct Setting {
   std::vector<Tensor> weights;
 };
 
-Setting setting_of(const OpCase& op_case) {
-  Setting setting{.instance = instantiate(op_case, DType::f64), .wanted = {}, .upstream = {}, .weights = {}};
+Setting setting_of(const OpCase& op_case, std::optional<DType> floating = DType::f64) {
+  Setting setting{.instance = instantiate(op_case, floating), .wanted = {}, .upstream = {}, .weights = {}};
   for (const Tensor& input : setting.instance.inputs) setting.wanted.push_back(input.defined() && is_floating(input.type()));
   for (std::size_t o = 0; o < setting.instance.outputs.size(); ++o) {
     setting.upstream.push_back(differentiable(setting.instance, o));
@@ -268,6 +269,19 @@ bool has_gradient(const OpCase& op_case) {
   } catch (const Error&) {
     return false;
   }
+}
+
+AssertionResult check_gradient_on(const OpCase& op_case, Device device) {
+  const Setting wide = setting_of(op_case);
+  const Setting as_is = setting_of(op_case, {});
+  const auto want = analytic_gradient(wide.instance, wide.weights, wide.wanted, wide.upstream);
+  const auto got = analytic_gradient(as_is.instance, as_is.weights, as_is.wanted, as_is.upstream, device);
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    const std::string what = fmt::format("{}, gradient of {} on {}", name_of(op_case), input_label(wide.instance, i), to_string(device));
+    // Errors of the forward nodes add to those of the backward nodes.
+    if (auto result = agree(want[i], got[i], 4 * op_case.tolerance, what); !result) return result;
+  }
+  return AssertionSuccess();
 }
 
 AssertionResult check_gradient(const OpCase& op_case) {

@@ -126,6 +126,8 @@ TEST_P(Composition, EqualsTheFusedKernelInF64) {
 
 TEST_P(GradientCheck, MatchesCentralDifferences) { EXPECT_TRUE(check_gradient(*GetParam().op_case)); }
 
+TEST_P(GradientCheck, IsTheSameOnTheCpu) { EXPECT_TRUE(check_gradient_on(*GetParam().op_case, kCpu)); }
+
 TEST_P(AsProgram, HasTheBitsOfItsKernel) { EXPECT_TRUE(check_program(*GetParam().op_case, kCpu)); }
 
 INSTANTIATE_TEST_SUITE_P(Harness, DeviceParity, testing::ValuesIn(kernel_cases()), name_of_kernel_case);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "tools/report/charts.h"
 #include "tools/report/markup.h"
@@ -97,19 +98,25 @@ double last_speed(const std::vector<EpochRow>& epochs) {
   return *middle;
 }
 
+std::size_t stages_trained(const std::vector<EpochRow>& epochs) {
+  std::set<int> stages;
+  for (const auto& row : epochs) stages.insert(row.stage);
+  return stages.size();
+}
+
 std::string facts_html(const ReportData& data) {
   std::string html;
   const auto add = [&](const char* name, const std::string& value) {
     html += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", name, value);
   };
+  const bool staged = stages_trained(data.epochs) > 1;
   if (!data.epochs.empty()) {
-    const bool staged = data.stages.size() > 1;
     add("trained for", counted(data.epochs.size(), "epoch", "epochs") +
-                           (staged ? fmt::format(" in {} stages", data.stages.size()) : ""));
+                           (staged ? fmt::format(" in {} stages", stages_trained(data.epochs)) : ""));
   }
   if (const double total = total_of(data.epochs); total > 0) add("time in epochs", duration(total));
   if (const double speed = last_speed(data.epochs); std::isfinite(speed)) {
-    add(data.stages.size() > 1 ? "speed of the last stage" : "speed", significant(speed) + " images/s");
+    add(staged ? "speed of the last stage" : "speed", significant(speed) + " images/s");
   }
   if (const std::size_t number = scored(data.images)) add("scored on", counted(number, "photograph", "photographs"));
   if (const EpochRow* best = best_epoch(data.epochs)) {

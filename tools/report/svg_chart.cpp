@@ -143,10 +143,11 @@ std::string draw_stretches(const Frame& frame, const std::vector<Stretch>& stret
     edges.push_back(frame.x_of(std::clamp(stretch.from, frame.x.range.low, frame.x.range.high)));
   }
   edges.push_back(frame.width - frame.right);
-  // Names where there is room for all, else the numbers that the table of stages gives them.
+  // Names where there is room for all that have begun, else the numbers that the table of stages gives them.
   bool named = true;
   for (std::size_t i = 0; i < stretches.size(); ++i) {
-    named = named && text_width(stretches[i].name) + 8 <= edges[i + 1] - edges[i];
+    const double width = edges[i + 1] - edges[i];
+    named = named && (width < 1 || text_width(stretches[i].name) + 8 <= width);
   }
   std::string svg;
   for (std::size_t i = 0; i < stretches.size(); ++i) {

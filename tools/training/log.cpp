@@ -58,13 +58,13 @@ std::vector<EpochResult> read_epoch_log(const std::filesystem::path& path) {
   return epochs;
 }
 
-std::vector<std::pair<double, double>> read_step_rates(const std::filesystem::path& path) {
-  std::vector<std::pair<double, double>> rates;
+std::vector<StepRow> read_step_log(const std::filesystem::path& path) {
+  std::vector<StepRow> steps;
   for (const auto& row : read_rows(path)) {
     DERMATOME_CHECK(row.size() == 4, "{} is not a step log of this version", path.string());
-    rates.emplace_back(row[0], row[2]);
+    steps.push_back({.step = row[0], .epoch = static_cast<int>(row[1]), .learning_rate = row[2], .loss = row[3]});
   }
-  return rates;
+  return steps;
 }
 
 }  // namespace dermatome::training

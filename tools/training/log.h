@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <utility>
 #include <vector>
 
 #include "tools/training/trainer.h"
@@ -12,7 +11,13 @@ namespace dermatome::training {
 // Rows of log.csv. Throws Error naming file and line for a row that is not complete.
 std::vector<EpochResult> read_epoch_log(const std::filesystem::path& path);
 
-// Step (from 0) and learning rate of each row of steps.csv.
-std::vector<std::pair<double, double>> read_step_rates(const std::filesystem::path& path);
+struct StepRow {
+  double step = 0;  // from 0, over all stages
+  int epoch = 0;    // from 1, over all stages
+  double learning_rate = 0, loss = 0;
+};
+
+// Rows of steps.csv. Throws as read_epoch_log does.
+std::vector<StepRow> read_step_log(const std::filesystem::path& path);
 
 }  // namespace dermatome::training

@@ -46,6 +46,9 @@ struct Mask {
   bool was_lossy = false;     // a JPEG: values scatter around the true ones
 };
 
+// "libpng 1.6.39, libjpeg-turbo 2.1.5".
+std::string codec_versions();
+
 // The readers of `bytes` take the contents of a whole file; `name` stands for it in errors.
 
 // Throws Error where the picture is of a format that is not read, too large, or its header is damaged.

@@ -25,6 +25,7 @@ struct BenchCommand {
   int batch = 8;
   std::string mode = "train";
   double seconds = 5;
+  std::uint64_t seed = 7;
   bool rounds = false;
   bool by_node = false;
   std::string json;
@@ -43,14 +44,14 @@ class StepBench {
     const auto& compile = command.options->compile;
     if (command.mode == "infer") {
       step_.emplace(training::inference_graph(model, command.batch, command.size, command.size, DType::f32), device_, store_, compile);
-      fill_uniform(step_->input("image"));
+      fill_uniform(step_->input("image"), command.seed);
       return;
     }
     store_.create(training::optimizer_states(programs_), 1);
     store_.create_contiguous(training::gradient_states(programs_));
     step_.emplace(training::accumulate_graph(programs_, command.batch, false), device_, store_, compile);
     update_.emplace(training::update_graph(programs_), device_, store_, compile);
-    set_inputs(model);
+    set_inputs(model, command.seed);
   }
 
   // Seconds of one step.
@@ -72,9 +73,9 @@ class StepBench {
   std::size_t arena_lower_bound() const { return step_->memory().arena_lower_bound; }
 
  private:
-  void set_inputs(const Model& model) {
+  void set_inputs(const Model& model, std::uint64_t seed) {
     const std::int64_t batch = stage_.batch;
-    Philox random(7);
+    Philox random(seed);
     std::vector<std::uint8_t> images(static_cast<std::size_t>(batch * stage_.size * stage_.size * 3));
     for (auto& pixel : images) pixel = static_cast<std::uint8_t>(random.next() >> 24);
     std::vector<std::uint8_t> masks(images.size() / 3);
@@ -83,7 +84,7 @@ class StepBench {
     std::vector<float> tables;
     for (int i = 0; i < stage_.batch; ++i) {
       indices.push_back(i);
-      const auto table = data::draw_table(stage_.augmentation, 1, 0, static_cast<std::uint32_t>(i), stage_.size);
+      const auto table = data::draw_table(stage_.augmentation, seed, 0, static_cast<std::uint32_t>(i), stage_.size);
       tables.insert(tables.end(), table.begin(), table.end());
     }
     step_->input("images").copy_from(tensor_of<std::uint8_t>(images, {batch, stage_.size, stage_.size, 3}));
@@ -99,8 +100,8 @@ class StepBench {
   static void set(const Tensor& to, const std::vector<float>& values) {
     to.copy_from(tensor_of<float>(values, {static_cast<std::int64_t>(values.size())}));
   }
-  static void fill_uniform(const Tensor& to) {
-    Philox random(7);
+  static void fill_uniform(const Tensor& to, std::uint64_t seed) {
+    Philox random(seed);
     Tensor values(to.desc());
     for (float& value : values.as<float>()) value = random.uniform(-2, 2);
     to.copy_from(values);
@@ -241,6 +242,7 @@ void add_bench(CLI::App& app) {
   sub->add_option("--batch", command->batch, "Images a step")->capture_default_str()->check(CLI::Range(1, 65536));
   sub->add_option("--mode", command->mode, "train or infer")->capture_default_str()->check(CLI::IsMember({"train", "infer"}));
   sub->add_option("--seconds", command->seconds, "How long to measure")->capture_default_str()->check(CLI::PositiveNumber);
+  sub->add_option("--seed", command->seed, "Of the made-up photographs")->capture_default_str();
   sub->add_flag("--by-node", command->by_node, "Print time by operation and kernel instead");
   sub->add_flag("--rounds-server", command->rounds, "Answer lines \"run K\" on standard input with the seconds of K steps");
   sub->add_option("--json", command->json, "Write the result to this file, - for standard output");

@@ -12,14 +12,19 @@ namespace {
 struct EvaluateCommand {
   std::string data, split, part, json;
   int size = 0;
+  std::uint64_t seed = 42;
   std::shared_ptr<RunOptions> options;
   std::shared_ptr<WeightsOption> weights;
 };
 
-nlohmann::json to_json(const training::Evaluation& evaluation) {
+nlohmann::json to_json(const training::Evaluation& evaluation, std::uint64_t seed) {
   nlohmann::json json;
   const auto means = evaluation.means();
-  for (int m = 0; m < training::kMetrics; ++m) json[training::kMetricNames[m]] = means[static_cast<std::size_t>(m)];
+  for (int m = 0; m < training::kMetrics; ++m) {
+    const auto [low, high] = training::bootstrap_interval(training::values_of(evaluation, static_cast<training::Metric>(m)), seed);
+    json[training::kMetricNames[m]] = means[static_cast<std::size_t>(m)];
+    json["interval_95"][training::kMetricNames[m]] = {low, high};
+  }
   json["images"] = evaluation.images.size();
   json["per_image"] = nlohmann::json::array();
   for (const auto& image : evaluation.images) {
@@ -46,14 +51,16 @@ void run_evaluate(const EvaluateCommand& command) {
   });
   if (command.json != "-") {
     const auto means = evaluation.means();
-    progress.message(fmt::format("{} photographs, {} px, at their stored size", evaluation.images.size(), predictor.size()));
+    progress.message(fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals", evaluation.images.size(), predictor.size()));
     for (int m = 0; m < training::kMetrics; ++m) {
       std::string name = training::kMetricNames[m];
       std::replace(name.begin(), name.end(), '_', ' ');
-      fmt::print("{:<20} {:.4f}\n", name, means[static_cast<std::size_t>(m)]);
+      const auto values = training::values_of(evaluation, static_cast<training::Metric>(m));
+      const auto [low, high] = training::bootstrap_interval(values, command.seed);
+      fmt::print("{:<20} {:.4f}   ({:.4f} to {:.4f})\n", name, means[static_cast<std::size_t>(m)], low, high);
     }
   }
-  if (!command.json.empty()) write_json(command.json, to_json(evaluation));
+  if (!command.json.empty()) write_json(command.json, to_json(evaluation, command.seed));
 }
 
 }  // namespace
@@ -67,6 +74,7 @@ void add_evaluate(CLI::App& app) {
   command->part = "validation";
   sub->add_option("--part", command->part, "With --split: train, validation or test")->capture_default_str()->needs(split);
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")->capture_default_str();
+  sub->add_option("--seed", command->seed, "Of the resampling behind the 95 % bootstrap intervals")->capture_default_str();
   sub->add_option("--json", command->json, "Write the scores to this file, - for standard output");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_evaluate(*command); });

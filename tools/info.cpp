@@ -1,6 +1,7 @@
 // dermatome info: what this build and this machine offer, and what is off and why.
 #include <fmt/format.h>
 
+#include "data/codec.h"
 #include "engine/compile/pass.h"
 #include "engine/core/threads.h"
 #include "engine/graph/op.h"
@@ -28,6 +29,7 @@ void run_info(bool ops) {
   fmt::print("instruction set  {}\n", name_of(instruction_set()));
   fmt::print("cores            {} usable\n", usable_cores());
   fmt::print("oneDNN           {}\n", onednn_text());
+  fmt::print("pictures         {}\n", data::codec_versions());
   fmt::print("devices         ");
   for (const Device device : available_devices()) fmt::print(" {}", to_string(device));
   fmt::print("\n");

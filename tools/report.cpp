@@ -4,7 +4,6 @@
 
 #include "data/image/resize.h"
 #include "engine/core/error.h"
-#include "engine/core/philox.h"
 #include "tools/command.h"
 #include "tools/progress.h"
 #include "tools/report/html.h"
@@ -25,30 +24,15 @@ struct ReportCommand {
   std::shared_ptr<RunOptions> options;
 };
 
-// A 95 % percentile bootstrap interval of the mean, 2000 resamples from Philox(1).
-std::pair<double, double> bootstrap_interval(const std::vector<double>& values) {
-  constexpr int kResamples = 2000;
-  Philox random(1);
-  std::vector<double> means;
-  for (int r = 0; r < kResamples; ++r) {
-    double sum = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) sum += values[random.below(static_cast<std::uint32_t>(values.size()))];
-    means.push_back(sum / static_cast<double>(values.size()));
-  }
-  std::sort(means.begin(), means.end());
-  return {means[kResamples / 40], means[kResamples - 1 - kResamples / 40]};
-}
-
-std::vector<report::Metric> metrics_of(const training::Evaluation& evaluation) {
+std::vector<report::Metric> metrics_of(const training::Evaluation& evaluation, std::uint64_t seed) {
   std::vector<report::Metric> metrics;
   const char* names[training::kMetrics] = {"Jaccard", "Thresholded Jaccard", "Dice", "Accuracy", "Sensitivity", "Specificity"};
   const auto means = evaluation.means();
   for (std::size_t m = 0; m < training::kMetrics; ++m) {
-    std::vector<double> values;
-    for (const auto& image : evaluation.images) values.push_back(image.scores[m]);
+    const auto values = training::values_of(evaluation, static_cast<training::Metric>(m));
     report::Metric metric{.name = names[m], .mean = means[m], .low = {}, .high = {}};
     if (values.size() > 1) {
-      const auto [low, high] = bootstrap_interval(values);
+      const auto [low, high] = training::bootstrap_interval(values, seed);
       metric.low = low;
       metric.high = high;
     }
@@ -134,7 +118,7 @@ void run_report(const ReportCommand& command) {
                           .prediction = small(prediction.mask, true)});
       });
   report.images = std::move(images);
-  report.metrics = metrics_of(evaluation);
+  report.metrics = metrics_of(evaluation, recipe.seed);
 
   report.settings = {{"model", predictor.model().name()},
                      {"network input", fmt::format("{0} x {0} px, squashed", predictor.size())},

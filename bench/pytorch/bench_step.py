@@ -7,10 +7,10 @@ Configurations: nchw and channels_last are eager; compile is torch.compile (indu
 weights (folded batch norm, prepacked convolutions). bf16 means autocast over float32 master weights in training, and the whole model
 in bfloat16 in inference. Adam is the fused or the foreach kernel, whichever is faster here, tried on real gradients.
 
---allocator reuse (the default) tells glibc to keep freed memory, so that a step does not ask the kernel for its activations anew: 23 % more
-images per processor second in training and 52 % in inference (measured at 128 px, batch 16, f32, one thread) for 4 to 14 % more memory. --allocator glibc is what
-PyTorch does when nobody sets anything. cpu_share is processor time over wall time of the timed steps: below the number of threads, other
-programs were in the way.
+--allocator reuse (the default) tells glibc to keep freed memory, so that a step does not ask the kernel for its activations anew.
+Measured at 128 px, batch 16, f32, channels_last, one thread, three runs of each in turn, images per processor second, medians: training
+12.9 -> 16.9 with 9 % more memory, inference 40.3 -> 61.7 with about the same. --allocator glibc is what PyTorch does when nobody sets
+anything. cpu_share is processor time over wall time of the timed steps: below the number of threads, other programs were in the way.
 
 With --rounds-server the process answers each line `run K` on standard input with one line {"seconds": [K numbers], ...} on standard output
 (after a first line with the settings), until `quit` or the end of input: a driver can alternate between programs that stay warm.

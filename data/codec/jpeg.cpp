@@ -198,4 +198,8 @@ std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {
   return Compressor().encode(image, quality);
 }
 
+#define DERMATOME_TEXT_(x) #x
+#define DERMATOME_TEXT(x) DERMATOME_TEXT_(x)
+std::string library_version() { return "libjpeg-turbo " DERMATOME_TEXT(LIBJPEG_TURBO_VERSION); }
+
 }  // namespace dermatome::data

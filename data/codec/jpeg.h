@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "data/codec.h"
@@ -13,5 +14,7 @@ ImageInfo probe(std::span<const std::uint8_t> bytes, std::string_view name);
 
 // Stored grid, one channel for a grey JPEG, else RGB. Warnings of libjpeg about damaged data are errors.
 Image decode(std::span<const std::uint8_t> bytes, std::string_view name);
+
+std::string library_version();
 
 }  // namespace dermatome::data::jpeg

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,5 +27,7 @@ Image decode(std::span<const std::uint8_t> bytes, std::string_view name);
 
 // Everything the file says, for masks, whose values must not be rounded.
 Raw decode_raw(std::span<const std::uint8_t> bytes, std::string_view name);
+
+std::string library_version();
 
 }  // namespace dermatome::data::png

@@ -53,7 +53,8 @@ RULES = [
     " BN bias: (2u - 1) * 0.2. running_mean: (2u - 1) * 0.1. running_var: 0.5 + u.",
     "Convolution weight: (2u - 1) * sqrt(6 / fan), fan = shape[1] * k * k; transposed convolutions (tr_conv and up5, 2x2 stride 2):"
     " fan = shape[0]. Other biases (x_conv, tr_conv, up5, fc): (2u - 1) * 0.1. fc.weight: (2u - 1) / sqrt(512).",
-    "Keys: the state-dict keys of U-Net34 (layer1.0.conv1.weight, up1.tr_conv.bias, ...); ResNet34 uses the encoder's and fc.weight, fc.bias.",
+    "Keys: the state-dict keys of U-Net34 (layer1.0.conv1.weight, up1.tr_conv.bias, ...);"
+    " ResNet34 uses the encoder's and fc.weight, fc.bias.",
     "Key image: [2,3,64,64], (2u - 1) * 2. Target [2,1,64,64]: 1 where (x-32)^2 + (y-30)^2 < 20^2 in the first image and"
     " (x-20)^2 + (y-40)^2 < 12^2 in the second, x the column and y the row, else 0.",
     "Loss: binary cross-entropy with logits, mean over all pixels. BN: eps 1e-5, momentum 0.1, running variance unbiased.",

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/core/error.h"
+#include "engine/core/philox.h"
 
 namespace dermatome::training {
 namespace {
@@ -28,6 +29,27 @@ std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& sampl
   }
   DERMATOME_CHECK(!chosen.empty(), "{} puts no photograph into the part '{}'", split.string(), data::name_of(part));
   return chosen;
+}
+
+Interval bootstrap_interval(const std::vector<double>& values, std::uint64_t seed) {
+  constexpr std::size_t kResamples = 2000;
+  constexpr std::size_t kTail = kResamples / 40;
+  DERMATOME_CHECK(!values.empty(), "an interval needs at least one value");
+  Philox random(seed, 0xdd00000000000000ull);  // a stream of its own
+  std::vector<double> means;
+  for (std::size_t r = 0; r < kResamples; ++r) {
+    double sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) sum += values[random.below(static_cast<std::uint32_t>(values.size()))];
+    means.push_back(sum / static_cast<double>(values.size()));
+  }
+  std::sort(means.begin(), means.end());
+  return {means[kTail], means[kResamples - 1 - kTail]};
+}
+
+std::vector<double> values_of(const Evaluation& evaluation, Metric metric) {
+  std::vector<double> values;
+  for (const auto& image : evaluation.images) values.push_back(image.scores[metric]);
+  return values;
 }
 
 Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples,

@@ -30,8 +30,10 @@ const CLI::App& active_command(const CLI::App& app) {
 // One sentence for what CLI11 refuses, with the nearest name for a misspelt one.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = active_command(app);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) return error.what();
   const auto extras = app.remaining(true);
+  // A misspelt option is often why a required one is missing.
+  const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !extras.empty();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr && !required) return error.what();
   const std::string word = extras.empty() ? "" : extras.front();
   const std::string name = word.substr(0, word.find('='));
   if (!word.starts_with("-")) {
@@ -78,8 +80,7 @@ int run(int argc, char** argv) {
     return report_error(explain(app, error), 2);
   }
   if (app.get_subcommands().empty()) {
-    std::cout << app.help();
-    return 2;
+    return report_error("which command? `dermatome --help` lists them", 2);
   }
   return exit_code();
 }

@@ -79,13 +79,20 @@ SplitData split_data(const TrainCommand& command, std::uint64_t seed) {
   return result;
 }
 
+// A run that failed before its first step left nothing to lose.
+bool holds_run(const fs::path& run) {
+  if (fs::exists(run / "last.safetensors")) return true;
+  std::ifstream steps(run / "steps.csv");
+  std::string line;
+  return std::getline(steps, line) && std::getline(steps, line);
+}
+
 // A folder that holds a run already is emptied only on request.
 void prepare_run_folder(const fs::path& run, bool overwrite) {
   std::error_code error;
   fs::create_directories(run, error);
   DERMATOME_CHECK(!error && fs::is_directory(run), "the run folder {} cannot be made ({})", run.string(), error.message());
-  if (!fs::exists(run / "resolved.toml")) return;
-  if (!overwrite) fail_usage("{} holds a run already; take another folder, or pass --overwrite to replace it", run.string());
+  if (!overwrite && holds_run(run)) fail_usage("{} holds a run already; take another folder, or pass --overwrite to replace it", run.string());
   for (const char* name : {"resolved.toml", "split.csv", "log.csv", "steps.csv", "last.safetensors", "best.safetensors", "report.html"}) {
     fs::remove(run / name);
   }
@@ -95,6 +102,7 @@ void run_train(const TrainCommand& command) {
   const training::Recipe recipe = recipe_of(command);
   command.options->apply();
   command.options->type();
+  command.options->device();
   const Model model = find_model(recipe.model);
   training::check_groups(recipe, model.groups());
   for (const auto& stage : recipe.stages) {

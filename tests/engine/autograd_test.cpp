@@ -116,7 +116,8 @@ TEST(Autograd, OpsWithoutAGradientAreNamed) {
   builder.set_scope({.name = "layer1.scratch", .group = {}, .at = {"net.graph", 4, 2}});
   const Value middle = builder.call("test_scratch", {x});
   const Value loss = builder.call("test_total", {middle});
-  expect_error([&] { differentiate(graph, loss, {x}); }, {"net.graph:4:2", "layer1.scratch", "test_scratch", "no gradient"});
+  expect_error([&] { differentiate(graph, loss, {x}); },
+               {"net.graph:4:2", "layer1.scratch", "test_scratch", "no gradient"});
 }
 
 TEST(Autograd, OnlyANumberCanBeDifferentiated) {

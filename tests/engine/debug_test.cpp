@@ -30,7 +30,8 @@ Program small_program(std::string_view op, StateStore& store, const CompileOptio
 
 TEST(VerifyNodes, FindsAWrongKernel) {
   StateStore store;
-  Program program = small_program("test_wrong", store, {.disabled_passes = {}, .verify_nodes = true, .dump_tensors = {}});
+  Program program =
+      small_program("test_wrong", store, {.disabled_passes = {}, .verify_nodes = true, .dump_tensors = {}});
   expect_error([&] { program.run(); }, {"layer1/second", "test_wrong", "element 3", "2.5", "2"});
   Program unverified = small_program("test_wrong", store, {});
   EXPECT_NO_THROW(unverified.run());
@@ -76,7 +77,8 @@ TEST(DumpTensors, WritesAFileForEveryOutput) {
 
 TEST(TraceNodes, PrintsOneLineANode) {
   StateStore store;
-  Program program = small_program("test_square", store, {.disabled_passes = {}, .trace_nodes = true, .dump_tensors = {}});
+  Program program =
+      small_program("test_square", store, {.disabled_passes = {}, .trace_nodes = true, .dump_tensors = {}});
   testing::internal::CaptureStderr();
   program.run();
   const std::string text = testing::internal::GetCapturedStderr();

@@ -18,7 +18,8 @@ void expect_error(const F& f, std::initializer_list<std::string> parts) {
     ADD_FAILURE() << "no error was thrown";
   } catch (const ErrorType& error) {
     const std::string text = error.what();
-    for (const auto& part : parts) EXPECT_NE(text.find(part), std::string::npos) << '"' << part << "\" is not in: " << text;
+    for (const auto& part : parts)
+      EXPECT_NE(text.find(part), std::string::npos) << '"' << part << "\" is not in: " << text;
   }
 }
 

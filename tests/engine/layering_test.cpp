@@ -15,12 +15,18 @@ namespace fs = std::filesystem;
 const fs::path kRoot = DERMATOME_SOURCE_DIR;
 const std::vector<std::string> kRooms{"engine", "kernels", "data", "models", "tools", "tests", "bench"};
 
-bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
+bool starts_with(const std::string& text, const std::string& start) {
+  return text.rfind(start, 0) == 0;
+}
 
 // "kernels/relu/" of kernels/relu/cpu.cpp.
-std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
+std::string folder_of(const std::string& path) {
+  return path.substr(0, path.rfind('/') + 1);
+}
 
-std::string family_of(const std::string& path) { return path.substr(0, path.find('/', std::string("kernels/").size()) + 1); }
+std::string family_of(const std::string& path) {
+  return path.substr(0, path.find('/', std::string("kernels/").size()) + 1);
+}
 
 // Folders (and single files) whose headers a file may include. Empty: no rule.
 std::vector<std::string> allowed(const std::string& path) {
@@ -45,7 +51,8 @@ std::string objection(const std::string& path, const std::string& included, bool
   }
   if (!quoted) return "";
   const auto rules = allowed(path);
-  const bool fine = std::any_of(rules.begin(), rules.end(), [&](const std::string& rule) { return starts_with(included, rule); });
+  const bool fine =
+      std::any_of(rules.begin(), rules.end(), [&](const std::string& rule) { return starts_with(included, rule); });
   return fine ? "" : path + " must not include " + included;
 }
 
@@ -70,7 +77,8 @@ std::vector<std::string> all_sources() {
   for (const auto& room : kRooms) {
     if (!fs::exists(kRoot / room)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / room)) {
-      if (entry.is_regular_file() && is_source(entry.path())) sources.push_back(fs::relative(entry.path(), kRoot).string());
+      if (entry.is_regular_file() && is_source(entry.path()))
+        sources.push_back(fs::relative(entry.path(), kRoot).string());
     }
   }
   return sources;
@@ -92,10 +100,11 @@ TEST(Layering, IncludesGoOneWay) {
 
 // Weak symbols of containers would carry one instruction set into the rest: see check_isa_symbols.sh.
 TEST(Layering, FilesOfOneInstructionSetUseNoContainers) {
-  const std::set<std::string> harmless{"cfloat", "climits", "cmath",  "cstddef", "cstdint",     "cstring",
+  const std::set<std::string> harmless{"cfloat", "climits", "cmath", "cstddef",  "cstdint",     "cstring",
                                        "limits", "math.h",  "omp.h", "string.h", "type_traits", "immintrin.h"};
   for (const auto& path : all_sources()) {
-    if (!starts_with(path, "kernels/") || (path != folder_of(path) + "cpu.cpp" && path != folder_of(path) + "math.h")) continue;
+    if (!starts_with(path, "kernels/") || (path != folder_of(path) + "cpu.cpp" && path != folder_of(path) + "math.h"))
+      continue;
     std::ifstream file(kRoot / path);
     for (std::string line; std::getline(file, line);) {
       bool quoted = true;

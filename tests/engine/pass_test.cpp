@@ -218,7 +218,8 @@ TEST(Rewrite, MayWrapWhatItReplaces) {
   c.builder.set_scope({.name = "reader", .group = {}, .at = {}});
   c.graph.mark_output("y", c.builder.call("test_reverse", {outer}));
   run_passes(c.graph, {});
-  EXPECT_EQ(ops_of(c.graph), (std::vector<std::string>{"test_square", "test_square", "test_increment", "test_reverse"}));
+  EXPECT_EQ(ops_of(c.graph),
+            (std::vector<std::string>{"test_square", "test_square", "test_increment", "test_reverse"}));
 }
 
 TEST(Rewrite, ThatNeverEndsIsAnError) {

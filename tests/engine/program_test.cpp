@@ -323,8 +323,7 @@ TEST(Program, MissingKernelsNameOpAndLine) {
   Draft s;
   s.builder.set_scope({.name = "layer1.odd", .group = {}, .at = {"net.graph", 9, 5}});
   s.graph.mark_output("y", s.builder.call("test_without_kernel", {s.graph.add_input("x", kVector)}));
-  expect_error([&] { s.compile(); },
-               {"net.graph:9:5", "layer1.odd", "test_without_kernel", "cpu", "f32", "[4]"});
+  expect_error([&] { s.compile(); }, {"net.graph:9:5", "layer1.odd", "test_without_kernel", "cpu", "f32", "[4]"});
 }
 
 TEST(Program, StatesMustExistAndFit) {
@@ -440,7 +439,8 @@ TEST(Program, UpdatesAndReadersShareTheStore) {
 
 TEST(Program, TimesEveryStep) {
   Draft s;
-  s.graph.mark_output("y", s.call("y", "test_square", {s.call("x2", "test_reverse", {s.graph.add_input("x", kVector)})}));
+  s.graph.mark_output("y",
+                      s.call("y", "test_square", {s.call("x2", "test_reverse", {s.graph.add_input("x", kVector)})}));
   Program program = s.compile();
   program.bind("x", vector_of({1, 2, 3, 4}));
   std::vector<double> seconds;

@@ -28,7 +28,10 @@ AssertionResult same_bits(const Tensor& want, const Tensor& got, std::string_vie
 
 std::string what_of(const OpCase& op_case, const ReadyKernel& kernel, std::size_t output) {
   return fmt::format("{} by {}, output {} ({})", name_of(op_case), kernel.describe(), output,
-                     op_named(op_case.op).signature().outputs[std::min(output, op_named(op_case.op).signature().outputs.size() - 1)].name);
+                     op_named(op_case.op)
+                         .signature()
+                         .outputs[std::min(output, op_named(op_case.op).signature().outputs.size() - 1)]
+                         .name);
 }
 
 ReadyKernel ready(const Instance& instance, const Implementation& implementation, const std::vector<bool>& used = {}) {
@@ -72,8 +75,9 @@ AssertionResult agree(const Tensor& want_tensor, const Tensor& got_tensor, doubl
     if (std::isnan(here)) break;
   }
   if (difference <= bound) return AssertionSuccess();
-  return AssertionFailure() << fmt::format("{}: element {} is {} instead of {}; {:.2e} of the largest magnitude {}, {:.2e} allowed",
-                                           what, worst, got[worst], want[worst], difference / largest, largest, tolerance);
+  return AssertionFailure() << fmt::format(
+             "{}: element {} is {} instead of {}; {:.2e} of the largest magnitude {}, {:.2e} allowed", what, worst,
+             got[worst], want[worst], difference / largest, largest, tolerance);
 }
 
 bool accepts(const OpCase& op_case, const Implementation& implementation) {
@@ -138,7 +142,8 @@ AssertionResult check_in_place(const OpCase& op_case, const Implementation& impl
     const auto output = static_cast<std::size_t>(pair.output);
     // The program shares only where the output fits, and never the plain form of an input that it prepares.
     if (output >= instance.outputs.size() || input >= instance.inputs.size() || kernel.prepares(pair.input)) continue;
-    if (!instance.inputs[input].defined() || instance.inputs[input].bytes() < instance.outputs[output].bytes()) continue;
+    if (!instance.inputs[input].defined() || instance.inputs[input].bytes() < instance.outputs[output].bytes())
+      continue;
     const auto shared = kernel.run(instance, implementation.place(), {.used = {}, .shared = pair});
     for (std::size_t i = 0; i < apart.size(); ++i) {
       const std::string what = fmt::format("{}, with output {} in the memory of input {}", what_of(op_case, kernel, i),
@@ -161,7 +166,8 @@ AssertionResult check_unused_outputs(const OpCase& op_case, const Implementation
     const ReadyKernel ready_alone(std::move(alone));
     const auto got = ready_alone.run(instance, implementation.place(), {.used = used});
     // Another algorithm may have been chosen, so not bit for bit.
-    if (auto result = agree(all[i], got[i], op_case.tolerance, what_of(op_case, kernel, i) + " alone"); !result) return result;
+    if (auto result = agree(all[i], got[i], op_case.tolerance, what_of(op_case, kernel, i) + " alone"); !result)
+      return result;
   }
   return AssertionSuccess();
 }

@@ -1,5 +1,5 @@
-// What is demanded of every op and kernel, one function a demand. Each returns a failure that says where and by how much,
-// so that planted errors can be shown to be caught. They throw Error where an op breaks its own contract.
+// What is demanded of every op and kernel, one function a demand. Each returns a failure that says where and by how
+// much, so that planted errors can be shown to be caught. They throw Error where an op breaks its own contract.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -28,15 +28,15 @@ bool has_gradient(const OpCase& op_case);
 // Whether that implementation takes the case on its device, in the case's own types.
 bool accepts(const OpCase& op_case, const Implementation& implementation);
 
-// The kernel in the case's own types against what the op means in f64: within OpCase::tolerance of each output's largest
-// magnitude; integers exactly.
+// The kernel in the case's own types against what the op means in f64: within OpCase::tolerance of each output's
+// largest magnitude; integers exactly.
 AssertionResult check_parity(const OpCase& op_case, const Implementation& implementation);
 
 // The kernel in f64 against the composition of a fused op, to 1e-10.
 AssertionResult check_composition(const OpCase& op_case, const Implementation& implementation);
 
-// Two runs, of two kernels, have the same bits, whatever lies in the outputs and the workspace beforehand; own kernels also for one, two
-// and three threads (`any_threads`).
+// Two runs, of two kernels, have the same bits, whatever lies in the outputs and the workspace beforehand; own kernels
+// also for one, two and three threads (`any_threads`).
 AssertionResult check_reruns(const OpCase& op_case, const Implementation& implementation, bool any_threads);
 
 // With each declared pair of one memory, the same bits as with two.
@@ -45,8 +45,8 @@ AssertionResult check_in_place(const OpCase& op_case, const Implementation& impl
 // Each output alone, the others without memory: the same as with all.
 AssertionResult check_unused_outputs(const OpCase& op_case, const Implementation& implementation);
 
-// The case as a program on that device, twice with different contents, has the bits of a fresh kernel: floating inputs as
-// states (whose prepared copies must follow their state), then as plain inputs.
+// The case as a program on that device, twice with different contents, has the bits of a fresh kernel: floating inputs
+// as states (whose prepared copies must follow their state), then as plain inputs.
 AssertionResult check_program(const OpCase& op_case, Device device);
 
 }  // namespace dermatome::harness

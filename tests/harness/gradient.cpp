@@ -76,8 +76,7 @@ std::vector<Tensor> analytic_gradient(const Instance& instance, const std::vecto
 // Differences of <w, outputs> along directions of one input.
 class Differences {
  public:
-  Differences(const Instance& instance, const std::vector<Tensor>& weights)
-      : instance_(instance), meaning_(instance) {
+  Differences(const Instance& instance, const std::vector<Tensor>& weights) : instance_(instance), meaning_(instance) {
     for (const Tensor& weight : weights) weights_.push_back(weight.defined() ? values_of(weight) : Vector{});
     for (const Vector& output : evaluate()) largest_ = std::max(largest_, largest_magnitude(output));
   }
@@ -94,7 +93,8 @@ class Differences {
  private:
   std::vector<Vector> evaluate() const {
     std::vector<Vector> outputs;
-    for (const Tensor& output : meaning_.outputs(instance_)) outputs.push_back(output.defined() ? values_of(output) : Vector{});
+    for (const Tensor& output : meaning_.outputs(instance_))
+      outputs.push_back(output.defined() ? values_of(output) : Vector{});
     return outputs;
   }
 
@@ -179,9 +179,11 @@ AssertionResult compare_input(Differences& differences, const Instance& instance
     squares += analytic[i] * analytic[i];
   }
   const double numeric = differences.along(input, direction, h);
-  if (std::abs(numeric - expected) <= kRelative * (std::sqrt(squares) + largest) + 10 * rounding) return AssertionSuccess();
-  return AssertionFailure() << fmt::format("{}: along a direction over all elements the gradient is {}, central differences give {}",
-                                           input_label(instance, input), expected, numeric);
+  if (std::abs(numeric - expected) <= kRelative * (std::sqrt(squares) + largest) + 10 * rounding)
+    return AssertionSuccess();
+  return AssertionFailure() << fmt::format(
+             "{}: along a direction over all elements the gradient is {}, central differences give {}",
+             input_label(instance, input), expected, numeric);
 }
 
 AssertionResult nearly_equal(const Tensor& a, const Tensor& b, const std::string& what) {
@@ -246,7 +248,8 @@ struct Setting {
 
 Setting setting_of(const OpCase& op_case, std::optional<DType> floating = DType::f64) {
   Setting setting{.instance = instantiate(op_case, floating), .wanted = {}, .upstream = {}, .weights = {}};
-  for (const Tensor& input : setting.instance.inputs) setting.wanted.push_back(input.defined() && is_floating(input.type()));
+  for (const Tensor& input : setting.instance.inputs)
+    setting.wanted.push_back(input.defined() && is_floating(input.type()));
   for (std::size_t o = 0; o < setting.instance.outputs.size(); ++o) {
     setting.upstream.push_back(differentiable(setting.instance, o));
     setting.weights.emplace_back();
@@ -277,7 +280,8 @@ AssertionResult check_gradient_on(const OpCase& op_case, Device device) {
   const auto want = analytic_gradient(wide.instance, wide.weights, wide.wanted, wide.upstream);
   const auto got = analytic_gradient(as_is.instance, as_is.weights, as_is.wanted, as_is.upstream, device);
   for (std::size_t i = 0; i < want.size(); ++i) {
-    const std::string what = fmt::format("{}, gradient of {} on {}", name_of(op_case), input_label(wide.instance, i), to_string(device));
+    const std::string what =
+        fmt::format("{}, gradient of {} on {}", name_of(op_case), input_label(wide.instance, i), to_string(device));
     // Errors of the forward nodes add to those of the backward nodes.
     if (auto result = agree(want[i], got[i], 4 * op_case.tolerance, what); !result) return result;
   }

@@ -130,7 +130,9 @@ KernelRequest request_for(const Instance& instance, Device device, const std::ve
   return request;
 }
 
-std::string name_of(const OpCase& op_case) { return op_case.op + "/" + op_case.name; }
+std::string name_of(const OpCase& op_case) {
+  return op_case.op + "/" + op_case.name;
+}
 
 std::vector<double> values_of(const Tensor& tensor) {
   std::vector<double> values(static_cast<std::size_t>(tensor.shape().elements()));
@@ -153,7 +155,8 @@ Tensor tensor_from(const std::vector<double>& values, const TensorDesc& desc) {
   Tensor tensor(desc);
   const auto narrow = [&](const auto span) {
     using Element = std::remove_reference_t<decltype(span[0])>;
-    std::transform(values.begin(), values.end(), span.begin(), [](double value) { return static_cast<Element>(value); });
+    std::transform(values.begin(), values.end(), span.begin(),
+                   [](double value) { return static_cast<Element>(value); });
   };
   switch (desc.type) {
     case DType::f32: narrow(tensor.as<float>()); break;

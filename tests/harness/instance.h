@@ -17,8 +17,8 @@ struct Instance {
 };
 
 // Inputs are drawn from Philox by the case's names, the input's index and `salt`, in the case's own types. With
-// `floating`, every floating-point input is then converted to that type, so that the same case can run in f32 and in f64
-// from the same numbers. Throws Error for a case that its op refuses.
+// `floating`, every floating-point input is then converted to that type, so that the same case can run in f32 and in
+// f64 from the same numbers. Throws Error for a case that its op refuses.
 Instance instantiate(const OpCase& op_case, std::optional<DType> floating = {}, unsigned salt = 0);
 
 // Descriptions as the op sees them; valid while the instance lives.

@@ -14,7 +14,8 @@ class GuardedMemory {
   GuardedMemory(std::size_t bytes, Device device, unsigned char poison, Stream& stream)
       : bytes_(bytes),
         poison_(poison),
-        storage_({DType::u8, {static_cast<std::int64_t>((bytes + kGuard - 1) / kGuard * kGuard + 2 * kGuard)}}, device) {
+        storage_({DType::u8, {static_cast<std::int64_t>((bytes + kGuard - 1) / kGuard * kGuard + 2 * kGuard)}},
+                 device) {
     backend_of(device.kind).fill_bytes(storage_.data(), poison, storage_.bytes(), stream);
     stream.synchronize();
   }
@@ -37,7 +38,9 @@ class GuardedMemory {
   Tensor storage_;
 };
 
-bool same_bytes(const Tensor& a, const Tensor& b) { return std::memcmp(a.data(), b.data(), a.bytes()) == 0; }
+bool same_bytes(const Tensor& a, const Tensor& b) {
+  return std::memcmp(a.data(), b.data(), a.bytes()) == 0;
+}
 
 Tensor on_host(const Tensor& tensor) {
   Tensor host(tensor.desc());
@@ -123,7 +126,8 @@ std::vector<Tensor> ReadyKernel::run(const Instance& instance, Device device, co
   }
   for (std::size_t i = 0; i < instance.inputs.size(); ++i) {
     if (!instance.inputs[i].defined() || settings.shared.input == static_cast<int>(i)) continue;
-    DERMATOME_CHECK(same_bytes(on_host(memory.inputs[i]), instance.inputs[i]), "{} changes its input {}", describe(), i);
+    DERMATOME_CHECK(same_bytes(on_host(memory.inputs[i]), instance.inputs[i]), "{} changes its input {}", describe(),
+                    i);
   }
   for (Tensor& output : outputs) {
     if (output.defined()) output = on_host(output);

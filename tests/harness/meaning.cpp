@@ -11,8 +11,12 @@ CompileOptions without_passes() {
   return options;
 }
 
-std::string input_name(std::size_t i) { return fmt::format("input{}", i); }
-std::string output_name(std::size_t i) { return fmt::format("output{}", i); }
+std::string input_name(std::size_t i) {
+  return fmt::format("input{}", i);
+}
+std::string output_name(std::size_t i) {
+  return fmt::format("output{}", i);
+}
 
 Meaning::Meaning(const Instance& instance) {
   Graph graph;

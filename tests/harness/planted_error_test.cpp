@@ -18,15 +18,20 @@ OpCase case_of(std::string op, std::vector<CaseInput> inputs = {{{DType::f32, {3
   return {.op = std::move(op), .name = "planted", .inputs = std::move(inputs), .attributes = {}};
 }
 
-Implementation on_cpu(std::string op) { return {std::move(op), DeviceKind::cpu, "test"}; }
-Implementation on_reference(std::string op) { return {std::move(op), DeviceKind::reference, "test"}; }
+Implementation on_cpu(std::string op) {
+  return {std::move(op), DeviceKind::cpu, "test"};
+}
+Implementation on_reference(std::string op) {
+  return {std::move(op), DeviceKind::reference, "test"};
+}
 
 template <typename T>
 void twice(const Call& call) {
   for (std::int64_t i = 0; i < call.inputs[0].elements; ++i) out<T>(call, 0)[i] = 2 * in<T>(call, 0)[i];
 }
 
-Signature signature(std::string name, std::vector<InputSpec> inputs = {{"x"}}, std::vector<OutputSpec> outputs = {{"y"}}) {
+Signature signature(std::string name, std::vector<InputSpec> inputs = {{"x"}},
+                    std::vector<OutputSpec> outputs = {{"y"}}) {
   return {.name = std::move(name),
           .summary = "test only",
           .inputs = std::move(inputs),
@@ -46,7 +51,9 @@ std::string plant(std::string kind, KernelFunction broken, OpParts parts = {}, W
 }
 
 // The failure's text when a check fails, or nothing.
-std::string failure(const AssertionResult& result) { return result ? "" : result.message(); }
+std::string failure(const AssertionResult& result) {
+  return result ? "" : result.message();
+}
 
 void expect_failure(const AssertionResult& result, const std::string& part) {
   EXPECT_FALSE(result) << "a planted error was not found";
@@ -69,10 +76,11 @@ TEST(PlantedErrors, RightOpsPass) {
 }
 
 TEST(PlantedErrors, WrongGradientIsFound) {
-  const std::string name = plant("gradient", twice<float>, {.gradient = [](GradientContext& context) {
-                                   context.set(0, context.builder().add(context.upstream(), context.builder().add(
-                                                                              context.upstream(), context.upstream())));
-                                 }});
+  const std::string name =
+      plant("gradient", twice<float>, {.gradient = [](GradientContext& context) {
+              context.set(0, context.builder().add(context.upstream(),
+                                                   context.builder().add(context.upstream(), context.upstream())));
+            }});
   expect_failure(check_gradient(case_of(name)), "central differences");
 }
 
@@ -95,9 +103,10 @@ TEST(PlantedErrors, OneWrongElementOfALargeGradientIsFound) {
     register_test_op({.signature = signature("test_planted_element_gradient")});
     register_test_kernels("test_planted_element_gradient", wrong_in_one_element<float>, wrong_in_one_element<double>);
   }
-  const std::string name = plant("element", twice<float>, {.gradient = [](GradientContext& context) {
-                                   context.set(0, context.builder().call("test_planted_element_gradient", {context.upstream()}));
-                                 }});
+  const std::string name =
+      plant("element", twice<float>, {.gradient = [](GradientContext& context) {
+              context.set(0, context.builder().call("test_planted_element_gradient", {context.upstream()}));
+            }});
   expect_failure(check_gradient(case_of(name, {{{DType::f32, {1, 200, 200, 1}}}})), "direction over all elements");
 }
 
@@ -114,11 +123,12 @@ void product(const Call& call) {
 // Right when both are wanted, wrong when the second one is alone.
 TEST(PlantedErrors, GradientThatDependsOnWhatElseIsWantedIsFound) {
   if (find_op("test_planted_wanted") == nullptr) {
-    register_test_op({.signature = signature("test_planted_wanted", {{"a"}, {"b"}}), .gradient = [](GradientContext& c) {
-                        c.set(0, c.builder().call("test_multiply", {c.upstream(), c.input(1)}));
-                        const Value other = c.wants(0) ? c.input(0) : c.input(1);
-                        c.set(1, c.builder().call("test_multiply", {c.upstream(), other}));
-                      }});
+    register_test_op(
+        {.signature = signature("test_planted_wanted", {{"a"}, {"b"}}), .gradient = [](GradientContext& c) {
+           c.set(0, c.builder().call("test_multiply", {c.upstream(), c.input(1)}));
+           const Value other = c.wants(0) ? c.input(0) : c.input(1);
+           c.set(1, c.builder().call("test_multiply", {c.upstream(), other}));
+         }});
     register_test_kernels("test_planted_wanted", product<float>, product<double>);
   }
   const OpCase op_case = case_of("test_planted_wanted", {{{DType::f32, {7}}}, {{DType::f32, {7}}}});
@@ -160,7 +170,9 @@ void unset_workspace(const Call& call) {
   out<float>(call, 0)[1] = static_cast<float*>(call.workspace)[1] > 0 ? 1.0f : 0.0f;
 }
 
-std::int64_t some_workspace(const Call&) { return 256; }
+std::int64_t some_workspace(const Call&) {
+  return 256;
+}
 
 TEST(PlantedErrors, ReadOfAnUnsetWorkspaceIsFound) {
   const std::string name = plant("workspace", unset_workspace, {}, some_workspace);
@@ -251,10 +263,10 @@ TEST(PlantedErrors, StaleWeightIsFound) {
   if (find_op(name) == nullptr) {
     register_test_op({.signature = signature(name, {{"x"}, {"weight", false, true}})});
     register_test_kernels(name, DeviceKind::reference, times_first<float>, times_first<double>);
-    register_kernel({.op = name,
-                     .device = DeviceKind::cpu,
-                     .implementation = "test",
-                     .factory = [](const KernelRequest&) { return std::make_unique<ForgetfulKernel>(); }});
+    register_kernel(
+        {.op = name, .device = DeviceKind::cpu, .implementation = "test", .factory = [](const KernelRequest&) {
+           return std::make_unique<ForgetfulKernel>();
+         }});
   }
   const OpCase op_case = case_of(name, {{{DType::f32, {6}}}, {{DType::f32, {1}}}});
   EXPECT_TRUE(check_parity(op_case, on_cpu(name)));
@@ -264,7 +276,8 @@ TEST(PlantedErrors, StaleWeightIsFound) {
 // The second output is wrong when the first one is not asked for.
 void forgets_when_alone(const Call& call) {
   if (call.outputs[0].data != nullptr) out<float>(call, 0)[0] = in<float>(call, 0)[0];
-  if (call.outputs[1].data != nullptr) out<float>(call, 1)[0] = call.outputs[0].data != nullptr ? in<float>(call, 0)[1] : 0.0f;
+  if (call.outputs[1].data != nullptr)
+    out<float>(call, 1)[0] = call.outputs[0].data != nullptr ? in<float>(call, 0)[1] : 0.0f;
 }
 
 TEST(PlantedErrors, OutputThatNeedsAnotherIsFound) {

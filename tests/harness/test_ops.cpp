@@ -116,7 +116,8 @@ class WeightedKernel final : public Kernel {
   explicit WeightedKernel(std::size_t weight_bytes) : weight_bytes_(weight_bytes) {}
   std::vector<PreparedInput> take_prepared_inputs() override {
     std::vector<PreparedInput> prepared;
-    prepared.push_back({.input = 1, .layout = "reversed", .bytes = weight_bytes_, .reorder = std::make_unique<ReverseKernel<T>>()});
+    prepared.push_back(
+        {.input = 1, .layout = "reversed", .bytes = weight_bytes_, .reorder = std::make_unique<ReverseKernel<T>>()});
     return prepared;
   }
   void run(const Call& call) override {
@@ -147,16 +148,22 @@ Signature binary(std::string name, std::string a, std::string b) {
 }
 
 bool register_elementwise() {
-  register_test_op({.signature = unary("test_square"), .gradient = [](GradientContext& c) {
-                      const Value product = c.builder().call("test_multiply", {c.upstream(), c.input(0)});
-                      c.set(0, c.builder().add(product, product));
-                    }, .in_place = {{0, 0}}});
+  register_test_op({.signature = unary("test_square"),
+                    .gradient =
+                        [](GradientContext& c) {
+                          const Value product = c.builder().call("test_multiply", {c.upstream(), c.input(0)});
+                          c.set(0, c.builder().add(product, product));
+                        },
+                    .in_place = {{0, 0}}});
   register_test_kernels("test_square", square<float>, square<double>);
-  register_test_op({.signature = binary("test_multiply", "a", "b"), .gradient = [](GradientContext& c) {
-                      for (int i = 0; i < 2; ++i) {
-                        if (c.wants(i)) c.set(i, c.builder().call("test_multiply", {c.upstream(), c.input(1 - i)}));
-                      }
-                    }, .in_place = {{0, 0}}});
+  register_test_op({.signature = binary("test_multiply", "a", "b"),
+                    .gradient =
+                        [](GradientContext& c) {
+                          for (int i = 0; i < 2; ++i) {
+                            if (c.wants(i)) c.set(i, c.builder().call("test_multiply", {c.upstream(), c.input(1 - i)}));
+                          }
+                        },
+                    .in_place = {{0, 0}}});
   register_test_kernels("test_multiply", multiply<float>, multiply<double>);
   register_test_op({.signature = unary("test_increment"),
                     .gradient = [](GradientContext& c) { c.set(0, c.upstream()); },
@@ -174,10 +181,14 @@ bool register_others() {
                     }});
   register_test_kernels("test_reverse", reverse<float>, reverse<double>);
   register_test_op({.signature = unary("test_total"),
-                    .infer = [](const OpCall& call) { return std::vector<TensorDesc>{{call.input(0).type, {1}}}; },
-                    .gradient = [](GradientContext& c) {
-                      c.set(0, c.builder().call("test_spread", {c.upstream(), c.input(0)}));
-                    }});
+                    .infer =
+                        [](const OpCall& call) {
+                          return std::vector<TensorDesc>{{call.input(0).type, {1}}};
+                        },
+                    .gradient =
+                        [](GradientContext& c) {
+                          c.set(0, c.builder().call("test_spread", {c.upstream(), c.input(0)}));
+                        }});
   register_test_kernels("test_total", total<float>, total<double>);
   register_test_op({.signature = binary("test_spread", "x", "like"),
                     .infer = [](const OpCall& call) { return std::vector<TensorDesc>{call.input(1)}; }});
@@ -201,15 +212,18 @@ bool register_others() {
   Signature counted = unary("test_counts");
   counted.outputs = {{"total"}, {"positive", false}};
   register_test_op({.signature = counted,
-                    .infer = [](const OpCall& call) {
-                      return std::vector<TensorDesc>{{call.input(0).type, {1}}, {DType::i32, {1}}};
-                    },
-                    .gradient = [](GradientContext& c) {
-                      c.set(0, c.builder().call("test_spread", {c.upstream(), c.input(0)}));
-                    }});
+                    .infer =
+                        [](const OpCall& call) {
+                          return std::vector<TensorDesc>{{call.input(0).type, {1}}, {DType::i32, {1}}};
+                        },
+                    .gradient =
+                        [](GradientContext& c) {
+                          c.set(0, c.builder().call("test_spread", {c.upstream(), c.input(0)}));
+                        }});
   register_test_kernels("test_counts", counts<float>, counts<double>);
   register_test_op({.signature = binary("test_weighted", "x", "weight")});
-  register_kernel({.op = "test_weighted", .device = DeviceKind::cpu, .implementation = "test", .factory = make_weighted});
+  register_kernel(
+      {.op = "test_weighted", .device = DeviceKind::cpu, .implementation = "test", .factory = make_weighted});
   register_test_kernels("test_weighted", DeviceKind::reference, multiply<float>, multiply<double>);
   return true;
 }
@@ -219,9 +233,13 @@ bool register_others() {
 
 }  // namespace
 
-int weighted_reorders() { return reorders; }
+int weighted_reorders() {
+  return reorders;
+}
 
-const Op& register_test_op(OpParts parts) { return register_op(std::make_unique<PartsOp>(std::move(parts))); }
+const Op& register_test_op(OpParts parts) {
+  return register_op(std::make_unique<PartsOp>(std::move(parts)));
+}
 
 void register_test_kernels(const std::string& op, DeviceKind device, KernelFunction f32, KernelFunction f64,
                            WorkspaceFunction workspace) {
@@ -230,7 +248,8 @@ void register_test_kernels(const std::string& op, DeviceKind device, KernelFunct
                    .implementation = "test",
                    .factory = [=](const KernelRequest& request) -> std::unique_ptr<Kernel> {
                      const bool wide = request.type == DType::f64;
-                     const FunctionEntry entry{.op = "", .type = request.type, .run = wide ? f64 : f32, .workspace = workspace};
+                     const FunctionEntry entry{
+                         .op = "", .type = request.type, .run = wide ? f64 : f32, .workspace = workspace};
                      return make_function_kernel(entry, request, "test");
                    }});
 }
@@ -240,6 +259,8 @@ void register_test_kernels(const std::string& op, KernelFunction f32, KernelFunc
   register_test_kernels(op, DeviceKind::reference, f32, f64, workspace);
 }
 
-bool is_test_op(std::string_view name) { return name.substr(0, 5) == "test_"; }
+bool is_test_op(std::string_view name) {
+  return name.substr(0, 5) == "test_";
+}
 
 }  // namespace dermatome::harness

@@ -57,6 +57,10 @@ TEST(ReportCharts, StagesThatHaveNotBegunTakeNoRoom) {
   data.stages.push_back({.name = "512 px", .first_epoch = 40, .first_step = 4000});
   const std::string svg = loss_figure(data).svg;
   EXPECT_EQ(occurrences(svg, "512 px"), 0u);
+  data.stages.back().first_step.reset();
+  EXPECT_EQ(occurrences(learning_rate_figure(data).svg, "stage-line"), 1u) << "the earlier stages keep their lines";
+  data.stages.back().first_step = kMissing;
+  EXPECT_EQ(occurrences(learning_rate_figure(data).svg, "stage-line"), 1u);
   EXPECT_EQ(occurrences(svg, ">256 px</text>"), 1u);
 }
 

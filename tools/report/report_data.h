@@ -22,7 +22,7 @@ struct Setting {
 struct Stage {
   std::string name;                  // short: it labels a stretch of every chart
   int first_epoch = 1;               // as counted in EpochRow
-  std::optional<double> first_step;  // as counted in SchedulePoint; absent: no line in the learning-rate chart
+  std::optional<double> first_step;  // as counted in SchedulePoint; absent: the stage has not begun
   int size = 0;                      // side of the training images in pixels; 0: not known
   int batch = 0;                     // 0: not known
   double learning_rate = kMissing;   // the highest of the stage

@@ -67,10 +67,11 @@ std::vector<Stretch> epoch_stretches(const std::vector<Stage>& stages) {
   return stretches;
 }
 
+// Up to the first stage whose step is not known: in a run that goes on, the later ones have not begun.
 std::vector<Stretch> step_stretches(const std::vector<Stage>& stages) {
   std::vector<Stretch> stretches;
   for (const auto& stage : stages) {
-    if (!stage.first_step) return {};
+    if (!stage.first_step || !std::isfinite(*stage.first_step)) break;
     stretches.push_back({*stage.first_step, stage.name});
   }
   return stretches;

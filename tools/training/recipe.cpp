@@ -16,7 +16,8 @@ namespace dermatome::training {
 namespace {
 
 std::string place(const std::string& file, const toml::source_region& source) {
-  return source.begin.line > 0 ? fmt::format("{}:{}: ", file, source.begin.line) : file.empty() ? "" : file + ": ";
+  if (file.empty()) return "";  // an assignment on the command line
+  return source.begin.line > 0 ? fmt::format("{}:{}: ", file, source.begin.line) : file + ": ";
 }
 
 // A TOML value under its key, with what an error needs to say.

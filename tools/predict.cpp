@@ -79,7 +79,9 @@ void add_predict(CLI::App& app) {
   command->weights = add_weights_option(*sub);
   sub->add_option("images", command->inputs, "Photographs (JPEG, PNG) and folders of them")->required();
   sub->add_option("--out", command->out, "Folder for <name>_segmentation.png")->required();
-  sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")->capture_default_str()->check(CLI::Range(0, 8192));
+  sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 8192));
   sub->add_flag("--probabilities", command->probabilities, "Also write <name>_probability.npy, float32 [height, width]");
   sub->add_flag("--overlay", command->overlay, "Also write <name>_overlay.png, the photograph with the outline");
   command->options = add_run_options(*sub);

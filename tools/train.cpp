@@ -81,7 +81,7 @@ SplitData split_data(const TrainCommand& command, std::uint64_t seed) {
 
 // A run that failed before its first step left nothing to lose.
 bool holds_run(const fs::path& run) {
-  if (fs::exists(run / "last.safetensors")) return true;
+  if (fs::exists(run / "last.safetensors") || fs::exists(run / "best.safetensors")) return true;
   std::ifstream steps(run / "steps.csv");
   std::string line;
   return std::getline(steps, line) && std::getline(steps, line);
@@ -92,7 +92,9 @@ void prepare_run_folder(const fs::path& run, bool overwrite) {
   std::error_code error;
   fs::create_directories(run, error);
   DERMATOME_CHECK(!error && fs::is_directory(run), "the run folder {} cannot be made ({})", run.string(), error.message());
-  if (!overwrite && holds_run(run)) fail_usage("{} holds a run already; take another folder, or pass --overwrite to replace it", run.string());
+  if (!overwrite && holds_run(run)) {
+    fail_usage("{} holds a run already; take another folder, or pass --overwrite to replace it", run.string());
+  }
   for (const char* name : {"resolved.toml", "split.csv", "log.csv", "steps.csv", "last.safetensors", "best.safetensors", "report.html"}) {
     fs::remove(run / name);
   }

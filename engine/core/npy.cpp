@@ -1,6 +1,9 @@
 // The .npy header and its data.
 #include "engine/core/npy.h"
 
+#include <fmt/ranges.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <vector>
@@ -20,8 +23,8 @@ const char* descr_of(DType type) {
 }
 
 std::string header_of(const Tensor& tensor) {
-  std::string shape;
-  for (const auto extent : tensor.shape().extents()) shape += fmt::format("{},", extent);
+  std::string shape = fmt::format("{}", fmt::join(tensor.shape().extents(), ", "));
+  if (tensor.shape().rank() == 1) shape += ",";  // a Python tuple of one
   std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr_of(tensor.type()), shape);
   while ((10 + dict.size() + 1) % 64 != 0) dict += ' ';
   dict += '\n';
@@ -48,6 +51,7 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
   const Tensor host = tensor.to({DeviceKind::cpu, 0});
   const std::string header = header_of(host);
   const auto temporary = path.string() + ".partial";
+  errno = 0;
   {
     std::ofstream file(temporary, std::ios::binary);
     file.write(header.data(), static_cast<std::streamsize>(header.size()));
@@ -58,7 +62,11 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
       file.write(reinterpret_cast<const char*>(host.data()), static_cast<std::streamsize>(host.bytes()));
     }
     file.close();
-    DERMATOME_CHECK(file.good(), "{} could not be written (is the disk full, the folder writable?)", path.string());
+    if (!file.good()) {
+      const std::string cause = errno != 0 ? std::strerror(errno) : "the disk may be full";
+      std::remove(temporary.c_str());
+      fail("{} could not be written: {}", path.string(), cause);
+    }
   }
   std::filesystem::rename(temporary, path);
 }

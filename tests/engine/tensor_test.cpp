@@ -119,7 +119,7 @@ TEST(Npy, HoldsHeaderAndData) {
   const std::string text((std::istreambuf_iterator<char>(file)), {});
   EXPECT_EQ(text.substr(0, 6), "\x93NUMPY");
   EXPECT_NE(text.find("'descr': '<f4'"), std::string::npos);
-  EXPECT_NE(text.find("'shape': (2,3,)"), std::string::npos);
+  EXPECT_NE(text.find("'shape': (2, 3)"), std::string::npos);
   ASSERT_EQ(text.size() % 64, 6 * sizeof(float));
   float last = 0;
   std::memcpy(&last, text.data() + text.size() - sizeof(float), sizeof(float));

@@ -58,7 +58,9 @@ Tensor draw(const CaseInput& input, Philox random) {
     for (double& value : values) value = draw_one(input.fill, random);
   }
   // An f64 case starts from numbers that f32 can hold too.
-  for (double& value : values) value = static_cast<double>(static_cast<float>(value));
+  if (is_floating(input.desc.type)) {
+    for (double& value : values) value = static_cast<double>(static_cast<float>(value));
+  }
   return tensor_from(values, input.desc);
 }
 

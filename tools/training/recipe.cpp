@@ -105,12 +105,26 @@ std::vector<std::string> word_list(const Item& item) {
   return words;
 }
 
+// The rate of the groups that a table of rates does not name.
+constexpr const char* kOtherGroups = "*";
+
+// Groups have dots in their names, which TOML reads as tables in tables: lr.encoder.early = 1e-5.
+void set_group_rates(StageSettings& stage, const toml::table& table, const std::string& prefix, const Item& item) {
+  for (const auto& [key, node] : table) {
+    const std::string group = prefix + std::string(key.str());
+    if (const auto* below = node.as_table()) {
+      set_group_rates(stage, *below, group + ".", item);
+      continue;
+    }
+    const Item rate{node, fmt::format("{}.{}", item.key, group), item.file};
+    const double value = rate.number(0, 100, "a rate from 0 to 100");
+    (group == kOtherGroups ? stage.lr : stage.group_lr[group]) = value;
+  }
+}
+
 void set_rates(StageSettings& stage, const Item& item) {
   if (const auto* table = item.node.as_table()) {
-    for (const auto& [group, node] : *table) {
-      const Item rate{node, fmt::format("{}.{}", item.key, std::string(group.str())), item.file};
-      stage.group_lr[std::string(group.str())] = rate.number(0, 100, "a rate from 0 to 100");
-    }
+    set_group_rates(stage, *table, "", item);
     return;
   }
   stage.lr = item.number(0, 100, "a rate from 0 to 100, or a table of rates by group");
@@ -119,9 +133,9 @@ void set_rates(StageSettings& stage, const Item& item) {
 
 std::string rates_text(const StageSettings& stage) {
   if (stage.group_lr.empty()) return real_text(stage.lr);
-  std::vector<std::string> parts;
-  for (const auto& [group, rate] : stage.group_lr) parts.push_back(fmt::format("{} = {}", quoted(group), real_text(rate)));
-  return fmt::format("{{ {} }}", fmt::join(parts, ", "));
+  std::string text = fmt::format("{{ {} = {}", quoted(kOtherGroups), real_text(stage.lr));
+  for (const auto& [group, rate] : stage.group_lr) text += fmt::format(", {} = {}", quoted(group), real_text(rate));
+  return text + " }";
 }
 
 const std::vector<Key<data::AugmentationSettings>>& augmentation_keys() {
@@ -220,7 +234,7 @@ const std::vector<Key<StageSettings>>& stage_keys() {
       {"cut_div", "use_clr: the rate rises for 1/cut_div of the steps",
        [](S& s, const Item& item) { s.schedule.cut_div = item.whole(1, 1000000); },
        [](const S& s) { return std::to_string(s.schedule.cut_div); }},
-      {"lr", "largest learning rate, or one a group: { \"encoder.early\" = 1e-5, \"encoder.late\" = 1e-4, decoder = 1e-3 }",
+      {"lr", "largest learning rate, or one a group: { decoder = 1e-3, \"*\" = 1e-5 }, * for all others",
        set_rates, rates_text},
       real("beta1", "Adam", &S::beta1, 0, 0.999999, "a number from 0 to below 1"),
       real("beta2", "", &S::beta2, 0, 0.999999999, "a number from 0 to below 1"),

@@ -1,0 +1,195 @@
+// Recipes: what is printed reads back, every key can be set, and mistakes are named with their place.
+#include "tools/training/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/data/support.h"
+
+namespace dermatome::training {
+namespace {
+
+using data::testing::expect_error;
+
+// Every setting differs from its default.
+Recipe unusual() {
+  StageSettings first{.size = 64,
+                      .batch = 3,
+                      .accumulate = 2,
+                      .epochs = 5,
+                      .frozen = {"encoder.early", "decoder"},
+                      .batch_norm = "frozen",
+                      .schedule = {.name = "constant", .div = 7.5, .cut_div = 3},
+                      .lr = 0.1,
+                      .group_lr = {{"encoder.late", 1e-7}, {"decoder", 2}},
+                      .beta1 = 0.5,
+                      .beta2 = 0.25,
+                      .eps = 1e-3,
+                      .weight_decay = 0,
+                      .augmentation = {.dihedral = false,
+                                       .flip_probability = 0.1f,
+                                       .rotate_degrees = 3,
+                                       .rotate_probability = 0.2f,
+                                       .zoom = 2,
+                                       .zoom_probability = 0.3f,
+                                       .lighting = 0.4f,
+                                       .reflect_mask = false,
+                                       .rotate_about_whole_pixel = true}};
+  StageSettings second{.size = 96, .frozen = {}, .schedule = {.name = "stlr"}, .lr = 3e-5, .group_lr = {}};
+  return {.model = "a \"b\\c\".graph", .seed = 9007199254740993, .stages = {first, second}};
+}
+
+TEST(Recipe, PrintsAsItIsReadBack) {
+  for (const Recipe& recipe : {Recipe{}, unusual()}) {
+    const std::string text = to_toml(recipe, false);
+    EXPECT_EQ(to_toml(parse_recipe(text, "r.toml"), false), text);
+    EXPECT_EQ(to_toml(parse_recipe(to_toml(recipe, true), "r.toml"), false), text);
+    EXPECT_EQ(text.find('#'), std::string::npos) << text;
+  }
+  const Recipe again = parse_recipe(to_toml(unusual(), false), "r.toml");
+  EXPECT_EQ(again.model, unusual().model);
+  EXPECT_EQ(again.seed, unusual().seed);
+  ASSERT_EQ(again.stages.size(), 2u);
+  EXPECT_EQ(again.stages[0].frozen, unusual().stages[0].frozen);
+  EXPECT_EQ(again.stages[0].augmentation.lighting, 0.4f);
+  EXPECT_EQ(again.stages[1].lr, 3e-5);
+}
+
+TEST(Recipe, ATableOfRatesKeepsTheRateOfTheOtherGroups) {
+  Recipe recipe;
+  apply_override(recipe, "lr=1e-4");
+  apply_override(recipe, "lr.encoder.early=1e-6");
+  apply_override(recipe, "lr={decoder = 1e-2}");
+  const StageSettings stage = parse_recipe(to_toml(recipe, false), "r.toml").stages[0];
+  EXPECT_EQ(stage.rate_of("encoder.early"), 1e-6);
+  EXPECT_EQ(stage.rate_of("encoder.late"), 1e-4);
+  EXPECT_EQ(stage.rate_of("decoder"), 1e-2);
+  apply_override(recipe, "lr=0.5");
+  EXPECT_EQ(recipe.stages[0].rate_of("decoder"), 0.5);
+}
+
+// Names before " = " of a text's lines.
+std::set<std::string> keys_of(const std::string& toml) {
+  std::set<std::string> keys;
+  std::stringstream lines(toml);
+  for (std::string line; std::getline(lines, line);) {
+    if (const auto equals = line.find(" = "); equals != std::string::npos) keys.insert(line.substr(0, equals));
+  }
+  return keys;
+}
+
+TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
+  const std::vector<std::pair<std::string, std::string>> settings{
+      {"model=x.graph", "model = \"x.graph\""},
+      {"seed=7", "seed = 7"},
+      {"size=64", "size = 64"},
+      {"batch=3", "batch = 3"},
+      {"accumulate=2", "accumulate = 2"},
+      {"epochs=9", "epochs = 9"},
+      {"frozen=[\"decoder\"]", "frozen = [\"decoder\"]"},
+      {"batch_norm=frozen", "batch_norm = \"frozen\""},
+      {"schedule=stlr", "schedule = \"stlr\""},
+      {"div=4", "div = 4.0"},
+      {"cut_div=5", "cut_div = 5"},
+      {"lr=0.25", "lr = 0.25"},
+      {"beta1=0.5", "beta1 = 0.5"},
+      {"beta2=0.5", "beta2 = 0.5"},
+      {"eps=0.5", "eps = 0.5"},
+      {"weight_decay=0", "weight_decay = 0.0"},
+      {"augmentation=none", "augmentation = { dihedral = false, flip_probability = 0.0, rotate_degrees = 0.0"},
+  };
+  std::set<std::string> tried;
+  for (const auto& [assignment, line] : settings) {
+    Recipe recipe{.stages = {StageSettings{}, StageSettings{}}};
+    EXPECT_EQ(to_toml(recipe, false).find(line), std::string::npos) << line;
+    apply_override(recipe, assignment);
+    const std::string text = to_toml(recipe, false);
+    const auto first = text.find(line);
+    ASSERT_NE(first, std::string::npos) << line << " not in " << text;
+    const bool of_stage = first > text.find("[[stage]]");
+    EXPECT_EQ(text.find(line, first + 1) != std::string::npos, of_stage) << line << " is not in both stages";
+    tried.insert(assignment.substr(0, assignment.find('=')));
+  }
+  EXPECT_EQ(tried, keys_of(to_toml(Recipe{}, false)));
+}
+
+TEST(Recipe, EveryAugmentationKeyCanBeSetOnTheCommandLine) {
+  Recipe recipe;
+  for (const char* assignment :
+       {"augmentation.dihedral=false", "augmentation.flip_probability=0.1", "augmentation.rotate_degrees=3",
+        "augmentation.rotate_probability=0.2", "augmentation.zoom=2", "augmentation.zoom_probability=0.3",
+        "augmentation.lighting=0.4", "augmentation.reflect_mask=false", "augmentation.rotate_about_whole_pixel=true"}) {
+    const std::string before = to_toml(recipe, false);
+    apply_override(recipe, assignment);
+    EXPECT_NE(to_toml(recipe, false), before) << assignment;
+  }
+  Recipe other{.stages = {{.frozen = {}, .schedule = {}, .group_lr = {}, .augmentation = unusual().stages[0].augmentation}}};
+  EXPECT_EQ(to_toml(recipe, false), to_toml(other, false));
+}
+
+TEST(Recipe, MisspeltKeysAreNamedWithFileLineAndTheNearest) {
+  expect_error([] { parse_recipe("seed = 1\nmodell = \"x\"\n", "my.toml"); }, {"my.toml:2: ", "'modell'", "did you mean 'model'?"});
+  expect_error([] { parse_recipe("[[stage]]\nsize = 64\nepoch = 1\n", "my.toml"); }, {"my.toml:3: ", "'epoch'", "did you mean 'epochs'?"});
+  expect_error([] { parse_recipe("[[stage]]\naugmentation = { zom = 2 }\n", "my.toml"); }, {"my.toml:2: ", "did you mean 'zoom'?"});
+  Recipe recipe;
+  expect_error([&] { apply_override(recipe, "epoch=1"); }, {"'epoch'", "did you mean 'epochs'?"});
+  expect_error([&] { apply_override(recipe, "augmentation.zom=1"); }, {"'augmentation.zom'", "did you mean 'zoom'?"});
+}
+
+TEST(Recipe, ValuesOfTheWrongKindOrOutOfRangeAreNamed) {
+  const auto in_stage = [](const std::string& line) { return [line] { parse_recipe("[[stage]]\n" + line + "\n", "r.toml"); }; };
+  expect_error(in_stage("size = 0"), {"r.toml:2: ", "size must be a whole number from 1 to 8192"});
+  expect_error(in_stage("size = 64.5"), {"size must be a whole number"});
+  expect_error(in_stage("size = \"64\""), {"size must be a whole number"});
+  expect_error(in_stage("batch = -1"), {"batch must be"});
+  expect_error(in_stage("lr = -1"), {"lr must be a rate"});
+  expect_error(in_stage("lr = nan"), {"lr must be a rate"});
+  expect_error(in_stage("lr = { decoder = \"x\" }"), {"lr.decoder must be a rate"});
+  expect_error(in_stage("beta1 = 1.0"), {"beta1 must be"});
+  expect_error(in_stage("frozen = \"decoder\""), {"frozen must be a list of words"});
+  expect_error(in_stage("frozen = [1]"), {"frozen must be a list of words"});
+  expect_error(in_stage("batch_norm = \"forzen\""), {"batch_norm must be one of live, frozen"});
+  expect_error(in_stage("augmentation = \"some\""), {"augmentation must be"});
+  expect_error(in_stage("augmentation = { dihedral = 1 }"), {"augmentation.dihedral must be true or false"});
+  expect_error([] { parse_recipe("seed = -1\n", "r.toml"); }, {"r.toml:1: ", "seed must be"});
+  expect_error([] { parse_recipe("seed = \n", "r.toml"); }, {"r.toml:1: "});
+}
+
+TEST(Recipe, AnOverridesMistakeNamesNoFile) {
+  Recipe recipe;
+  try {
+    apply_override(recipe, "size=0");
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with("size must be")) << error.what();
+  }
+  expect_error([&] { apply_override(recipe, "size"); }, {"'size' is neither a recipe file (.toml) nor an assignment key=value"});
+  expect_error([&] { apply_override(recipe, "=1"); }, {"neither"});
+}
+
+TEST(Recipe, AStagesKeyBelongsBelowStage) {
+  expect_error([] { parse_recipe("seed = 1\nsize = 64\n", "r.toml"); }, {"r.toml:2: ", "'size' belongs to a stage", "[[stage]]"});
+  expect_error([] { parse_recipe("[stage]\nsize = 64\n", "r.toml"); }, {"r.toml:1: ", "[[stage]]"});
+}
+
+TEST(Recipe, StagesComeInTheOrderOfTheFile) {
+  const Recipe recipe = parse_recipe("[[stage]]\nsize = 64\n[[stage]]\nsize = 96\nepochs = 2\n", "r.toml");
+  ASSERT_EQ(recipe.stages.size(), 2u);
+  EXPECT_EQ(recipe.stages[0].size, 64);
+  EXPECT_EQ(recipe.stages[0].epochs, StageSettings{}.epochs);
+  EXPECT_EQ(recipe.stages[1].size, 96);
+  EXPECT_EQ(recipe.stages[1].epochs, 2);
+}
+
+TEST(Recipe, GroupsMustBeThoseOfTheModel) {
+  const std::vector<std::string> groups{"encoder.early", "encoder.late", "decoder"};
+  const auto check = [&](const std::string& stage) { check_groups(parse_recipe("[[stage]]\n" + stage, "r.toml"), groups); };
+  EXPECT_NO_THROW(check("frozen = [\"encoder.early\", \"encoder.late\"]\nlr = { decoder = 1e-3 }"));
+  expect_error([&] { check("frozen = [\"decoderr\"]"); }, {"unet34", "'decoderr'", "did you mean 'decoder'?"});
+  expect_error([&] { check("lr = { decodr = 1e-3 }"); }, {"'decodr'", "did you mean 'decoder'?"});
+  expect_error([&] { check("frozen = [\"decoder\", \"encoder.early\", \"encoder.late\"]"); }, {"freezes every parameter group"});
+}
+
+}  // namespace
+}  // namespace dermatome::training

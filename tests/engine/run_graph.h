@@ -1,6 +1,7 @@
 // Small graphs over the test ops, compiled and run in one line.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,30 @@ inline std::vector<float> elements(const Tensor& tensor) {
 
 inline Value state_of(Graph& graph, std::string name, TensorDesc desc = kVector) {
   return graph.read_state({.name = std::move(name), .desc = desc, .initializer = {}, .group = {}});
+}
+
+// A graph over states of four elements, and the store that they live in.
+struct Draft {
+  Graph graph;
+  Builder builder{graph};
+  StateStore store;
+
+  Value state(std::string name) { return state_of(graph, std::move(name)); }
+  Value call(std::string name, std::string_view op, std::vector<Value> inputs) {
+    builder.set_scope({.name = std::move(name), .group = {}, .at = {}});
+    return builder.call(op, std::move(inputs));
+  }
+  Program compile(const CompileOptions& options = {}) {
+    store.create(graph.states(), 1);
+    return Program(graph, kCpuDevice, store, options);
+  }
+  std::vector<float> read(std::string_view name) const { return elements(store.read(name)); }
+};
+
+inline std::vector<std::string> step_names(const Program& program) {
+  std::vector<std::string> names;
+  for (const Step& step : program.steps()) names.push_back(step.name);
+  return names;
 }
 
 }  // namespace dermatome

@@ -14,30 +14,39 @@ using data::testing::expect_error;
 
 // Every setting differs from its default.
 Recipe unusual() {
-  StageSettings first{.size = 64,
-                      .batch = 3,
-                      .accumulate = 2,
-                      .epochs = 5,
-                      .frozen = {"encoder.early", "decoder"},
-                      .batch_norm = "frozen",
-                      .schedule = {.name = "constant", .div = 7.5, .cut_div = 3},
-                      .lr = 0.1,
-                      .group_lr = {{"encoder.late", 1e-7}, {"decoder", 2}},
-                      .beta1 = 0.5,
-                      .beta2 = 0.25,
-                      .eps = 1e-3,
-                      .weight_decay = 0,
-                      .augmentation = {.dihedral = false,
-                                       .flip_probability = 0.1f,
-                                       .rotate_degrees = 3,
-                                       .rotate_probability = 0.2f,
-                                       .zoom = 2,
-                                       .zoom_probability = 0.3f,
-                                       .lighting = 0.4f,
-                                       .reflect_mask = false,
-                                       .rotate_about_whole_pixel = true}};
-  StageSettings second{.size = 96, .frozen = {}, .schedule = {.name = "stlr"}, .lr = 3e-5, .group_lr = {}};
-  return {.model = "a \"b\\c\".graph", .seed = 9007199254740993, .stages = {first, second}};
+  Recipe recipe;
+  recipe.model = "a \"b\\c\".graph";
+  recipe.seed = 9007199254740993;
+  recipe.stages.resize(2);
+  StageSettings& first = recipe.stages[0];
+  first.size = 64;
+  first.batch = 3;
+  first.accumulate = 2;
+  first.epochs = 5;
+  first.frozen = {"encoder.early", "decoder"};
+  first.batch_norm = "frozen";
+  first.schedule.name = "constant";
+  first.schedule.div = 7.5;
+  first.schedule.cut_div = 3;
+  first.lr = 0.1;
+  first.group_lr = {{"encoder.late", 1e-7}, {"decoder", 2}};
+  first.beta1 = 0.5;
+  first.beta2 = 0.25;
+  first.eps = 1e-3;
+  first.weight_decay = 0;
+  first.augmentation = {.dihedral = false,
+                        .flip_probability = 0.1f,
+                        .rotate_degrees = 3,
+                        .rotate_probability = 0.2f,
+                        .zoom = 2,
+                        .zoom_probability = 0.3f,
+                        .lighting = 0.4f,
+                        .reflect_mask = false,
+                        .rotate_about_whole_pixel = true};
+  recipe.stages[1].size = 96;
+  recipe.stages[1].schedule.name = "stlr";
+  recipe.stages[1].lr = 3e-5;
+  return recipe;
 }
 
 TEST(Recipe, PrintsAsItIsReadBack) {
@@ -101,7 +110,8 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
   };
   std::set<std::string> tried;
   for (const auto& [assignment, line] : settings) {
-    Recipe recipe{.stages = {StageSettings{}, StageSettings{}}};
+    Recipe recipe;
+    recipe.stages.resize(2);
     EXPECT_EQ(to_toml(recipe, false).find(line), std::string::npos) << line;
     apply_override(recipe, assignment);
     const std::string text = to_toml(recipe, false);
@@ -124,7 +134,8 @@ TEST(Recipe, EveryAugmentationKeyCanBeSetOnTheCommandLine) {
     apply_override(recipe, assignment);
     EXPECT_NE(to_toml(recipe, false), before) << assignment;
   }
-  Recipe other{.stages = {{.frozen = {}, .schedule = {}, .group_lr = {}, .augmentation = unusual().stages[0].augmentation}}};
+  Recipe other;
+  other.stages[0].augmentation = unusual().stages[0].augmentation;
   EXPECT_EQ(to_toml(recipe, false), to_toml(other, false));
 }
 

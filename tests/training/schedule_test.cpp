@@ -35,7 +35,9 @@ TEST(Schedule, StaysPositiveForFewSteps) {
         EXPECT_LE(factor, 1) << name << ' ' << step << '/' << steps;
         largest = std::max(largest, factor);
       }
-      if (steps > 1) EXPECT_DOUBLE_EQ(largest, 1) << name << ' ' << steps;
+      if (steps > 1) {
+        EXPECT_DOUBLE_EQ(largest, 1) << name << ' ' << steps;
+      }
     }
   }
 }

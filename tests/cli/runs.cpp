@@ -1,0 +1,159 @@
+// A run from training to report, signals, and output that other programs read.
+#include <csignal>
+
+#include <nlohmann/json.hpp>
+
+#include "data/codec.h"
+#include "models/safetensors.h"
+#include "tests/cli/command.h"
+
+namespace dermatome::cli {
+namespace {
+
+TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
+  const Outcome training_outcome = run(training("r", {"epochs=2"}));
+  ASSERT_EQ(training_outcome.code, 0) << training_outcome.err;
+  EXPECT_EQ(training_outcome.out, "");
+  for (const char* name : {"resolved.toml", "split.csv", "log.csv", "steps.csv", "run.json", "last.safetensors", "best.safetensors"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "r" / name)) << name;
+  }
+
+  const Outcome evaluation = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--json", "-"});
+  ASSERT_EQ(evaluation.code, 0) << evaluation.err;
+  const auto scores = nlohmann::json::parse(evaluation.out);  // and nothing else on standard output
+  EXPECT_EQ(scores.at("images"), 5);
+  ASSERT_EQ(scores.at("per_image").size(), 5u);
+  double sum = 0;
+  for (const auto& image : scores.at("per_image")) sum += image.at("jaccard").get<double>();
+  EXPECT_NEAR(scores.at("jaccard"), sum / 5, 1e-9);
+  EXPECT_LE(scores.at("interval_95").at("jaccard")[0], scores.at("jaccard"));
+
+  const Outcome part = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--split", "r/split.csv", "--json", "e.json"});
+  EXPECT_EQ(part.code, 0) << part.err;
+  EXPECT_EQ(nlohmann::json::parse(text_of(folder_ / "e.json")).at("images"), 1);
+
+  const Outcome prediction = run({"predict", "--run", "r", "--out", "p", "--overlay", "--probabilities", "--threads", "1", kImages});
+  ASSERT_EQ(prediction.code, 0) << prediction.err;
+  for (const auto& id : ids_) {
+    const auto photograph = data::probe(image(id));
+    for (const char* suffix : {"_segmentation.png", "_overlay.png"}) {
+      const auto picture = data::probe(folder_ / "p" / (id + suffix));
+      EXPECT_EQ(picture.width, photograph.width);
+      EXPECT_EQ(picture.height, photograph.height);
+    }
+    const auto mask = data::read_mask(folder_ / "p" / (id + "_segmentation.png"));
+    EXPECT_TRUE(std::all_of(mask.grey.pixels.begin(), mask.grey.pixels.end(), [](int p) { return p == 0 || p == 255; }));
+    const auto bytes = 4u * static_cast<unsigned>(photograph.width) * static_cast<unsigned>(photograph.height);
+    EXPECT_EQ(fs::file_size(folder_ / "p" / (id + "_probability.npy")) / 1000, (bytes + 128) / 1000);
+  }
+
+  const Outcome report = run({"report", "r", "--threads", "1"});
+  ASSERT_EQ(report.code, 0) << report.err;
+  EXPECT_NE(text_of(folder_ / "r/report.html").find("</html>"), std::string::npos);
+}
+
+TEST_F(CommandLine, PredictsATurnedPhotographInItsStoredGrid) {
+  train("r");
+  const auto picture = data::testing::smooth_image(48, 32);
+  folder_.add("turned.jpg", data::testing::make_jpeg(picture.pixels, 48, 32, {.app1 = data::testing::exif_block(6, true)}));
+  const Outcome outcome = run({"predict", "--run", "r", "--out", "p", "--overlay", "--threads", "1", "turned.jpg"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* name : {"p/turned_segmentation.png", "p/turned_overlay.png"}) {
+    EXPECT_EQ(data::probe(folder_ / name).width, 48) << name;
+    EXPECT_EQ(data::probe(folder_ / name).height, 32) << name;
+  }
+}
+
+TEST_F(CommandLine, TrainsWithoutValidation) {
+  const Outcome outcome = run(training("r", {"epochs=1", "--validation-share", "0"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(fs::exists(folder_ / "r/best.safetensors"));
+}
+
+TEST_F(CommandLine, SameSeedGivesTheSameFiles) {
+  for (const char* name : {"a", "b"}) ASSERT_EQ(run(training(name, {"epochs=2", "--seed", "5"})).code, 0);
+  for (const char* file : {"steps.csv", "split.csv", "resolved.toml", "last.safetensors", "best.safetensors"}) {
+    EXPECT_EQ(text_of(folder_ / "a" / file), text_of(folder_ / "b" / file)) << file;
+  }
+}
+
+// Waits until a step is logged, then signals.
+Outcome stop_with(int number, const fs::path& folder, const std::vector<std::string>& arguments) {
+  Process process(folder, arguments);
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < std::chrono::seconds(30)) {
+    const std::string steps = text_of(folder / "r/steps.csv");
+    if (std::count(steps.begin(), steps.end(), '\n') >= 3) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  process.signal(number);
+  return process.wait();
+}
+
+TEST_F(CommandLine, AnInterruptedTrainingLeavesItsStateAndExits130) {
+  const Outcome outcome = stop_with(SIGINT, folder_.path(), training("r", {"epochs=1000000"}));
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  EXPECT_NE(outcome.err.find("last.safetensors"), std::string::npos) << outcome.err;
+  EXPECT_NO_THROW(read_safetensors(folder_ / "r/last.safetensors", Integrity::required));
+  EXPECT_EQ(run({"predict", "--weights", "r/last.safetensors", "--out", "p", "--threads", "1", kImages}).code, 0);
+  const Outcome report = run({"report", "r", "--threads", "1"});
+  EXPECT_EQ(report.code, 0) << report.err;
+}
+
+TEST_F(CommandLine, ATerminatedTrainingExits143) {
+  const Outcome outcome = stop_with(SIGTERM, folder_.path(), training("r", {"epochs=1000000"}));
+  EXPECT_EQ(outcome.code, 143) << outcome.err;
+  EXPECT_NO_THROW(read_safetensors(folder_ / "r/last.safetensors", Integrity::required));
+}
+
+// Stopped in its first epoch: there is nothing to draw a curve of.
+TEST_F(CommandLine, ReportsOnARunStoppedInItsFirstEpoch) {
+  for (int i = 0; i < 40; ++i) {
+    const std::string id = "ISIC_" + std::to_string(9000000 + i);
+    fs::copy_file(image(ids_[0]), image(id));
+    fs::copy_file(mask(ids_[0]), mask(id));
+  }
+  const Outcome outcome = stop_with(SIGINT, folder_.path(), training("r", {"epochs=2", "size=256", "batch=1"}));
+  ASSERT_EQ(outcome.code, 130) << outcome.err;
+  const Outcome report = run({"report", "r", "--threads", "1"});
+  EXPECT_TRUE(report.code == 0 || report.err.starts_with("dermatome: ")) << report.err;
+}
+
+TEST_F(CommandLine, ConfigPrintsARecipeThatTrainAccepts) {
+  const Outcome config = run({"config", "model=tiny.graph", "size=32", "batch=2", "epochs=1", "lr.late=1e-2"});
+  ASSERT_EQ(config.code, 0) << config.err;
+  folder_.add("recipe.toml", std::string_view(config.out));
+  const Outcome outcome = run({"train", "--data", "data", "--run", "r", "--threads", "1", "recipe.toml"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(text_of(folder_ / "r/resolved.toml"), config.out);
+}
+
+TEST_F(CommandLine, HelpOfEveryCommandExitsWithZero) {
+  const std::vector<std::vector<std::string>> commands{{},         {"train"}, {"evaluate"}, {"predict"}, {"report"},
+                                                       {"config"}, {"graph"}, {"bench"},    {"info"},    {"bench", "step"}};
+  for (auto command : commands) {
+    command.push_back("--help");
+    const Outcome outcome = run(command);
+    EXPECT_EQ(outcome.code, 0) << command.front();
+    EXPECT_NE(outcome.out.find("--help"), std::string::npos) << command.front();
+    EXPECT_EQ(outcome.err, "") << command.front();
+    if (command.size() > 1) {
+      EXPECT_NE(outcome.out.find(command[command.size() - 2]), std::string::npos) << outcome.out;
+    }
+  }
+  EXPECT_TRUE(run({"--version"}).out.starts_with("dermatome "));
+  EXPECT_EQ(run({"info", "--ops"}).code, 0);
+}
+
+TEST_F(CommandLine, JsonOnStandardOutputStandsAlone) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"graph", "tiny.graph", "--size", "32", "--json", "-"},
+        {"bench", "step", "--model", "tiny.graph", "--size", "32", "--batch", "1", "--seconds", "0.01", "--threads", "1", "--json", "-"}}) {
+    const Outcome outcome = run(command);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(nlohmann::json::accept(outcome.out)) << outcome.out;
+  }
+}
+
+}  // namespace
+}  // namespace dermatome::cli

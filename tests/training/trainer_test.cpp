@@ -1,0 +1,187 @@
+// The training loop: repeatable, whole epochs, and sentences for what goes wrong.
+#include "tools/training/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/core/threads.h"
+#include "tests/training/support.h"
+#include "tools/training/log.h"
+
+namespace dermatome::training {
+namespace {
+
+using namespace testing;
+namespace fs = std::filesystem;
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  TrainerTest() {
+    set_threads(1);
+    folder_.add("tiny.graph", std::string_view(kTwoGroups));
+    data_ = {.train = add_samples(folder_, "t", 5), .validation = add_samples(folder_, "val", 3)};
+  }
+
+  Recipe recipe(int epochs = 2) const {
+    StageSettings stage{.size = 32, .batch = 2, .epochs = epochs, .frozen = {}, .schedule = {}, .lr = 1e-2, .group_lr = {}};
+    return {.model = (folder_ / "tiny.graph").string(), .seed = 3, .stages = {stage}};
+  }
+
+  TrainingResult train_into(const std::string& name, const Recipe& recipe, const TrainingObserver& observer = {}) const {
+    fs::create_directories(folder_ / name);
+    return train({.recipe = recipe, .run = folder_ / name, .device = kCpuDevice, .compile = {}}, data_, observer);
+  }
+
+  Checkpoint checkpoint(const std::string& run, const char* which = "last.safetensors") const {
+    return read_checkpoint(folder_ / run / which);
+  }
+
+  TemporaryFolder folder_;
+  TrainingData data_;
+};
+
+void expect_same_bits(const Checkpoint& a, const Checkpoint& b) {
+  ASSERT_EQ(a.states.size(), b.states.size());
+  for (std::size_t i = 0; i < a.states.size(); ++i) {
+    EXPECT_EQ(a.states[i].first, b.states[i].first);
+    EXPECT_EQ(bytes_of(a.states[i].second), bytes_of(b.states[i].second)) << a.states[i].first;
+  }
+}
+
+TEST_F(TrainerTest, SameSeedGivesTheSameBitsAndRows) {
+  const auto a = train_into("a", recipe());
+  const auto b = train_into("b", recipe());
+  expect_same_bits(checkpoint("a"), checkpoint("b"));
+  expect_same_bits(checkpoint("a", "best.safetensors"), checkpoint("b", "best.safetensors"));
+  EXPECT_EQ(text_of(folder_ / "a" / "steps.csv"), text_of(folder_ / "b" / "steps.csv"));
+  ASSERT_EQ(a.epochs.size(), 2u);
+  ASSERT_EQ(b.epochs.size(), 2u);
+  const auto rows_a = read_epoch_log(folder_ / "a" / "log.csv");
+  const auto rows_b = read_epoch_log(folder_ / "b" / "log.csv");
+  ASSERT_EQ(rows_a.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(rows_a[i].epoch, static_cast<int>(i) + 1);
+    EXPECT_EQ(rows_a[i].learning_rate, rows_b[i].learning_rate);
+    EXPECT_EQ(rows_a[i].train_loss, rows_b[i].train_loss);
+    EXPECT_EQ(rows_a[i].train_jaccard, rows_b[i].train_jaccard);
+    EXPECT_EQ(rows_a[i].validation_loss, rows_b[i].validation_loss);
+    EXPECT_EQ(rows_a[i].validation_jaccard, rows_b[i].validation_jaccard);
+    EXPECT_EQ(rows_a[i].validation_dice, rows_b[i].validation_dice);
+    EXPECT_GT(rows_a[i].train_loss, 0);
+  }
+}
+
+TEST_F(TrainerTest, AnotherSeedGivesOtherWeights) {
+  train_into("a", recipe());
+  Recipe other = recipe();
+  other.seed = 4;
+  train_into("b", other);
+  const Checkpoint a = checkpoint("a");
+  const Checkpoint b = checkpoint("b");
+  EXPECT_EQ(a.states[0].first, b.states[0].first);
+  EXPECT_NE(bytes_of(a.states[0].second), bytes_of(b.states[0].second));
+}
+
+TEST_F(TrainerTest, TheLastShortBatchIsKept) {
+  std::vector<std::int64_t> done;
+  train_into("a", recipe(1), {.step = [&](const StepResult& step) { done.push_back(step.images_done); }});
+  EXPECT_EQ(done, (std::vector<std::int64_t>{2, 4, 5}));
+  EXPECT_EQ(read_step_log(folder_ / "a" / "steps.csv").size(), 3u);
+  Recipe accumulating = recipe(1);
+  accumulating.stages[0].accumulate = 2;
+  done.clear();
+  train_into("b", accumulating, {.step = [&](const StepResult& step) { done.push_back(step.images_done); }});
+  EXPECT_EQ(done, (std::vector<std::int64_t>{4, 5}));
+}
+
+TEST_F(TrainerTest, LearnsTheDarkDiscs) {
+  Recipe longer = recipe(25);
+  longer.stages[0].augmentation = data::AugmentationSettings::none();
+  const auto result = train_into("a", longer);
+  EXPECT_LT(result.epochs.back().train_loss, 0.6 * result.epochs.front().train_loss);
+  EXPECT_GT(result.epochs.back().train_jaccard, result.epochs.front().train_jaccard);
+}
+
+TEST_F(TrainerTest, StepsFollowTheScheduleOfTheStage) {
+  Recipe two = recipe(2);
+  two.stages.push_back(two.stages[0]);
+  two.stages[1].epochs = 1;
+  two.stages[1].size = 16;
+  two.stages[1].schedule.name = "constant";
+  train_into("a", two);
+  const auto rows = read_step_log(folder_ / "a" / "steps.csv");
+  ASSERT_EQ(rows.size(), 9u);
+  for (std::size_t i = 0; i < 9; ++i) {
+    const double factor = i < 6 ? schedule_factor(two.stages[0].schedule, static_cast<std::int64_t>(i), 6) : 1;
+    EXPECT_NEAR(rows[i].learning_rate, 1e-2 * factor, 1e-9) << i;
+    EXPECT_EQ(rows[i].step, static_cast<double>(i));
+    EXPECT_EQ(rows[i].epoch, static_cast<int>(i) / 3 + 1);
+  }
+  const Checkpoint last = checkpoint("a");
+  EXPECT_EQ(last.info.preprocessing.size, 16);
+  EXPECT_EQ(last.info.position.epochs_done, 3);
+  // The optimiser starts afresh in each stage.
+  const auto step = std::find_if(last.states.begin(), last.states.end(), [](const auto& s) { return s.first == kStepState; });
+  ASSERT_NE(step, last.states.end());
+  EXPECT_EQ(step->second.as<float>()[0], 3);
+}
+
+TEST_F(TrainerTest, WithoutValidationTheLastEpochIsTheBest) {
+  data_.validation.clear();
+  const auto result = train_into("a", recipe());
+  EXPECT_TRUE(result.epochs[0].best && result.epochs[1].best);
+  const Checkpoint best = checkpoint("a", "best.safetensors");
+  const Checkpoint last = checkpoint("a");
+  for (const auto& [name, tensor] : best.states) {
+    const auto same = std::find_if(last.states.begin(), last.states.end(), [&](const auto& s) { return s.first == name; });
+    ASSERT_NE(same, last.states.end());
+    EXPECT_EQ(bytes_of(tensor), bytes_of(same->second)) << name;
+  }
+}
+
+TEST_F(TrainerTest, StopsWhenAskedAndLeavesACheckpoint) {
+  int steps = 0;
+  const auto result = train_into("a", recipe(), {.stop_requested = [&] { return ++steps == 2; }});
+  EXPECT_TRUE(result.stopped);
+  EXPECT_EQ(steps, 2);
+  EXPECT_EQ(checkpoint("a").info.position.step, 1);
+}
+
+TEST_F(TrainerTest, ALossThatIsNoNumberEndsTheRunNamingStepAndRate) {
+  Recipe wild = recipe(5);
+  wild.stages[0].lr = 1e30;
+  wild.stages[0].schedule.name = "constant";
+  expect_error([&] { train_into("a", wild); }, {"not a number any more at step ", "learning rate 1e+30"});
+}
+
+TEST_F(TrainerTest, AModelThatDoesNotFitNamesTheBatchThatWould) {
+  const auto text = [](std::int64_t width) {
+    return fmt::format("model wide(image: 3 channels) {{\n  conv = conv2d(image, {}, kernel=1)\n  out = conv2d(relu(conv), 1, kernel=1)\n"
+                       "  return out\n}}\n", width);
+  };
+  StageSettings stage{.size = 256, .batch = 4, .epochs = 1, .frozen = {}, .schedule = {}, .group_lr = {}};
+  // Memory rises with the width: twice what there is.
+  constexpr std::int64_t kProbe = 1 << 20;
+  std::int64_t width = 0;
+  const Model probe = Model::parse(text(kProbe), "wide.graph");
+  StateStore store;
+  store.create(states_of(probe, DType::f32), 1);
+  try {
+    const Program program(inference_graph(probe, 4, 256, 256, DType::f32), kCpuDevice, store);
+    GTEST_SKIP() << "more than a terabyte of memory";
+  } catch (const OutOfMemory& error) {
+    width = static_cast<std::int64_t>(kProbe * 2.0 * static_cast<double>(error.available) / static_cast<double>(error.needed));
+  }
+  folder_.add("wide.graph", text(width));
+  const Recipe wide{.model = (folder_ / "wide.graph").string(), .seed = 1, .stages = {stage}};
+  expect_error([&] { train_into("a", wide); }, {"256 px with batch 4", "MiB", "batch=", " would fit"});
+}
+
+TEST_F(TrainerTest, AModelOfOneChannelIsRefused) {
+  folder_.add("grey.graph", std::string_view("model grey(image: 1 channels) {\n  c = conv2d(image, 1, kernel=1)\n  return c\n}\n"));
+  Recipe grey = recipe();
+  grey.model = (folder_ / "grey.graph").string();
+  expect_error([&] { train_into("a", grey); }, {"grey takes 1 channels, photographs have 3"});
+}
+
+}  // namespace
+}  // namespace dermatome::training

@@ -242,7 +242,7 @@ void add_bench(CLI::App& app) {
   sub->add_option("--batch", command->batch, "Images a step")->capture_default_str()->check(CLI::Range(1, 65536));
   sub->add_option("--mode", command->mode, "train or infer")->capture_default_str()->check(CLI::IsMember({"train", "infer"}));
   sub->add_option("--seconds", command->seconds, "How long to measure")->capture_default_str()->check(CLI::PositiveNumber);
-  sub->add_option("--seed", command->seed, "Of the made-up photographs")->capture_default_str();
+  sub->add_option("--seed", command->seed, "Of the made-up photographs")->capture_default_str()->check(CLI::NonNegativeNumber);
   sub->add_flag("--by-node", command->by_node, "Print time by operation and kernel instead");
   sub->add_flag("--rounds-server", command->rounds, "Answer lines \"run K\" on standard input with the seconds of K steps");
   sub->add_option("--json", command->json, "Write the result to this file, - for standard output");

@@ -35,7 +35,9 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
   auto options = std::make_shared<RunOptions>();
   options->compile = options_from_environment();
   const std::string debug = "Debugging";
-  command.add_option("--threads", options->threads, "Threads; 0: as many as there are cores")->capture_default_str();
+  command.add_option("--threads", options->threads, "Threads; 0: as many as there are cores")
+      ->capture_default_str()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   command.add_option("--device", options->device_name, "auto, cpu, reference, cuda or cuda:N")->capture_default_str();
   command.add_option("--type", options->type_name, "Element type: f32")->capture_default_str();
   command.add_option_function<std::vector<std::string>>(

@@ -76,7 +76,7 @@ void add_evaluate(CLI::App& app) {
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
       ->capture_default_str()
       ->check(CLI::Range(0, 8192));
-  sub->add_option("--seed", command->seed, "Of the resampling behind the 95 % bootstrap intervals")->capture_default_str();
+  sub->add_option("--seed", command->seed, "Of the resampling behind the 95 % bootstrap intervals")->capture_default_str()->check(CLI::NonNegativeNumber);
   sub->add_option("--json", command->json, "Write the scores to this file, - for standard output");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_evaluate(*command); });

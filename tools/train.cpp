@@ -8,6 +8,7 @@
 #include "models/builtin.h"
 #include "tools/command.h"
 #include "tools/progress.h"
+#include "tools/training/networks.h"
 #include "tools/training/trainer.h"
 
 namespace dermatome {
@@ -169,7 +170,8 @@ void add_train(CLI::App& app) {
   auto* test = sub->add_option("--test-share", command->test_share, "Share split off for a later test, neither trained on nor validated");
   validation->excludes(share)->excludes(split)->excludes(test);
   split->excludes(share)->excludes(test);
-  sub->add_option("--seed", command->seed, "Instead of the recipe's seed");
+  sub->add_option("--seed", command->seed, "Instead of the recipe's seed")
+      ->check(CLI::Range(std::int64_t{0}, INT64_MAX));  // what a recipe can hold
   sub->add_flag("--overwrite", command->overwrite, "Replace the run that the folder holds");
   sub->add_option("settings", command->settings, "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
   command->options = add_run_options(*sub);

@@ -15,7 +15,7 @@ TEST_F(CommandLine, RefusesWrongOptions) {
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--ovrwrite"}, {"did you mean --overwrite?"});
   expect_refused(2, {"train", "--run", "r"}, {"--data is required"});
   expect_refused(2, {"train", "--data", "data"}, {"--run is required"});
-  expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "-1"}, {"--seed"});
+  expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "-1"}, {"--seed", "-1"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "x"}, {"--seed"});
   expect_refused(2, {"graph", "tiny.graph", "--size", "0"}, {"--size"});
   expect_refused(2, {"predict", "--out", "p", kImages}, {"--run DIR", "--weights FILE"});
@@ -37,7 +37,7 @@ TEST_F(CommandLine, RefusesWrongSettings) {
 }
 
 TEST_F(CommandLine, RefusesWhatThisBuildCannotDo) {
-  expect_refused(2, training("r", {"--threads", "-1"}), {"--threads -1"});
+  expect_refused(2, {"train", "--data", "data", "--run", "r", "--threads", "-1"}, {"--threads -1"});
   expect_refused(2, training("r", {"--device", "cuda"}), {"no cuda device", "--device cpu"});
   expect_refused(2, training("r", {"--device", "cdu"}), {"cdu"});
   expect_refused(2, training("r", {"--type", "bf16"}), {"--type bf16"});
@@ -63,7 +63,7 @@ TEST_F(CommandLine, NamesEveryBadFile) {
   data::write_file(image(ids_[1]), std::string_view(whole).substr(0, whole.size() / 2));
   data::write_file(image(ids_[2]), std::string_view());
   data::write_file(image(ids_[3]), std::string_view("this is a text\n"));
-  expect_failed(training("r"), {ids_[0], "4x3", ids_[1], ids_[2], ids_[3]});
+  expect_failed(training("r", {"--validation-share", "0"}), {"4 of 5 samples", ids_[0], "4x3", ids_[1], ids_[2], ids_[3]});
 }
 
 TEST_F(CommandLine, NamesABadPhotographOfAPrediction) {
@@ -134,7 +134,9 @@ TEST_F(CommandLine, RefusesPlacesThatCannotBeWritten) {
   train("r");
   expect_refused(1, {"predict", "--run", "r", "--out", "tiny.graph", kImages}, {"tiny.graph cannot be made"});
   expect_refused(1, {"predict", "--run", "r", "--out", "tiny.graph/p", kImages}, {"tiny.graph/p cannot be made"});
-  expect_failed({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--json", "nowhere/e.json"}, {"nowhere/e.json"});
+  const Outcome evaluation = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--json", "nowhere/e.json"});
+  EXPECT_EQ(evaluation.code, 1);
+  EXPECT_NE(evaluation.err.find("\ndermatome: nowhere/e.json cannot be written"), std::string::npos) << evaluation.err;
   expect_refused(1, {"report", "r", "--threads", "1", "--out", "nowhere/r.html"}, {"nowhere/r.html"});
 }
 
@@ -150,6 +152,7 @@ TEST_F(CommandLine, PointsIntoAGraphText) {
   folder_.add("bad.graph", std::string_view("model m(image: 3 channels) {\n  c = conv3d(image, 4)\n  return c\n}\n"));
   expect_refused(2, {"graph", "bad.graph"}, {"bad.graph:2:", "conv3d"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "model=bad.graph", "size=32"}, {"bad.graph:2:", "conv3d"});
+  EXPECT_FALSE(fs::exists(folder_ / "r"));
   expect_refused(1, {"graph", "nowhere.graph"}, {"nowhere.graph cannot be read"});
   expect_refused(2, {"graph", "uent34"}, {"'uent34'", "did you mean 'unet34'?"});
 }

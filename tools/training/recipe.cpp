@@ -52,7 +52,7 @@ struct Item {
   }
   bool truth() const {
     const auto value = node.value<bool>();
-    if (!value) fail("true or false");
+    if (!value || !node.is_boolean()) fail("true or false");
     return *value;
   }
 };

@@ -27,11 +27,11 @@ struct ResidentTensors {
   std::int64_t count = 0;
   Tensor images, masks;
 
-  ResidentTensors(data::ResidentSet set, Device device) : count(static_cast<std::int64_t>(set.count())) {
-    const std::int64_t size = set.size;
-    images = tensor_of<std::uint8_t>(set.images, {count, size, size, 3}).to(device);
-    masks = tensor_of<std::uint8_t>(set.masks, {count, size, size}).to(device);
-  }
+  ResidentTensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels, std::int64_t size,
+                  Device device)
+      : count(static_cast<std::int64_t>(mask_pixels.size()) / (size * size)),
+        images(tensor_of<std::uint8_t>(image_pixels, {count, size, size, 3}).to(device)),
+        masks(tensor_of<std::uint8_t>(mask_pixels, {count, size, size}).to(device)) {}
 };
 
 // Sums over the images seen so far.
@@ -135,8 +135,7 @@ class Trainer {
   void run_stage(int index) {
     const StageSettings& stage = options_.recipe.stages[static_cast<std::size_t>(index)];
     position_.stage = index;
-    const ResidentTensors training = load(data_.train, stage.size);
-    const ResidentTensors validation = load(data_.validation, stage.size);
+    const auto [training, validation] = load(stage.size);
     const StagePrograms train_programs{.model = model_, .stage = stage, .resident = training.count};
     const StagePrograms validation_programs{.model = model_, .stage = stage, .resident = validation.count};
     reset_optimizer(train_programs);
@@ -160,9 +159,15 @@ class Trainer {
     }
   }
 
-  ResidentTensors load(const std::vector<data::Sample>& samples, int size) {
-    if (samples.empty()) return {data::ResidentSet{.size = size, .images = {}, .masks = {}, .ids = {}, .stored = {}, .report = {}}, options_.device};
-    data::ResidentSet set = data::load_resident_set(samples, size, observer_.loading);
+  struct Loaded {
+    ResidentTensors training, validation;
+  };
+
+  // Both parts in one go, so that every bad file is named at once.
+  Loaded load(int size) {
+    std::vector<data::Sample> samples = data_.train;
+    samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
+    const data::ResidentSet set = data::load_resident_set(samples, size, observer_.loading);
     const auto& report = set.report;
     const auto tell = [&](std::size_t count, const char* what) {
       if (count > 0 && observer_.message) observer_.message(fmt::format("{} of {} {}", count, set.count(), what));
@@ -171,7 +176,12 @@ class Trainer {
     tell(report.zero_one_masks, "masks hold 0 and 1; they were read as 0 and 255");
     tell(report.colour_masks, "masks are stored in colour");
     tell(report.turned, "photographs were turned upright as their EXIF orientation says");
-    return {std::move(set), options_.device};
+    const std::size_t pixels = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+    const auto part = [&](std::size_t first, std::size_t count) {
+      return ResidentTensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
+                             std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
+    };
+    return {part(0, data_.train.size()), part(data_.train.size(), data_.validation.size())};
   }
 
   void reset_optimizer(const StagePrograms& programs) {

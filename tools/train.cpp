@@ -108,6 +108,7 @@ void run_train(const TrainCommand& command) {
   command.options->device();
   const Model model = find_model(recipe.model);
   training::check_groups(recipe, model.groups());
+  training::states_of(model, DType::f32);  // an error in the text is told before anything is read or written
   for (const auto& stage : recipe.stages) {
     if (stage.size % model.divisor() != 0) {
       const auto below = stage.size / model.divisor() * model.divisor();

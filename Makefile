@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 BUILD ?= build
 PYTHON_ENVIRONMENT ?= $(HOME)/.cache/dermatome/pytorch
 
-.PHONY: demo test test-all bench format build packages clean
+.PHONY: demo test test-all bench format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
@@ -26,7 +26,13 @@ packages:
 	@tools/scripts/packages.sh
 
 format: ## clang-format over all sources
-	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+	@git ls-files '*.cpp' '*.h' '*.cc' | xargs clang-format -i
+
+lint: ## formatting, then clang-tidy over all sources, or over FILES="a.cpp b.cpp"
+	@tools/scripts/packages.sh clang-format clang-tidy
+	@tools/scripts/lint.sh format
+	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
+	@tools/scripts/lint.sh tidy $(BUILD) $(JOBS) $(FILES)
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan runs/demo

@@ -130,6 +130,8 @@ void write_png(const std::filesystem::path& path, const Image& image) {
   write_file(path, encode_png(image));
 }
 
-std::string codec_versions() { return png::library_version() + ", " + jpeg::library_version(); }
+std::string codec_versions() {
+  return png::library_version() + ", " + jpeg::library_version();
+}
 
 }  // namespace dermatome::data

@@ -78,9 +78,10 @@ std::string image_folders(std::span<const Layout> layouts) {
 
 Layout choose_layout(const fs::path& root, std::optional<Part> part) {
   const auto found = layouts_in(root);
-  DERMATOME_CHECK(!found.empty(),
-                  "{} holds no folder of an ISIC challenge such as {}; lay photographs and masks out in two folders of such names",
-                  root.string(), kLayouts[3].images);
+  DERMATOME_CHECK(
+      !found.empty(),
+      "{} holds no folder of an ISIC challenge such as {}; lay photographs and masks out in two folders of such names",
+      root.string(), kLayouts[3].images);
   const auto chosen = layouts_of(found, part);
   DERMATOME_CHECK(!chosen.empty(), "{} holds no {} part of an ISIC challenge, only {}", root.string(),
                   name_of(part.value_or(Part::train)), image_folders(found));

@@ -43,7 +43,8 @@ class StepBench {
     store_.create(training::states_of(model, DType::f32), 1);
     const auto& compile = command.options->compile;
     if (command.mode == "infer") {
-      step_.emplace(training::inference_graph(model, command.batch, command.size, command.size, DType::f32), device_, store_, compile);
+      step_.emplace(training::inference_graph(model, command.batch, command.size, command.size, DType::f32), device_,
+                    store_, compile);
       fill_uniform(step_->input("image"), command.seed);
       return;
     }
@@ -128,7 +129,8 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-// Reads "run K" lines and answers each with a JSON line of step seconds, so that a driver can interleave several programs.
+// Reads "run K" lines and answers each with a JSON line of step seconds, so that a driver can interleave several
+// programs.
 void serve_rounds(StepBench& bench) {
   for (int i = 0; i < 3; ++i) bench.run();
   fmt::print("{{\"ready\": true}}\n");
@@ -165,7 +167,8 @@ void print_nodes(StepBench& bench, double seconds) {
   const auto add = [&](const Program& program, const std::vector<double>& times) {
     for (std::size_t s = 0; s < program.steps().size(); ++s) {
       const Step& step = program.steps()[s];
-      const std::string op = step.node < 0 ? "(reorder, copy)" : program.graph().nodes()[static_cast<std::size_t>(step.node)].op->name();
+      const std::string op =
+          step.node < 0 ? "(reorder, copy)" : program.graph().nodes()[static_cast<std::size_t>(step.node)].op->name();
       Kind& kind = kinds[fmt::format("{:<26} {}", op, step.kernel->describe())];
       kind.seconds += times[s] / runs;
       all += times[s] / runs;
@@ -181,7 +184,8 @@ void print_nodes(StepBench& bench, double seconds) {
   if (bench.update() != nullptr) add(*bench.update(), update_seconds);
   std::vector<std::pair<std::string, Kind>> rows(kinds.begin(), kinds.end());
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-  fmt::print("{:<62} {:>5} {:>9} {:>6} {:>9} {:>7}\n", "operation and kernel", "nodes", "ms", "share", "GFLOP/s", "GB/s");
+  fmt::print("{:<62} {:>5} {:>9} {:>6} {:>9} {:>7}\n", "operation and kernel", "nodes", "ms", "share", "GFLOP/s",
+             "GB/s");
   for (const auto& [name, kind] : rows) {
     fmt::print("{:<62} {:>5} {:>9.3f} {:>5.1f}% {:>9.1f} {:>7.1f}\n", name, kind.count, kind.seconds * 1e3,
                100 * kind.seconds / all, kind.flops / kind.seconds / 1e9, kind.bytes / kind.seconds / 1e9);
@@ -206,8 +210,8 @@ void run_step(const BenchCommand& command) {
   const double middle = command.batch / median(times);
   const double best = command.batch / *std::min_element(times.begin(), times.end());
   if (command.json != "-") {
-    fmt::print("{} {} {} px batch {} f32 on {} threads: {:.2f} images/s in the median of {} steps, {:.2f} at best\n", model.name(),
-               command.mode, command.size, command.batch, threads(), middle, times.size(), best);
+    fmt::print("{} {} {} px batch {} f32 on {} threads: {:.2f} images/s in the median of {} steps, {:.2f} at best\n",
+               model.name(), command.mode, command.size, command.batch, threads(), middle, times.size(), best);
     fmt::print("peak memory {} MiB; arena {} MiB, largest live set {} MiB\n", peak_resident_bytes() >> 20,
                bench.arena_bytes() >> 20, bench.arena_lower_bound() >> 20);
   }
@@ -238,13 +242,22 @@ void add_bench(CLI::App& app) {
   auto* sub = bench->add_subcommand("step", "Whole steps: training (augmentation to Adam) or inference");
   auto command = std::make_shared<BenchCommand>();
   sub->add_option("--model", command->model, "A built-in model or a .graph file")->capture_default_str();
-  sub->add_option("--size", command->size, "Side of the photographs in pixels")->capture_default_str()->check(CLI::Range(1, 16384));
+  sub->add_option("--size", command->size, "Side of the photographs in pixels")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 16384));
   sub->add_option("--batch", command->batch, "Images a step")->capture_default_str()->check(CLI::Range(1, 65536));
-  sub->add_option("--mode", command->mode, "train or infer")->capture_default_str()->check(CLI::IsMember({"train", "infer"}));
-  sub->add_option("--seconds", command->seconds, "How long to measure")->capture_default_str()->check(CLI::PositiveNumber);
-  sub->add_option("--seed", command->seed, "Of the made-up photographs")->capture_default_str()->check(CLI::NonNegativeNumber);
+  sub->add_option("--mode", command->mode, "train or infer")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"train", "infer"}));
+  sub->add_option("--seconds", command->seconds, "How long to measure")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--seed", command->seed, "Of the made-up photographs")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   sub->add_flag("--by-node", command->by_node, "Print time by operation and kernel instead");
-  sub->add_flag("--rounds-server", command->rounds, "Answer lines \"run K\" on standard input with the seconds of K steps");
+  sub->add_flag("--rounds-server", command->rounds,
+                "Answer lines \"run K\" on standard input with the seconds of K steps");
   sub->add_option("--json", command->json, "Write the result to this file, - for standard output");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_step(*command); });

@@ -18,8 +18,12 @@ int& exit_code_slot() {
 
 }  // namespace
 
-void set_exit_code(int code) { exit_code_slot() = code; }
-int exit_code() { return exit_code_slot(); }
+void set_exit_code(int code) {
+  exit_code_slot() = code;
+}
+int exit_code() {
+  return exit_code_slot();
+}
 
 DType RunOptions::type() const {
   const DType type = parse_dtype(type_name);
@@ -29,7 +33,9 @@ DType RunOptions::type() const {
   return type;
 }
 
-void RunOptions::apply() const { set_threads(threads); }
+void RunOptions::apply() const {
+  set_threads(threads);
+}
 
 std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
   auto options = std::make_shared<RunOptions>();
@@ -40,19 +46,27 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   command.add_option("--device", options->device_name, "auto, cpu, reference, cuda or cuda:N")->capture_default_str();
   command.add_option("--type", options->type_name, "Element type: f32")->capture_default_str();
-  command.add_option_function<std::vector<std::string>>(
-             "--disable-pass",
-             [options](const std::vector<std::string>& names) {
-               for (const auto& name : names) disable_pass(options->compile, name);
-             },
-             "Leave out a pass of the compiler (repeatable)")
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--disable-pass",
+          [options](const std::vector<std::string>& names) {
+            for (const auto& name : names) disable_pass(options->compile, name);
+          },
+          "Leave out a pass of the compiler (repeatable)")
       ->group(debug);
-  command.add_flag_callback("--disable-planner", [options] { options->compile.planner = false; },
-                            "Give every value memory of its own")->group(debug);
-  command.add_flag("--poison-arena", options->compile.poison_arena, "Fill the arena with NaN before each run")->group(debug);
-  command.add_flag("--verify-nodes", options->compile.verify_nodes, "Compare every node with the reference (slow)")->group(debug);
-  command.add_flag("--trace-nodes", options->compile.trace_nodes, "Print a line for every node that runs")->group(debug);
-  command.add_option("--dump-tensors", options->compile.dump_tensors, "Write every node's outputs into this folder as .npy")
+  command
+      .add_flag_callback(
+          "--disable-planner", [options] { options->compile.planner = false; }, "Give every value memory of its own")
+      ->group(debug);
+  command.add_flag("--poison-arena", options->compile.poison_arena, "Fill the arena with NaN before each run")
+      ->group(debug);
+  command.add_flag("--verify-nodes", options->compile.verify_nodes, "Compare every node with the reference (slow)")
+      ->group(debug);
+  command.add_flag("--trace-nodes", options->compile.trace_nodes, "Print a line for every node that runs")
+      ->group(debug);
+  command
+      .add_option("--dump-tensors", options->compile.dump_tensors,
+                  "Write every node's outputs into this folder as .npy")
       ->group(debug);
   return options;
 }
@@ -70,7 +84,9 @@ void write_text(const std::string& path, const std::string& text) {
   std::filesystem::rename(temporary, path);
 }
 
-void write_json(const std::string& path, const nlohmann::json& json) { write_text(path, json.dump(2) + "\n"); }
+void write_json(const std::string& path, const nlohmann::json& json) {
+  write_text(path, json.dump(2) + "\n");
+}
 
 std::string WeightsOption::path() const {
   if (!weights.empty()) {

@@ -21,7 +21,8 @@ nlohmann::json to_json(const training::Evaluation& evaluation, std::uint64_t see
   nlohmann::json json;
   const auto means = evaluation.means();
   for (int m = 0; m < training::kMetrics; ++m) {
-    const auto [low, high] = training::bootstrap_interval(training::values_of(evaluation, static_cast<training::Metric>(m)), seed);
+    const auto [low, high] =
+        training::bootstrap_interval(training::values_of(evaluation, static_cast<training::Metric>(m)), seed);
     json[training::kMetricNames[m]] = means[static_cast<std::size_t>(m)];
     json["interval_95"][training::kMetricNames[m]] = {low, high};
   }
@@ -33,7 +34,8 @@ nlohmann::json to_json(const training::Evaluation& evaluation, std::uint64_t see
                        {"height", image.height},
                        {"truth_share", image.truth_share},
                        {"predicted_share", image.predicted_share}};
-    for (int m = 0; m < training::kMetrics; ++m) row[training::kMetricNames[m]] = image.scores[static_cast<std::size_t>(m)];
+    for (int m = 0; m < training::kMetrics; ++m)
+      row[training::kMetricNames[m]] = image.scores[static_cast<std::size_t>(m)];
     json["per_image"].push_back(std::move(row));
   }
   return json;
@@ -42,16 +44,18 @@ nlohmann::json to_json(const training::Evaluation& evaluation, std::uint64_t see
 void run_evaluate(const EvaluateCommand& command) {
   command.options->apply();
   command.options->type();
-  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile, command.size);
+  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile,
+                                command.size);
   auto samples = data::find_samples(command.data);
-  if (!command.split.empty()) samples = training::samples_of_part(samples, command.split, data::parse_part(command.part));
+  if (!command.split.empty())
+    samples = training::samples_of_part(samples, command.split, data::parse_part(command.part));
   Progress progress;
-  const auto evaluation = training::evaluate(predictor, samples, [&](std::size_t done, std::size_t total) {
-    progress.count("evaluating", done, total);
-  });
+  const auto evaluation = training::evaluate(
+      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); });
   if (command.json != "-") {
     const auto means = evaluation.means();
-    progress.message(fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals", evaluation.images.size(), predictor.size()));
+    progress.message(fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals",
+                                 evaluation.images.size(), predictor.size()));
     for (int m = 0; m < training::kMetrics; ++m) {
       std::string name = training::kMetricNames[m];
       std::replace(name.begin(), name.end(), '_', ' ');
@@ -66,17 +70,23 @@ void run_evaluate(const EvaluateCommand& command) {
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
-  auto* sub = app.add_subcommand("evaluate", "Score a trained model on photographs with masks, as the ISIC challenge does");
+  auto* sub =
+      app.add_subcommand("evaluate", "Score a trained model on photographs with masks, as the ISIC challenge does");
   auto command = std::make_shared<EvaluateCommand>();
   command->weights = add_weights_option(*sub);
   sub->add_option("--data", command->data, "Folder in the layout of ISIC 2016, 2017 or 2018 Task 1")->required();
-  auto* split = sub->add_option("--split", command->split, "CSV with columns image,part: only the photographs of one part");
+  auto* split =
+      sub->add_option("--split", command->split, "CSV with columns image,part: only the photographs of one part");
   command->part = "validation";
-  sub->add_option("--part", command->part, "With --split: train, validation or test")->capture_default_str()->needs(split);
+  sub->add_option("--part", command->part, "With --split: train, validation or test")
+      ->capture_default_str()
+      ->needs(split);
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
       ->capture_default_str()
       ->check(CLI::Range(0, 8192));
-  sub->add_option("--seed", command->seed, "Of the resampling behind the 95 % bootstrap intervals")->capture_default_str()->check(CLI::NonNegativeNumber);
+  sub->add_option("--seed", command->seed, "Of the resampling behind the 95 % bootstrap intervals")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   sub->add_option("--json", command->json, "Write the scores to this file, - for standard output");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_evaluate(*command); });

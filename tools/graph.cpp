@@ -65,8 +65,8 @@ Cost total(const std::vector<Row>& rows) {
 Graph forward_graph(const Model& model, const GraphCommand& command) {
   Graph graph;
   Builder builder(graph);
-  const Value image = graph.add_input(
-      "image", {DType::f32, {command.batch, command.size, command.size, model.input_channels()}});
+  const Value image =
+      graph.add_input("image", {DType::f32, {command.batch, command.size, command.size, model.input_channels()}});
   graph.mark_output("output", model.append(builder, image, training_phase));
   return graph;
 }
@@ -100,7 +100,8 @@ void print_dot(const Graph& graph) {
   fmt::print("digraph model {{\n  rankdir=TB; node [shape=box, fontname=\"sans-serif\"];\n");
   for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];
-    fmt::print("  n{} [label=\"{}\\n{} {}\"];\n", n, node.name, node.op->name(), to_string(graph.desc(node.outputs[0]).shape));
+    fmt::print("  n{} [label=\"{}\\n{} {}\"];\n", n, node.name, node.op->name(),
+               to_string(graph.desc(node.outputs[0]).shape));
     for (const Value input : node.inputs) {
       if (input && graph.info(input).producer >= 0) fmt::print("  n{} -> n{};\n", graph.info(input).producer, n);
     }
@@ -126,15 +127,17 @@ void run_graph(const GraphCommand& command) {
   for (const auto& state : graph.states()) parameters += state.trainable ? state.desc.shape.elements() : 0;
   const ProgramMemory memory = memory_of(forward_graph(model, command));
   if (command.json != "-") {
-    fmt::print("{:<36} {:<22} {:<26} {:>10} {:>10} {:>9}\n", "node", "operation", "output", "parameters", "MFLOP", "MB moved");
+    fmt::print("{:<36} {:<22} {:<26} {:>10} {:>10} {:>9}\n", "node", "operation", "output", "parameters", "MFLOP",
+               "MB moved");
     for (const auto& row : rows) {
-      fmt::print("{:<36} {:<22} {:<26} {:>10} {:>10.2f} {:>9.2f}\n", row.node->name, row.node->op->name(), row.shape, row.parameters,
-                 row.cost.flops / 1e6, row.cost.bytes / 1e6);
+      fmt::print("{:<36} {:<22} {:<26} {:>10} {:>10.2f} {:>9.2f}\n", row.node->name, row.node->op->name(), row.shape,
+                 row.parameters, row.cost.flops / 1e6, row.cost.bytes / 1e6);
     }
-    fmt::print("\n{}: {} parameters, {} nodes, {} x {} px, batch {}\n", model.name(), parameters, rows.size(), command.size,
-               command.size, command.batch);
+    fmt::print("\n{}: {} parameters, {} nodes, {} x {} px, batch {}\n", model.name(), parameters, rows.size(),
+               command.size, command.size, command.batch);
     fmt::print("forward   {:.3f} GFLOP, {:.1f} MB moved\n", forward.flops / 1e9, forward.bytes / 1e6);
-    if (backward.flops > 0) fmt::print("backward  {:.3f} GFLOP, {:.1f} MB moved\n", backward.flops / 1e9, backward.bytes / 1e6);
+    if (backward.flops > 0)
+      fmt::print("backward  {:.3f} GFLOP, {:.1f} MB moved\n", backward.flops / 1e9, backward.bytes / 1e6);
     fmt::print("arena     {} bytes for the forward program in training mode (largest live set {})\n", memory.arena,
                memory.arena_lower_bound);
   }
@@ -170,7 +173,9 @@ void add_graph(CLI::App& app) {
   auto* sub = app.add_subcommand("graph", "Show a model node by node: shapes, parameters, FLOPs, bytes, arena");
   auto command = std::make_shared<GraphCommand>();
   sub->add_option("model", command->model, "unet34, unet34_large_head, resnet34, or a .graph file")->required();
-  sub->add_option("--size", command->size, "Side of the input in pixels")->capture_default_str()->check(CLI::Range(1, 16384));
+  sub->add_option("--size", command->size, "Side of the input in pixels")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 16384));
   sub->add_option("--batch", command->batch, "Images")->capture_default_str()->check(CLI::Range(1, 65536));
   sub->add_flag("--dot", command->dot, "Print the graph for Graphviz instead");
   sub->add_flag("--text", command->text, "Print the canonical text instead");

@@ -48,7 +48,8 @@ void run_info(bool ops) {
 }  // namespace
 
 void add_info(CLI::App& app) {
-  auto* command = app.add_subcommand("info", "Version, instruction set, threads, libraries, devices, and what is off and why");
+  auto* command =
+      app.add_subcommand("info", "Version, instruction set, threads, libraries, devices, and what is off and why");
   auto ops = std::make_shared<bool>(false);
   command->add_flag("--ops", *ops, "Also list the operations of the graph language");
   command->callback([ops] { run_info(*ops); });

@@ -38,7 +38,8 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const std::string name = word.substr(0, word.find('='));
   if (!word.starts_with("-")) {
     std::vector<std::string> names;
-    for (const auto* sub : command.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+    for (const auto* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(sub->get_name());
     return fmt::format("'{}' is not understood{}", word, did_you_mean(name, names));
   }
   const std::string near = nearest(name, names_of_options(command));
@@ -53,7 +54,8 @@ int report_error(const std::string& text, int code) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Dermatome trains, evaluates and runs U-Net34 on photographs of skin lesions. Not a medical device.", "dermatome");
+  CLI::App app("Dermatome trains, evaluates and runs U-Net34 on photographs of skin lesions. Not a medical device.",
+               "dermatome");
   app.set_version_flag("--version", fmt::format("dermatome {}", kVersion));
   app.require_subcommand(0, 1);
   app.set_help_all_flag("--help-all", "Help of all subcommands");

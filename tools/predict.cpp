@@ -25,7 +25,8 @@ struct PredictCommand {
 // The photograph in its stored grid with the mask's outline, as thick as its size asks.
 data::Image overlay_of(const data::Photograph& photograph, const data::Image& mask) {
   data::Image picture = data::to_stored(photograph.image, photograph.orientation);
-  data::draw_outline(picture, mask, {.r = 255, .g = 0, .b = 200}, std::max(1, std::min(picture.width, picture.height) / 200));
+  data::draw_outline(picture, mask, {.r = 255, .g = 0, .b = 200},
+                     std::max(1, std::min(picture.width, picture.height) / 200));
   return picture;
 }
 
@@ -45,10 +46,12 @@ void run_predict(const PredictCommand& command) {
   std::vector<fs::path> paths(command.inputs.begin(), command.inputs.end());
   const auto images = data::find_images(paths, true);
   check_stems(images);
-  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile, command.size);
+  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile,
+                                command.size);
   std::error_code error;
   fs::create_directories(command.out, error);
-  DERMATOME_CHECK(!error && fs::is_directory(command.out), "the folder {} cannot be made ({})", command.out, error.message());
+  DERMATOME_CHECK(!error && fs::is_directory(command.out), "the folder {} cannot be made ({})", command.out,
+                  error.message());
   const fs::path out(command.out);
   Progress progress;
   constexpr std::size_t kAtOnce = 8;
@@ -64,7 +67,8 @@ void run_predict(const PredictCommand& command) {
       if (command.probabilities) {
         data::write_npy(out / (stem + "_probability.npy"), prediction.probability, prediction.height, prediction.width);
       }
-      if (command.overlay) data::write_png(out / (stem + "_overlay.png"), overlay_of(photographs[i - next], prediction.mask));
+      if (command.overlay)
+        data::write_png(out / (stem + "_overlay.png"), overlay_of(photographs[i - next], prediction.mask));
       progress.count("predicting", i + 1, images.size());
     }
   }
@@ -82,7 +86,8 @@ void add_predict(CLI::App& app) {
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
       ->capture_default_str()
       ->check(CLI::Range(0, 8192));
-  sub->add_flag("--probabilities", command->probabilities, "Also write <name>_probability.npy, float32 [height, width]");
+  sub->add_flag("--probabilities", command->probabilities,
+                "Also write <name>_probability.npy, float32 [height, width]");
   sub->add_flag("--overlay", command->overlay, "Also write <name>_overlay.png, the photograph with the outline");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_predict(*command); });

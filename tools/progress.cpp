@@ -30,7 +30,9 @@ std::string duration_text(double seconds) {
 
 Progress::Progress() : terminal_(isatty(fileno(stderr)) != 0) {}
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() {
+  clear();
+}
 
 void Progress::clear() {
   if (live_shown_) fmt::print(stderr, "\r\x1b[K");
@@ -57,20 +59,20 @@ void Progress::count(const char* what, std::size_t done, std::size_t total) {
 
 void Progress::step(const training::StepResult& r) {
   live(fmt::format("epoch {}/{} {} {}/{}  loss {:.4f}  Jaccard {:.3f}  {:.1f} images/s  {} left", r.epoch, r.epochs,
-                   bar(static_cast<double>(r.images_done) / static_cast<double>(r.images)), r.images_done, r.images, r.loss,
-                   r.jaccard, r.images_per_second, duration_text(r.seconds_left)));
+                   bar(static_cast<double>(r.images_done) / static_cast<double>(r.images)), r.images_done, r.images,
+                   r.loss, r.jaccard, r.images_per_second, duration_text(r.seconds_left)));
 }
 
 void Progress::epoch(const training::EpochResult& r) {
   clear();
   if (!header_shown_) {
-    fmt::print(stderr, "{:>7} {:>6} {:>9} | {:>8} {:>8} | {:>8} {:>8} | {:>8} {:>8}\n", "epoch", "px", "rate", "loss", "Jaccard",
-               "val loss", "Jaccard", "images/s", "memory");
+    fmt::print(stderr, "{:>7} {:>6} {:>9} | {:>8} {:>8} | {:>8} {:>8} | {:>8} {:>8}\n", "epoch", "px", "rate", "loss",
+               "Jaccard", "val loss", "Jaccard", "images/s", "memory");
     header_shown_ = true;
   }
-  fmt::print(stderr, "{:>3}/{:<3} {:>6} {:>9.2e} | {:>8.4f} {:>8.4f} | {:>8.4f} {:>8.4f} | {:>8.1f} {:>4} MiB{}\n", r.epoch,
-             r.epochs, r.size, r.learning_rate, r.train_loss, r.train_jaccard, r.validation_loss, r.validation_jaccard,
-             r.images_per_second, peak_resident_bytes() >> 20, r.best ? "  best" : "");
+  fmt::print(stderr, "{:>3}/{:<3} {:>6} {:>9.2e} | {:>8.4f} {:>8.4f} | {:>8.4f} {:>8.4f} | {:>8.1f} {:>4} MiB{}\n",
+             r.epoch, r.epochs, r.size, r.learning_rate, r.train_loss, r.train_jaccard, r.validation_loss,
+             r.validation_jaccard, r.images_per_second, peak_resident_bytes() >> 20, r.best ? "  best" : "");
 }
 
 }  // namespace dermatome

@@ -13,7 +13,7 @@ class Progress {
   Progress();
   ~Progress();
 
-  void message(const std::string& text);                          // a line of its own
+  void message(const std::string& text);                              // a line of its own
   void count(const char* what, std::size_t done, std::size_t total);  // "reading 12/850"
   void step(const training::StepResult& result);
   void epoch(const training::EpochResult& result);

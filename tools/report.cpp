@@ -26,7 +26,8 @@ struct ReportCommand {
 
 std::vector<report::Metric> metrics_of(const training::Evaluation& evaluation, std::uint64_t seed) {
   std::vector<report::Metric> metrics;
-  const char* names[training::kMetrics] = {"Jaccard", "Thresholded Jaccard", "Dice", "Accuracy", "Sensitivity", "Specificity"};
+  const char* names[training::kMetrics] = {"Jaccard",  "Thresholded Jaccard", "Dice",
+                                           "Accuracy", "Sensitivity",         "Specificity"};
   const auto means = evaluation.means();
   for (std::size_t m = 0; m < training::kMetrics; ++m) {
     const auto values = training::values_of(evaluation, static_cast<training::Metric>(m));
@@ -69,7 +70,8 @@ void add_log(report::ReportData& report, const fs::path& run, const training::Re
   for (const auto& stage : recipe.stages) {
     std::string detail = stage.batch_norm == "frozen" ? "batch norm frozen" : "";
     for (const auto& group : stage.frozen) detail += (detail.empty() ? "" : ", ") + group + " frozen";
-    const auto first = std::find_if(steps.begin(), steps.end(), [&](const training::StepRow& row) { return row.epoch >= epoch; });
+    const auto first =
+        std::find_if(steps.begin(), steps.end(), [&](const training::StepRow& row) { return row.epoch >= epoch; });
     report.stages.push_back({.name = fmt::format("{} px", stage.size),
                              .first_epoch = epoch,
                              .first_step = first == steps.end() ? std::nullopt : std::optional(first->step),
@@ -120,15 +122,16 @@ void run_report(const ReportCommand& command) {
   report.images = std::move(images);
   report.metrics = metrics_of(evaluation, recipe.seed);
 
-  report.settings = {{"model", predictor.model().name()},
-                     {"network input", fmt::format("{0} x {0} px, squashed", predictor.size())},
-                     {"photographs scored", fmt::format("{} of the validation part, at their stored size", evaluation.images.size())},
-                     {"seed", std::to_string(recipe.seed)},
-                     {"threads", std::to_string(info.at("threads").get<int>())},
-                     {"instruction set", info.at("instruction_set")},
-                     {"device", info.at("device")},
-                     {"processor", info.at("processor")},
-                     {"recipe", training::to_toml(recipe, false)}};
+  report.settings = {
+      {"model", predictor.model().name()},
+      {"network input", fmt::format("{0} x {0} px, squashed", predictor.size())},
+      {"photographs scored", fmt::format("{} of the validation part, at their stored size", evaluation.images.size())},
+      {"seed", std::to_string(recipe.seed)},
+      {"threads", std::to_string(info.at("threads").get<int>())},
+      {"instruction set", info.at("instruction_set")},
+      {"device", info.at("device")},
+      {"processor", info.at("processor")},
+      {"recipe", training::to_toml(recipe, false)}};
   double training_seconds = 0;
   for (const auto& row : report.epochs) training_seconds += row.seconds;
   report.timing = {{"training and validation", training_seconds}};

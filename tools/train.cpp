@@ -17,7 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 volatile std::sig_atomic_t received_signal = 0;
-void remember_signal(int signal) { received_signal = signal; }
+void remember_signal(int signal) {
+  received_signal = signal;
+}
 
 struct TrainCommand {
   std::string data, validation, split, run;
@@ -92,11 +94,13 @@ bool holds_run(const fs::path& run) {
 void prepare_run_folder(const fs::path& run, bool overwrite) {
   std::error_code error;
   fs::create_directories(run, error);
-  DERMATOME_CHECK(!error && fs::is_directory(run), "the run folder {} cannot be made ({})", run.string(), error.message());
+  DERMATOME_CHECK(!error && fs::is_directory(run), "the run folder {} cannot be made ({})", run.string(),
+                  error.message());
   if (!overwrite && holds_run(run)) {
     fail_usage("{} holds a run already; take another folder, or pass --overwrite to replace it", run.string());
   }
-  for (const char* name : {"resolved.toml", "split.csv", "log.csv", "steps.csv", "last.safetensors", "best.safetensors", "report.html"}) {
+  for (const char* name :
+       {"resolved.toml", "split.csv", "log.csv", "steps.csv", "last.safetensors", "best.safetensors", "report.html"}) {
     fs::remove(run / name);
   }
 }
@@ -112,8 +116,8 @@ void run_train(const TrainCommand& command) {
   for (const auto& stage : recipe.stages) {
     if (stage.size % model.divisor() != 0) {
       const auto below = stage.size / model.divisor() * model.divisor();
-      fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),
-                 model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
+      fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size,
+                 model.name(), model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
     }
   }
   const SplitData split = split_data(command, recipe.seed);
@@ -130,9 +134,10 @@ void run_train(const TrainCommand& command) {
               {"processor", cpu_model_name()}});
 
   Progress progress;
-  progress.message(fmt::format("{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({})",
-                               split.data.train.size(), split.data.validation.size(), model.name(),
-                               to_string(command.options->device()), threads(), name_of(instruction_set())));
+  progress.message(
+      fmt::format("{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({})",
+                  split.data.train.size(), split.data.validation.size(), model.name(),
+                  to_string(command.options->device()), threads(), name_of(instruction_set())));
   std::signal(SIGINT, remember_signal);
   std::signal(SIGTERM, remember_signal);
   const training::TrainingObserver observer{
@@ -142,8 +147,8 @@ void run_train(const TrainCommand& command) {
       .epoch = [&](const training::EpochResult& result) { progress.epoch(result); },
       .stop_requested = [] { return received_signal != 0; }};
   const auto result = training::train(
-      {.recipe = recipe, .run = run, .device = command.options->device(), .compile = command.options->compile}, split.data,
-      observer);
+      {.recipe = recipe, .run = run, .device = command.options->device(), .compile = command.options->compile},
+      split.data, observer);
   if (result.stopped) {
     progress.message(fmt::format("stopped; the state so far is in {}", (run / "last.safetensors").string()));
     set_exit_code(128 + static_cast<int>(received_signal));
@@ -166,15 +171,18 @@ void add_train(CLI::App& app) {
   sub->add_option("--data", command->data, "Folder in the layout of ISIC 2016, 2017 or 2018 Task 1")->required();
   sub->add_option("--run", command->run, "Folder for the run: checkpoints, logs, settings")->required();
   auto* validation = sub->add_option("--validation", command->validation, "Folder of the photographs to validate on");
-  auto* share = sub->add_option("--validation-share", command->validation_share, "Share split off to validate on")->capture_default_str();
+  auto* share = sub->add_option("--validation-share", command->validation_share, "Share split off to validate on")
+                    ->capture_default_str();
   auto* split = sub->add_option("--split", command->split, "CSV with columns image,part (train, validation or test)");
-  auto* test = sub->add_option("--test-share", command->test_share, "Share split off for a later test, neither trained on nor validated");
+  auto* test = sub->add_option("--test-share", command->test_share,
+                               "Share split off for a later test, neither trained on nor validated");
   validation->excludes(share)->excludes(split)->excludes(test);
   split->excludes(share)->excludes(test);
   sub->add_option("--seed", command->seed, "Instead of the recipe's seed")
       ->check(CLI::Range(std::int64_t{0}, INT64_MAX));  // what a recipe can hold
   sub->add_flag("--overwrite", command->overwrite, "Replace the run that the folder holds");
-  sub->add_option("settings", command->settings, "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
+  sub->add_option("settings", command->settings,
+                  "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
   command->options = add_run_options(*sub);
   sub->callback([command, sub] {
     command->seed_given = sub->count("--seed") > 0;

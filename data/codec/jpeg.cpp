@@ -200,6 +200,8 @@ std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {
 
 #define DERMATOME_TEXT_(x) #x
 #define DERMATOME_TEXT(x) DERMATOME_TEXT_(x)
-std::string jpeg::library_version() { return "libjpeg-turbo " DERMATOME_TEXT(LIBJPEG_TURBO_VERSION); }
+std::string jpeg::library_version() {
+  return "libjpeg-turbo " DERMATOME_TEXT(LIBJPEG_TURBO_VERSION);
+}
 
 }  // namespace dermatome::data

@@ -216,6 +216,8 @@ std::vector<std::uint8_t> encode_png(const Image& image) {
   return bytes;
 }
 
-std::string png::library_version() { return std::string("libpng ") + png_get_libpng_ver(nullptr); }
+std::string png::library_version() {
+  return std::string("libpng ") + png_get_libpng_ver(nullptr);
+}
 
 }  // namespace dermatome::data

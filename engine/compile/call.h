@@ -1,5 +1,6 @@
-// Call: what a kernel is run with, as plain data. Files compiled for one instruction set include this header, so it holds
-// no inline function and no container: a weak symbol from here could carry their instructions into the baseline code.
+// Call: what a kernel is run with, as plain data. Files compiled for one instruction set include this header, so it
+// holds no inline function and no container: a weak symbol from here could carry their instructions into the baseline
+// code.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,7 @@ struct Call {
 // A kernel as a plain function, as the tables of each instruction set and of the reference offer them.
 struct FunctionEntry {
   const char* op;
-  DType type;                                        // that of KernelRequest::type
+  DType type;  // that of KernelRequest::type
   void (*run)(const Call&);
   std::int64_t (*workspace)(const Call&) = nullptr;  // bytes; operands carry shapes and presence, no data
   bool (*accepts)(const Call&) = nullptr;            // null: always

@@ -138,8 +138,9 @@ void verify_step(const Node& node, const Step& step, const std::vector<Tensor>& 
     const double bound = tolerance_of(expected[i].type()) * (largest(want) + 1e-6);
     for (std::size_t k = 0; k < want.size(); ++k) {
       const double difference = std::abs(want[k] - got[k]);
-      DERMATOME_CHECK(difference <= bound, "{} ({}, {}): output {} differs from the reference at element {}: {} instead of {}",
-                      step.name, node.op->name(), step.kernel->describe(), i, k, got[k], want[k]);
+      DERMATOME_CHECK(difference <= bound,
+                      "{} ({}, {}): output {} differs from the reference at element {}: {} instead of {}", step.name,
+                      node.op->name(), step.kernel->describe(), i, k, got[k], want[k]);
     }
   }
 }

@@ -45,7 +45,9 @@ void register_kernel(KernelEntry entry) {
   entries.insert(place, std::move(entry));
 }
 
-const std::vector<KernelEntry>& kernel_entries() { return registry(); }
+const std::vector<KernelEntry>& kernel_entries() {
+  return registry();
+}
 
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_view implementation) {
   for (const auto& entry : registry()) {
@@ -83,7 +85,8 @@ std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const K
   const auto fits = [&](const Operand& operand) {
     return operand.data == nullptr || !is_floating(operand.type) || operand.type == entry.type || entry.mixes_types;
   };
-  if (!std::all_of(inputs.begin(), inputs.end(), fits) || !std::all_of(outputs.begin(), outputs.end(), fits)) return nullptr;
+  if (!std::all_of(inputs.begin(), inputs.end(), fits) || !std::all_of(outputs.begin(), outputs.end(), fits))
+    return nullptr;
   if (entry.accepts != nullptr && !entry.accepts(call)) return nullptr;
   const auto workspace = entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call));
   return std::make_unique<FunctionKernel>(entry, workspace, std::move(implementation));

@@ -18,11 +18,11 @@ namespace dermatome {
 struct KernelRequest {
   const Op& op;
   const Attributes& attributes;
-  std::vector<TensorDesc> inputs;     // where absent: rank 0
+  std::vector<TensorDesc> inputs;  // where absent: rank 0
   std::vector<bool> input_present;
   std::vector<TensorDesc> outputs;
-  std::vector<bool> output_used;      // an unused output gets a null pointer and need not be computed
-  DType type;                         // Op::compute_type
+  std::vector<bool> output_used;  // an unused output gets a null pointer and need not be computed
+  DType type;                     // Op::compute_type
   Device device;
   bool deterministic = false;
 
@@ -92,7 +92,9 @@ struct KernelRegistrar {
 
 #define DERMATOME_CONCAT_(a, b) a##b
 #define DERMATOME_CONCAT(a, b) DERMATOME_CONCAT_(a, b)
-#define DERMATOME_REGISTER_KERNEL(op, kind, priority, implementation, factory)                    \
+#define DERMATOME_REGISTER_KERNEL(op, kind, priority, implementation, factory)                 \
   static const ::dermatome::KernelRegistrar DERMATOME_CONCAT(kernel_registrar_, __COUNTER__) { \
-    ::dermatome::KernelEntry { op, ::dermatome::DeviceKind::kind, priority, implementation, factory } \
+    ::dermatome::KernelEntry {                                                                 \
+      op, ::dermatome::DeviceKind::kind, priority, implementation, factory                     \
+    }                                                                                          \
   }

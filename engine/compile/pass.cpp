@@ -43,7 +43,8 @@ class PatternParser {
   std::string word() {
     skip_spaces();
     const std::size_t begin = at_;
-    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) ++at_;
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_'))
+      ++at_;
     DERMATOME_CHECK(at_ > begin, "the pattern '{}' lacks a name at character {}", text_, at_ + 1);
     return std::string(text_.substr(begin, at_ - begin));
   }
@@ -122,7 +123,8 @@ bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern) {
     builder.set_scope({.name = root.name, .group = root.group, .at = root.at});
     const auto replacements = rewrite.apply(builder, match);
     if (replacements.empty()) continue;
-    for (int added = before; added < static_cast<int>(graph.nodes().size()); ++added) graph.set_order(added, root.order);
+    for (int added = before; added < static_cast<int>(graph.nodes().size()); ++added)
+      graph.set_order(added, root.order);
     for (const auto& [old_value, new_value] : replacements) graph.replace_uses(old_value, new_value, before);
     // The new nodes lie behind their readers until they are sorted, and only in order does dead code show.
     DERMATOME_CHECK(graph.sort_topologically(), "the pass {} made a cycle", rewrite.name);
@@ -148,7 +150,9 @@ bool Pattern::match(const Graph& graph, const std::vector<std::vector<int>>& use
   return match_term(graph, users, *root_, match.root, true, match);
 }
 
-void register_rewrite(Rewrite rewrite) { registry().push_back(std::move(rewrite)); }
+void register_rewrite(Rewrite rewrite) {
+  registry().push_back(std::move(rewrite));
+}
 
 std::vector<const Rewrite*> all_rewrites() {
   std::vector<const Rewrite*> rewrites;

@@ -38,12 +38,12 @@ class Pattern {
   std::unique_ptr<Term> root_;
 };
 
-// A rewrite replaces what its pattern matches. `apply` adds nodes with the builder and returns what replaces each output
-// of the pattern's labelled nodes, or nothing to leave the place as it is.
+// A rewrite replaces what its pattern matches. `apply` adds nodes with the builder and returns what replaces each
+// output of the pattern's labelled nodes, or nothing to leave the place as it is.
 struct Rewrite {
-  std::string name;     // "fuse_batch_norm_relu": the name of --disable-pass
+  std::string name;  // "fuse_batch_norm_relu": the name of --disable-pass
   std::string summary;
-  int order = 0;        // lower runs first
+  int order = 0;  // lower runs first
   std::string pattern;
   struct Replacement {
     Value from;

@@ -16,7 +16,7 @@ struct Lifetime {
 struct ArenaPlan {
   std::vector<std::size_t> offsets;  // one per lifetime, 64-byte aligned
   std::size_t bytes = 0;
-  std::size_t lower_bound = 0;       // the largest sum of what is alive at one step: no plan needs less
+  std::size_t lower_bound = 0;  // the largest sum of what is alive at one step: no plan needs less
 };
 
 // Two lifetimes share memory only if one ends before the other begins. Greedy by size (Pisarchyk & Lee 2020,

@@ -14,16 +14,18 @@
 namespace dermatome {
 namespace {
 
-std::size_t at(Value value) { return static_cast<std::size_t>(value.id); }
+std::size_t at(Value value) {
+  return static_cast<std::size_t>(value.id);
+}
 
 // Where a value's memory comes from.
 enum class Storage : std::uint8_t { none, input, state, output, arena };
 
 struct Placement {
   Storage storage = Storage::none;
-  Tensor tensor;       // input, state, output
-  Tensor output;       // of a state's value that is an output too: a copy of its own
-  int slot = -1;       // arena
+  Tensor tensor;  // input, state, output
+  Tensor output;  // of a state's value that is an output too: a copy of its own
+  int slot = -1;  // arena
 };
 
 KernelRequest request_of(const Graph& graph, const Node& node, const std::vector<std::vector<int>>& users,
@@ -41,7 +43,8 @@ KernelRequest request_of(const Graph& graph, const Node& node, const std::vector
     request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
     request.input_present.push_back(static_cast<bool>(input));
   }
-  for (const Value output : node.outputs) request.output_used.push_back(!users[at(output)].empty() || kept.contains(output.id));
+  for (const Value output : node.outputs)
+    request.output_used.push_back(!users[at(output)].empty() || kept.contains(output.id));
   request.type = node.op->compute_type(graph.call_of(node), request.outputs);
   return request;
 }
@@ -166,7 +169,8 @@ bool Program::Impl::can_write_in_place(const NamedValue& write, std::vector<std:
   return true;
 }
 
-// Each write asks for its readers to run first; one whose wish contradicts those before it is computed aside and copied.
+// Each write asks for its readers to run first; one whose wish contradicts those before it is computed aside and
+// copied.
 void Program::Impl::order_nodes() {
   std::vector<std::pair<int, int>> before;
   std::set<int> taken;
@@ -189,8 +193,8 @@ void Program::Impl::place_fixed() {
   for (const auto& entry : graph.inputs()) placements[at(entry.value)] = {Storage::input, Tensor{}};
   for (const auto& declaration : graph.states()) {
     const auto state = store.share(declaration.name);
-    DERMATOME_CHECK(state->tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}", declaration.name,
-                    to_string(state->tensor.desc()), to_string(declaration.desc));
+    DERMATOME_CHECK(state->tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}",
+                    declaration.name, to_string(state->tensor.desc()), to_string(declaration.desc));
     placements[at(graph.state(declaration.name))] = {Storage::state, state->tensor};
     read.push_back(state);
   }
@@ -213,7 +217,8 @@ void Program::Impl::place_output(Value value) {
     placement.output = Tensor(graph.desc(value), device);
     const TensorDesc& desc = graph.desc(value);
     const bool old_contents = !graph.info(value).state.empty();
-    (old_contents ? saved : copied).emplace_back(operand_of(desc, placement.tensor.data()), operand_of(desc, placement.output.data()));
+    (old_contents ? saved : copied)
+        .emplace_back(operand_of(desc, placement.tensor.data()), operand_of(desc, placement.output.data()));
   }
 }
 
@@ -230,7 +235,8 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
   std::vector<int> inputs;
   for (const Value input : node.inputs) inputs.push_back(input.id);
   std::vector<int> outputs;
-  for (std::size_t i = 0; i < node.outputs.size(); ++i) outputs.push_back(request.output_used[i] ? node.outputs[i].id : -1);
+  for (std::size_t i = 0; i < node.outputs.size(); ++i)
+    outputs.push_back(request.output_used[i] ? node.outputs[i].id : -1);
   for (std::size_t i = 0; i < request.inputs.size(); ++i) step.inputs.push_back(operand_of(request.inputs[i], nullptr));
   for (const auto& desc : request.outputs) step.outputs.push_back(operand_of(desc, nullptr));
 
@@ -250,7 +256,11 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
     const int slot = static_cast<int>(lifetimes.size());
     const int here = static_cast<int>(steps.size());
     lifetimes.push_back({.bytes = wanted.bytes, .first = here, .last = here + 1});
-    Step reorder{.node = -1, .name = "reorder for " + node.name, .kernel = std::move(wanted.reorder), .inputs = {}, .outputs = {}};
+    Step reorder{.node = -1,
+                 .name = "reorder for " + node.name,
+                 .kernel = std::move(wanted.reorder),
+                 .inputs = {},
+                 .outputs = {}};
     reorder.inputs.push_back(step.inputs[i]);
     reorder.outputs.push_back(step.inputs[i]);
     steps.push_back(std::move(reorder));
@@ -274,7 +284,8 @@ Operand Program::Impl::copy_source(Value value) {
   const TensorDesc& desc = graph.desc(value);
   const std::string& state = graph.info(value).state;
   const auto& writes = graph.state_writes();
-  if (state.empty() || std::none_of(writes.begin(), writes.end(), [&](const NamedValue& w) { return w.name == state; })) {
+  if (state.empty() ||
+      std::none_of(writes.begin(), writes.end(), [&](const NamedValue& w) { return w.name == state; })) {
     return operand_of(desc, nullptr);
   }
   Placement& placement = placements[at(value)];
@@ -333,7 +344,8 @@ void Program::Impl::make_slots() {
         const int slot = placements[static_cast<std::size_t>(input)].slot;
         const bool dies = last_use[static_cast<std::size_t>(input)] == here;
         const auto uses = std::count(input_values[s].begin(), input_values[s].end(), input);
-        if (!dies || uses != 1 || reused.contains(slot) || lifetimes[static_cast<std::size_t>(slot)].bytes < bytes) continue;
+        if (!dies || uses != 1 || reused.contains(slot) || lifetimes[static_cast<std::size_t>(slot)].bytes < bytes)
+          continue;
         placement.slot = slot;
         reused.insert(slot);
         lifetimes[static_cast<std::size_t>(slot)].last = last;
@@ -506,17 +518,29 @@ Tensor Program::output(std::string_view name) const {
   return placement.output.defined() ? placement.output : placement.tensor;
 }
 
-void Program::run() { impl_->run(nullptr); }
+void Program::run() {
+  impl_->run(nullptr);
+}
 
 void Program::run_timed(std::vector<double>& seconds) {
   seconds.resize(impl_->steps.size(), 0.0);
   impl_->run(&seconds);
 }
 
-const Graph& Program::graph() const { return impl_->graph; }
-const std::vector<Step>& Program::steps() const { return impl_->steps; }
-const ProgramMemory& Program::memory() const { return impl_->memory; }
-const std::map<std::string, int>& Program::applied_passes() const { return impl_->applied; }
-Device Program::device() const { return impl_->device; }
+const Graph& Program::graph() const {
+  return impl_->graph;
+}
+const std::vector<Step>& Program::steps() const {
+  return impl_->steps;
+}
+const ProgramMemory& Program::memory() const {
+  return impl_->memory;
+}
+const std::map<std::string, int>& Program::applied_passes() const {
+  return impl_->applied;
+}
+Device Program::device() const {
+  return impl_->device;
+}
 
 }  // namespace dermatome

@@ -34,8 +34,8 @@ struct ProgramMemory {
 class OutOfMemory : public Error {
  public:
   OutOfMemory(std::size_t needed, std::size_t available)
-      : Error(fmt::format("this needs {:.0f} MiB of memory and {:.0f} MiB are left", static_cast<double>(needed) / 1048576.0,
-                          static_cast<double>(available) / 1048576.0)),
+      : Error(fmt::format("this needs {:.0f} MiB of memory and {:.0f} MiB are left",
+                          static_cast<double>(needed) / 1048576.0, static_cast<double>(available) / 1048576.0)),
         needed(needed),
         available(available) {}
   std::size_t needed;
@@ -44,9 +44,9 @@ class OutOfMemory : public Error {
 
 class Program {
  public:
-  // Runs the passes, chooses kernels, plans the arena. States must exist in the store (StateStore::create) and the store
-  // must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena exceeds what the device
-  // has left.
+  // Runs the passes, chooses kernels, plans the arena. States must exist in the store (StateStore::create) and the
+  // store must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena exceeds what the
+  // device has left.
   Program(Graph graph, Device device, StateStore& store, const CompileOptions& options = {});
   ~Program();
   Program(Program&&) noexcept;

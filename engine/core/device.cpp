@@ -79,9 +79,13 @@ std::string_view kind_name(DeviceKind kind) {
 
 }  // namespace
 
-void register_backend(DeviceKind kind, std::unique_ptr<Backend> backend) { backends()[kind] = std::move(backend); }
+void register_backend(DeviceKind kind, std::unique_ptr<Backend> backend) {
+  backends()[kind] = std::move(backend);
+}
 
-bool has_backend(DeviceKind kind) { return backends().contains(kind); }
+bool has_backend(DeviceKind kind) {
+  return backends().contains(kind);
+}
 
 Backend& backend_of(DeviceKind kind) {
   const auto found = backends().find(kind);

@@ -21,14 +21,14 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
-std::string to_string(Device device);          // "cpu", "reference", "cuda:1"
-Device parse_device(std::string_view name);    // also "auto"; throws UsageError for an unknown or absent device
+std::string to_string(Device device);        // "cpu", "reference", "cuda:1"
+Device parse_device(std::string_view name);  // also "auto"; throws UsageError for an unknown or absent device
 
 // An in-order queue of work on one device. On the host work runs at once.
 class Stream {
  public:
   virtual ~Stream() = default;
-  virtual void synchronize() = 0;         // waits until everything queued has run
+  virtual void synchronize() = 0;             // waits until everything queued has run
   virtual void* native() { return nullptr; }  // cudaStream_t on CUDA, null on the host
 };
 

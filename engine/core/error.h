@@ -34,7 +34,8 @@ template <typename... Args>
 }  // namespace dermatome
 
 // Throws dermatome::Error with a formatted sentence when the condition does not hold.
-#define DERMATOME_CHECK(condition, ...)                  \
-  do {                                                   \
-    if (!(condition)) [[unlikely]] ::dermatome::fail(__VA_ARGS__); \
+#define DERMATOME_CHECK(condition, ...) \
+  do {                                  \
+    if (!(condition)) [[unlikely]]      \
+      ::dermatome::fail(__VA_ARGS__);   \
   } while (false)

@@ -25,7 +25,8 @@ const char* descr_of(DType type) {
 std::string header_of(const Tensor& tensor) {
   std::string shape = fmt::format("{}", fmt::join(tensor.shape().extents(), ", "));
   if (tensor.shape().rank() == 1) shape += ",";  // a Python tuple of one
-  std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr_of(tensor.type()), shape);
+  std::string dict =
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr_of(tensor.type()), shape);
   while ((10 + dict.size() + 1) % 64 != 0) dict += ' ';
   dict += '\n';
   const auto length = static_cast<std::uint16_t>(dict.size());
@@ -57,7 +58,8 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
     file.write(header.data(), static_cast<std::streamsize>(header.size()));
     if (host.type() == DType::bf16) {
       const auto values = widened(host);
-      file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+      file.write(reinterpret_cast<const char*>(values.data()),
+                 static_cast<std::streamsize>(values.size() * sizeof(float)));
     } else {
       file.write(reinterpret_cast<const char*>(host.data()), static_cast<std::streamsize>(host.bytes()));
     }

@@ -29,9 +29,13 @@ std::int64_t Shape::elements() const {
   return product;
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape.extents(), ", ")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape.extents(), ", "));
+}
 
-std::string to_string(const TensorDesc& desc) { return fmt::format("{}{}", name_of(desc.type), to_string(desc.shape)); }
+std::string to_string(const TensorDesc& desc) {
+  return fmt::format("{}{}", name_of(desc.type), to_string(desc.shape));
+}
 
 DType parse_dtype(std::string_view name) {
   for (const DType type : {DType::f32, DType::bf16, DType::f64, DType::u8, DType::i32}) {

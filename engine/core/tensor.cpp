@@ -4,12 +4,13 @@
 namespace dermatome {
 namespace {
 
-bool host_addressable(Device device) { return backend_of(device.kind).host_addressable(); }
+bool host_addressable(Device device) {
+  return backend_of(device.kind).host_addressable();
+}
 
 }  // namespace
 
-Tensor::Tensor(TensorDesc desc, Device device)
-    : desc_(desc), buffer_(std::make_shared<Buffer>(device, desc.bytes())) {}
+Tensor::Tensor(TensorDesc desc, Device device) : desc_(desc), buffer_(std::make_shared<Buffer>(device, desc.bytes())) {}
 
 void Tensor::check_host(DType wanted) const {
   DERMATOME_CHECK(defined(), "an undefined tensor has no elements");
@@ -32,8 +33,8 @@ Tensor Tensor::to(Device target) const {
 }
 
 void Tensor::copy_from(const Tensor& other) const {
-  DERMATOME_CHECK(defined() && other.defined() && desc_ == other.desc_, "cannot copy {} into {}", to_string(other.desc_),
-                  to_string(desc_));
+  DERMATOME_CHECK(defined() && other.defined() && desc_ == other.desc_, "cannot copy {} into {}",
+                  to_string(other.desc_), to_string(desc_));
   const bool to_host = host_addressable(device());
   const bool from_host = host_addressable(other.device());
   Backend& backend = backend_of(to_host ? other.device().kind : device().kind);

@@ -58,7 +58,7 @@ class Tensor {
   }
 
   Tensor clone() const;
-  Tensor to(Device device) const;        // shares the memory when it is there already
+  Tensor to(Device device) const;             // shares the memory when it is there already
   void copy_from(const Tensor& other) const;  // same type and shape; between any two devices
   void zero() const;
 

@@ -60,7 +60,9 @@ void set_threads(int count) {
   omp_set_num_threads(count == 0 ? usable_cores() : count);
 }
 
-int threads() { return omp_get_max_threads(); }
+int threads() {
+  return omp_get_max_threads();
+}
 
 std::string cpu_model_name() {
   std::ifstream file("/proc/cpuinfo");

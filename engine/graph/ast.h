@@ -29,10 +29,13 @@ struct Argument;
 struct Expression {
   enum class Kind : std::uint8_t {
     number,
-    boolean,   // number: 0 or 1
-    name,      // text: a value, a number, or a choice such as `uniform`
-    call,      // text(arguments)
-    sum, difference, product, quotient,  // two operands
+    boolean,  // number: 0 or 1
+    name,     // text: a value, a number, or a choice such as `uniform`
+    call,     // text(arguments)
+    sum,
+    difference,
+    product,
+    quotient,  // two operands
     chain,     // operands[0] -> operands[1] -> ...; the stages are call, repeat or sequence
     repeat,    // number * operands[0]
     sequence,  // [operands...]: call or repeat

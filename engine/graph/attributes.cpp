@@ -18,7 +18,9 @@ std::vector<std::string> names_of(const std::vector<AttributeSpec>& specs) {
   return names;
 }
 
-AttributeValue index_value(std::int64_t index) { return {index, static_cast<double>(index)}; }
+AttributeValue index_value(std::int64_t index) {
+  return {index, static_cast<double>(index)};
+}
 
 AttributeValue value_of(const AttributeSpec& spec, const AttributeArgument& argument) {
   if (spec.kind == AttributeKind::choice) {
@@ -85,7 +87,8 @@ AttributeSpec choice_attribute(std::string name, std::vector<std::string> choice
 }
 
 Attributes::Attributes(const std::vector<AttributeSpec>& specs) : specs_(&specs), given_(specs.size(), false) {
-  for (const auto& spec : specs) values_.push_back({spec.kind == AttributeKind::real ? 0 : static_cast<std::int64_t>(spec.fallback), spec.fallback});
+  for (const auto& spec : specs)
+    values_.push_back({spec.kind == AttributeKind::real ? 0 : static_cast<std::int64_t>(spec.fallback), spec.fallback});
 }
 
 std::size_t Attributes::index_of(std::string_view name) const {
@@ -119,9 +122,7 @@ std::string Attributes::to_string() const {
     const auto& spec = (*specs_)[i];
     if (!spec.required && values_[i].real == spec.fallback) continue;
     switch (spec.kind) {
-      case AttributeKind::boolean:
-        parts.push_back(fmt::format("{}={}", spec.name, values_[i].integer != 0));
-        break;
+      case AttributeKind::boolean: parts.push_back(fmt::format("{}={}", spec.name, values_[i].integer != 0)); break;
       case AttributeKind::choice: parts.push_back(fmt::format("{}={}", spec.name, choice(spec.name))); break;
       default: parts.push_back(fmt::format("{}={}", spec.name, values_[i].real));
     }

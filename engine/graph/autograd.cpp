@@ -6,7 +6,9 @@
 namespace dermatome {
 namespace {
 
-std::size_t at(Value value) { return static_cast<std::size_t>(value.id); }
+std::size_t at(Value value) {
+  return static_cast<std::size_t>(value.id);
+}
 
 // Values that depend on one of the roots through differentiable outputs.
 std::vector<bool> reached_from(const Graph& graph, const std::vector<Value>& roots) {

@@ -40,8 +40,8 @@ class GradientContext {
 };
 
 // Appends to the graph what computes d(loss)/d(each of `with_respect_to`) and returns those values in the same order.
-// `loss` has one element. Nodes from which no wanted value is reached get no gradient work. A wanted value that the loss
-// does not depend on yields an absent Value. Throws Error for a node on the way that has no gradient.
+// `loss` has one element. Nodes from which no wanted value is reached get no gradient work. A wanted value that the
+// loss does not depend on yields an absent Value. Throws Error for a node on the way that has no gradient.
 std::vector<Value> differentiate(Graph& graph, Value loss, const std::vector<Value>& with_respect_to);
 
 }  // namespace dermatome

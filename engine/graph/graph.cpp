@@ -83,7 +83,8 @@ int Graph::add_node(Node node) {
       DERMATOME_CHECK(node.inputs[i] || spec.optional, "input '{}' is missing", spec.name);
     }
     const auto descs = node.op->infer(call_of(node));
-    DERMATOME_CHECK(variadic || descs.size() <= node.op->signature().outputs.size(), "infers more outputs than it declares");
+    DERMATOME_CHECK(variadic || descs.size() <= node.op->signature().outputs.size(),
+                    "infers more outputs than it declares");
     const int index = static_cast<int>(nodes_.size());
     if (node.order < 0) node.order = index;
     for (std::size_t i = 0; i < descs.size(); ++i) {
@@ -104,8 +105,12 @@ int Graph::add_node(Node node) {
   }
 }
 
-Value Graph::input(std::string_view name) const { return find_named(inputs_, name, "input"); }
-Value Graph::output(std::string_view name) const { return find_named(outputs_, name, "output"); }
+Value Graph::input(std::string_view name) const {
+  return find_named(inputs_, name, "input");
+}
+Value Graph::output(std::string_view name) const {
+  return find_named(outputs_, name, "output");
+}
 
 Value Graph::state(std::string_view name) const {
   for (std::size_t i = 0; i < states_.size(); ++i) {
@@ -180,7 +185,8 @@ void Graph::remove_dead_nodes() {
 void Graph::number_producers() {
   for (auto& value : values_) value.producer = -1;
   for (std::size_t n = 0; n < nodes_.size(); ++n) {
-    for (const Value output : nodes_[n].outputs) values_[static_cast<std::size_t>(output.id)].producer = static_cast<int>(n);
+    for (const Value output : nodes_[n].outputs)
+      values_[static_cast<std::size_t>(output.id)].producer = static_cast<int>(n);
   }
 }
 
@@ -201,7 +207,8 @@ bool Graph::sort_topologically(const std::vector<std::pair<int, int>>& before) {
       if (from >= 0) add_edge(static_cast<std::size_t>(from), n);
     }
   }
-  for (const auto& [first, second] : before) add_edge(static_cast<std::size_t>(first), static_cast<std::size_t>(second));
+  for (const auto& [first, second] : before)
+    add_edge(static_cast<std::size_t>(first), static_cast<std::size_t>(second));
 
   using Entry = std::pair<int, std::size_t>;  // order, node
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;

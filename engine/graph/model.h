@@ -28,9 +28,9 @@ class Model {
   // How the nodes of a parameter group take part.
   using PhaseOf = std::function<Phase(const std::string& group)>;
 
-  // Adds the network's nodes behind `image` [n, height, width, input_channels]; layers read and write states named after
-  // the text. Returns what the model returns. Throws UsageError with the place in the text and the shapes; a side that
-  // does not divide says which sizes near it do.
+  // Adds the network's nodes behind `image` [n, height, width, input_channels]; layers read and write states named
+  // after the text. Returns what the model returns. Throws UsageError with the place in the text and the shapes; a side
+  // that does not divide says which sizes near it do.
   Value append(Builder& builder, Value image, const PhaseOf& phase_of) const;
 
  private:
@@ -39,7 +39,11 @@ class Model {
   language::File file_;
 };
 
-inline Phase inference_phase(const std::string&) { return {.training = false, .live_statistics = false}; }
-inline Phase training_phase(const std::string&) { return {.training = true, .live_statistics = true}; }
+inline Phase inference_phase(const std::string&) {
+  return {.training = false, .live_statistics = false};
+}
+inline Phase training_phase(const std::string&) {
+  return {.training = true, .live_statistics = true};
+}
 
 }  // namespace dermatome

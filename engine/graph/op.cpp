@@ -21,7 +21,9 @@ const TensorDesc& OpCall::input(int i) const {
   return *inputs_[static_cast<std::size_t>(i)];
 }
 
-void Op::gradient(GradientContext& context) const { fail("{} has no gradient", context.describe()); }
+void Op::gradient(GradientContext& context) const {
+  fail("{} has no gradient", context.describe());
+}
 
 Cost Op::cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const {
   Cost cost;

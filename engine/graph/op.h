@@ -51,7 +51,7 @@ struct StateSpec {
   TensorDesc desc;
   Initializer initializer;
   bool trainable = true;
-  int input = 0;           // the input of the op that reads it
+  int input = 0;            // the input of the op that reads it
   int written_output = -1;  // the output that becomes its next value, or -1
 };
 
@@ -131,12 +131,13 @@ class Op {
 
 // The registry. Ops register themselves when the program starts and live until it ends.
 const Op& register_op(std::unique_ptr<Op> op);
-const Op* find_op(std::string_view name);       // null when unknown
-const Op& op_named(std::string_view name);      // throws UsageError with the nearest name
-std::vector<const Op*> all_ops();               // by name
+const Op* find_op(std::string_view name);   // null when unknown
+const Op& op_named(std::string_view name);  // throws UsageError with the nearest name
+std::vector<const Op*> all_ops();           // by name
 
 }  // namespace dermatome
 
 // Registers an Op class that has a default constructor.
-#define DERMATOME_REGISTER_OP(OpClass) \
-  [[maybe_unused]] static const ::dermatome::Op& registered_##OpClass = ::dermatome::register_op(std::make_unique<OpClass>())
+#define DERMATOME_REGISTER_OP(OpClass)                                  \
+  [[maybe_unused]] static const ::dermatome::Op& registered_##OpClass = \
+      ::dermatome::register_op(std::make_unique<OpClass>())

@@ -99,7 +99,9 @@ void StateStore::create_contiguous(const std::vector<StateDeclaration>& declarat
   }
 }
 
-bool StateStore::contains(std::string_view name) const { return states_.find(name) != states_.end(); }
+bool StateStore::contains(std::string_view name) const {
+  return states_.find(name) != states_.end();
+}
 
 std::shared_ptr<State> StateStore::share(std::string_view name) {
   const auto found = states_.find(name);
@@ -107,11 +109,17 @@ std::shared_ptr<State> StateStore::share(std::string_view name) {
   return found->second;
 }
 
-State& StateStore::get(std::string_view name) { return *share(name); }
+State& StateStore::get(std::string_view name) {
+  return *share(name);
+}
 
-const State& StateStore::get(std::string_view name) const { return const_cast<StateStore*>(this)->get(name); }
+const State& StateStore::get(std::string_view name) const {
+  return const_cast<StateStore*>(this)->get(name);
+}
 
-std::vector<std::string> StateStore::names() const { return order_; }
+std::vector<std::string> StateStore::names() const {
+  return order_;
+}
 
 void StateStore::remove(std::string_view name) {
   const auto found = states_.find(name);

@@ -49,21 +49,21 @@ class StateStore {
   void create_contiguous(const std::vector<StateDeclaration>& declarations);
 
   bool contains(std::string_view name) const;
-  State& get(std::string_view name);              // throws Error when unknown
+  State& get(std::string_view name);  // throws Error when unknown
   const State& get(std::string_view name) const;
-  std::vector<std::string> names() const;         // in the order of creation
+  std::vector<std::string> names() const;               // in the order of creation
   std::shared_ptr<State> share(std::string_view name);  // for programs, which may outlive the state
   void remove(std::string_view name);
 
-  Tensor read(std::string_view name) const;                  // a host copy
+  Tensor read(std::string_view name) const;                   // a host copy
   void write(std::string_view name, const Tensor& contents);  // same type and shape, from any device
 
   // The copy of that layout, made when it is not there (stale, of `bytes` bytes).
   std::shared_ptr<PreparedCopy> prepared(std::string_view name, const std::string& layout, std::size_t bytes);
 
   Snapshot snapshot() const;
-  // Puts contents back bit for bit and removes states that the snapshot does not know. Throws Error, and changes nothing,
-  // when a state of the snapshot is not there any more or of another shape.
+  // Puts contents back bit for bit and removes states that the snapshot does not know. Throws Error, and changes
+  // nothing, when a state of the snapshot is not there any more or of another shape.
   void restore(const Snapshot& snapshot);
 
   std::size_t bytes() const;  // of the states, without prepared copies

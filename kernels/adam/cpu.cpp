@@ -18,12 +18,13 @@ void run(const Call& call) {
   for (int p = 0; p < parameters; ++p) {
     const int in = kFirstParameter + p * kInputsEach;
     const int out = p * kOutputsEach;
-    const Step<float> step{.beta1 = static_cast<float>(beta1),
-                           .beta2 = static_cast<float>(beta2),
-                           .epsilon = static_cast<float>(launch::real(call, kEpsilon)),
-                           .weight_decay = static_cast<float>(launch::real(call, kWeightDecay)),
-                           .rate_corrected = static_cast<float>(static_cast<double>(rates[groups[p]]) / (1.0 - pow(beta1, t))),
-                           .inverse_sqrt_second = static_cast<float>(1.0 / sqrt(1.0 - pow(beta2, t)))};
+    const Step<float> step{
+        .beta1 = static_cast<float>(beta1),
+        .beta2 = static_cast<float>(beta2),
+        .epsilon = static_cast<float>(launch::real(call, kEpsilon)),
+        .weight_decay = static_cast<float>(launch::real(call, kWeightDecay)),
+        .rate_corrected = static_cast<float>(static_cast<double>(rates[groups[p]]) / (1.0 - pow(beta1, t))),
+        .inverse_sqrt_second = static_cast<float>(1.0 / sqrt(1.0 - pow(beta2, t)))};
     const float* weight = launch::in<float>(call, in + kWeight);
     const float* first = launch::in<float>(call, in + kFirstMoment);
     const float* second = launch::in<float>(call, in + kSecondMoment);

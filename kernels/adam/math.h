@@ -16,8 +16,8 @@ constexpr int kOutputsEach = 3;
 template <typename T>
 struct Step {
   T beta1, beta2, epsilon, weight_decay;
-  T rate_corrected;        // rate / (1 - beta1^t)
-  T inverse_sqrt_second;   // 1 / sqrt(1 - beta2^t)
+  T rate_corrected;       // rate / (1 - beta1^t)
+  T inverse_sqrt_second;  // 1 / sqrt(1 - beta2^t)
 };
 
 template <typename T>

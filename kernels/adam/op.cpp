@@ -25,12 +25,13 @@ class Adam final : public Op {
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const int tensors = call.input_count() - adam::kFirstParameter;
-    DERMATOME_CHECK(tensors >= 0 && tensors % adam::kInputsEach == 0, "takes four tensors a parameter, not {} in all", tensors);
+    DERMATOME_CHECK(tensors >= 0 && tensors % adam::kInputsEach == 0, "takes four tensors a parameter, not {} in all",
+                    tensors);
     const int parameters = tensors / adam::kInputsEach;
     DERMATOME_CHECK(call.shape(adam::kStep).elements() == 1 && call.shape(adam::kBeta1).elements() == 1,
                     "step and beta1 are single numbers");
-    DERMATOME_CHECK(call.input(adam::kGroups) == (TensorDesc{DType::i32, {parameters}}), "groups is {} for {} parameters",
-                    to_string(call.input(adam::kGroups)), parameters);
+    DERMATOME_CHECK(call.input(adam::kGroups) == (TensorDesc{DType::i32, {parameters}}),
+                    "groups is {} for {} parameters", to_string(call.input(adam::kGroups)), parameters);
     std::vector<TensorDesc> outputs;
     for (int p = 0; p < parameters; ++p) {
       const int first = adam::kFirstParameter + p * adam::kInputsEach;
@@ -47,7 +48,8 @@ class Adam final : public Op {
     std::vector<InPlace> pairs;
     for (int p = 0; p * adam::kInputsEach + adam::kFirstParameter < call.input_count(); ++p) {
       for (int k = 0; k < adam::kOutputsEach; ++k) {
-        pairs.push_back({.output = p * adam::kOutputsEach + k, .input = adam::kFirstParameter + p * adam::kInputsEach + k});
+        pairs.push_back(
+            {.output = p * adam::kOutputsEach + k, .input = adam::kFirstParameter + p * adam::kInputsEach + k});
       }
     }
     return pairs;
@@ -55,7 +57,8 @@ class Adam final : public Op {
 
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
-    for (std::size_t i = 0; i < outputs.size(); i += 3) cost.flops += 14.0 * static_cast<double>(outputs[i].shape.elements());
+    for (std::size_t i = 0; i < outputs.size(); i += 3)
+      cost.flops += 14.0 * static_cast<double>(outputs[i].shape.elements());
     return cost;
   }
 };

@@ -1,6 +1,6 @@
 // add on the CPU.
-#include "kernels/add/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/add/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::add {

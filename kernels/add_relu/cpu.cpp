@@ -1,6 +1,6 @@
 // add_relu on the CPU.
-#include "kernels/add_relu/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/add_relu/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::add_relu {

@@ -15,7 +15,8 @@ class AddRelu final : public Op {
             .attributes = {}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    DERMATOME_CHECK(call.input(0) == call.input(1), "cannot add {} and {}", to_string(call.input(0)), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(0) == call.input(1), "cannot add {} and {}", to_string(call.input(0)),
+                    to_string(call.input(1)));
     return {call.input(0)};
   }
   void gradient(GradientContext& context) const override {

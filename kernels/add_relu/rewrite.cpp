@@ -1,5 +1,5 @@
-// fuse_add_relu: relu(a + b) becomes add_relu(a, b) where nobody else reads the sum. Training too: relu's gradient needs
-// only its output.
+// fuse_add_relu: relu(a + b) becomes add_relu(a, b) where nobody else reads the sum. Training too: relu's gradient
+// needs only its output.
 #include "engine/compile/pass.h"
 
 namespace dermatome {

@@ -6,7 +6,8 @@ namespace {
 
 using Kind = InputFill::Kind;
 
-OpCase warp(std::string name, std::int64_t resident, std::int64_t samples, std::int64_t height, std::int64_t width, bool reflect) {
+OpCase warp(std::string name, std::int64_t resident, std::int64_t samples, std::int64_t height, std::int64_t width,
+            bool reflect) {
   return {.op = "augment",
           .name = std::move(name),
           .inputs = {{{DType::u8, {resident, height, width, 3}}, {Kind::integers, 0, 255}},

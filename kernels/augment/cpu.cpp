@@ -1,6 +1,6 @@
 // augment on the CPU: a warp, the mean of the warped image, and a pass of lighting and normalisation.
-#include "kernels/augment/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/augment/math.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::augment {
@@ -19,8 +19,9 @@ void warp_row(const unsigned char* photograph, const unsigned char* mask, const 
     const unsigned char* top = photograph + b.y0 * width * 3;
     const unsigned char* bottom = photograph + b.y1 * width * 3;
     for (int c = 0; c < 3; ++c) {
-      image[x * 3 + c] = interpolate<float>(b, top[b.x0 * 3 + c], top[b.x1 * 3 + c], bottom[b.x0 * 3 + c], bottom[b.x1 * 3 + c]) *
-                         (1.0f / 255.0f);
+      image[x * 3 + c] =
+          interpolate<float>(b, top[b.x0 * 3 + c], top[b.x1 * 3 + c], bottom[b.x0 * 3 + c], bottom[b.x1 * 3 + c]) *
+          (1.0f / 255.0f);
     }
   }
 }
@@ -41,7 +42,8 @@ void run(const Call& call) {
     const Index n = line / height;
     const Index row = line % height;
     warp_row(images + indices[n] * pixels * 3, masks + indices[n] * pixels, tables + n * kTableSize, row, height, width,
-             reflect_mask, image == nullptr ? nullptr : image + line * width * 3, target == nullptr ? nullptr : target + line * width);
+             reflect_mask, image == nullptr ? nullptr : image + line * width * 3,
+             target == nullptr ? nullptr : target + line * width);
   });
   if (image == nullptr) return;
   auto* means = static_cast<float*>(call.workspace);
@@ -66,7 +68,9 @@ void run(const Call& call) {
   });
 }
 
-Index workspace(const Call& call) { return call.inputs[2].elements * 4; }
+Index workspace(const Call& call) {
+  return call.inputs[2].elements * 4;
+}
 
 }  // namespace
 }  // namespace dermatome::augment

@@ -46,8 +46,8 @@ template <typename T>
 DERMATOME_HD Bilinear<T> bilinear(Point<T> p, long long width, long long height) {
   const long long x = floor_of(static_cast<double>(p.x));
   const long long y = floor_of(static_cast<double>(p.y));
-  return {reflect(x, width), reflect(x + 1, width), reflect(y, height), reflect(y + 1, height),
-          p.x - static_cast<T>(x),  p.y - static_cast<T>(y)};
+  return {reflect(x, width),      reflect(x + 1, width),   reflect(y, height),
+          reflect(y + 1, height), p.x - static_cast<T>(x), p.y - static_cast<T>(y)};
 }
 
 template <typename T>

@@ -25,9 +25,10 @@ class Augment final : public Op {
     const Shape& indices = call.shape(2);
     DERMATOME_CHECK(call.input(0).type == DType::u8 && images.rank() == 4 && images[3] == 3, "images are {}",
                     to_string(call.input(0)));
-    DERMATOME_CHECK((call.input(1) == TensorDesc{DType::u8, {images[0], images[1], images[2]}}), "masks are {} for images {}",
-                    to_string(call.input(1)), to_string(images));
-    DERMATOME_CHECK(call.input(2).type == DType::i32 && indices.rank() == 1, "indices are {}", to_string(call.input(2)));
+    DERMATOME_CHECK((call.input(1) == TensorDesc{DType::u8, {images[0], images[1], images[2]}}),
+                    "masks are {} for images {}", to_string(call.input(1)), to_string(images));
+    DERMATOME_CHECK(call.input(2).type == DType::i32 && indices.rank() == 1, "indices are {}",
+                    to_string(call.input(2)));
     DERMATOME_CHECK((call.shape(3) == Shape{indices[0], augment::kTableSize}), "tables are {} for {} samples",
                     to_string(call.input(3)), indices[0]);
     const DType type = call.input(3).type;

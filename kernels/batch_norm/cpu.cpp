@@ -1,5 +1,5 @@
-// batch_norm and its gradients on the CPU. Statistics: mean and squared deviations of a chunk of rows while it is warm in
-// the cache, chunks then combined in a fixed order in f64 (Chan, Golub & LeVeque 1983): one pass over memory, no
+// batch_norm and its gradients on the CPU. Statistics: mean and squared deviations of a chunk of rows while it is warm
+// in the cache, chunks then combined in a fixed order in f64 (Chan, Golub & LeVeque 1983): one pass over memory, no
 // cancellation.
 #include <math.h>
 
@@ -133,15 +133,15 @@ void backward(const Call& call) {
         terms[1] = d * (x[r * channels + c] - mean[c]);
       },
       [=](Index c, const double* sums) {
-        const double inverse =
-            kFixedStatistics ? 1.0 / sqrt(static_cast<double>(last[c]) + launch::real(call, 0)) : static_cast<double>(last[c]);
+        const double inverse = kFixedStatistics ? 1.0 / sqrt(static_cast<double>(last[c]) + launch::real(call, 0))
+                                                : static_cast<double>(last[c]);
         const double sum_normalised = sums[1] * inverse;
         if (dgamma != nullptr) dgamma[c] = static_cast<float>(sum_normalised);
         if (dbeta != nullptr) dbeta[c] = static_cast<float>(sums[0]);
         const auto g = kFixedStatistics
                            ? InputGradient<double>{static_cast<double>(gamma[c]) * inverse, 0, 0}
-                           : input_gradient<double>(static_cast<double>(gamma[c]), static_cast<double>(mean[c]), inverse,
-                                                    sum_normalised, sums[0], static_cast<double>(rows));
+                           : input_gradient<double>(static_cast<double>(gamma[c]), static_cast<double>(mean[c]),
+                                                    inverse, sum_normalised, sums[0], static_cast<double>(rows));
         factors[c] = static_cast<float>(g.dy_factor);
         factors[channels + c] = static_cast<float>(g.x_factor);
         factors[2 * channels + c] = static_cast<float>(g.constant);
@@ -152,7 +152,8 @@ void backward(const Call& call) {
 #pragma omp simd
     for (Index c = 0; c < channels; ++c) {
       const float from_dy = factors[c] * dy[base + c];
-      dx[base + c] = kFixedStatistics ? from_dy : from_dy + (factors[channels + c] * x[base + c] + factors[2 * channels + c]);
+      dx[base + c] =
+          kFixedStatistics ? from_dy : from_dy + (factors[channels + c] * x[base + c] + factors[2 * channels + c]);
     }
   });
 }
@@ -167,4 +168,5 @@ Index backward_workspace(const Call& call) {
 
 DERMATOME_CPU_TABLE(batch_norm, {"batch_norm", DType::f32, batch_norm::forward, batch_norm::forward_workspace},
                     {"batch_norm_gradient", DType::f32, batch_norm::backward<false>, batch_norm::backward_workspace},
-                    {"batch_norm_frozen_gradient", DType::f32, batch_norm::backward<true>, batch_norm::backward_workspace})
+                    {"batch_norm_frozen_gradient", DType::f32, batch_norm::backward<true>,
+                     batch_norm::backward_workspace})

@@ -5,13 +5,16 @@
 namespace dermatome {
 namespace {
 
-AttributeSpec mode_attribute() { return choice_attribute("mode", {"train", "frozen", "eval"}, "train"); }
+AttributeSpec mode_attribute() {
+  return choice_attribute("mode", {"train", "frozen", "eval"}, "train");
+}
 
 void check_channels(const OpCall& call, int first, int last) {
   const Shape& x = call.shape(0);
   DERMATOME_CHECK(x.rank() >= 2, "takes [..., channels], not {}", to_string(x));
   for (int i = first; i <= last; ++i) {
-    DERMATOME_CHECK((call.shape(i) == Shape{x[-1]}), "input {} is {} but x has {} channels", i, to_string(call.shape(i)), x[-1]);
+    DERMATOME_CHECK((call.shape(i) == Shape{x[-1]}), "input {} is {} but x has {} channels", i,
+                    to_string(call.shape(i)), x[-1]);
   }
 }
 
@@ -79,8 +82,8 @@ class BatchNorm final : public Op {
     const auto& a = context.attributes();
     const bool train = a.choice("mode") == "train";
     const auto gradients =
-        train ? b.call_all("batch_norm_gradient", {context.upstream(), context.input(0), context.input(1), context.output(1),
-                                                   context.output(2)})
+        train ? b.call_all("batch_norm_gradient", {context.upstream(), context.input(0), context.input(1),
+                                                   context.output(1), context.output(2)})
               : b.call_all("batch_norm_frozen_gradient",
                            {context.upstream(), context.input(0), context.input(1), context.input(3), context.input(4)},
                            {{"eps", a.real("eps")}});
@@ -108,7 +111,8 @@ class BatchNormGradient final : public Op {
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     check_channels(call, 2, 4);
-    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)),
+                    to_string(call.input(1)));
     return {call.input(1), call.input(2), call.input(2)};
   }
   std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 0}}; }
@@ -130,7 +134,8 @@ class BatchNormFrozenGradient final : public Op {
             .attributes = {real_attribute("eps", 1e-5, 0)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     check_channels(call, 2, 4);
-    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)),
+                    to_string(call.input(1)));
     return {call.input(1), call.input(2), call.input(2)};
   }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {

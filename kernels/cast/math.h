@@ -13,8 +13,8 @@ static_assert(static_cast<int>(DType::f32) == 0 && static_cast<int>(DType::bf16)
               static_cast<int>(DType::f64) == 2 && static_cast<int>(DType::u8) == 3 &&
               static_cast<int>(DType::i32) == 4);
 
-using launch::bits_of;
 using launch::Bfloat16;
+using launch::bits_of;
 using launch::convert;
 using launch::float_of;
 

@@ -4,8 +4,8 @@
 namespace dermatome {
 namespace {
 
-OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride, std::int64_t pad,
-               bool bias, bool check_gradient) {
+OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride,
+               std::int64_t pad, bool bias, bool check_gradient) {
   OpCase c{.op = "conv2d",
            .name = std::move(name),
            .inputs = {{{DType::f32, x}}, {{DType::f32, {channels, x[3], kernel, kernel}}}},
@@ -15,8 +15,8 @@ OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t ke
   return c;
 }
 
-OpCase data_gradient(std::string name, Shape dy, std::int64_t in, std::int64_t kernel, std::int64_t stride, std::int64_t pad,
-                     std::int64_t height, std::int64_t width) {
+OpCase data_gradient(std::string name, Shape dy, std::int64_t in, std::int64_t kernel, std::int64_t stride,
+                     std::int64_t pad, std::int64_t height, std::int64_t width) {
   return {.op = "conv2d_data_gradient",
           .name = std::move(name),
           .inputs = {{{DType::f32, dy}}, {{DType::f32, {dy[3], in, kernel, kernel}}}},
@@ -24,7 +24,8 @@ OpCase data_gradient(std::string name, Shape dy, std::int64_t in, std::int64_t k
           .check_gradient = false};
 }
 
-OpCase weight_gradient(std::string name, Shape x, Shape dy, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
+OpCase weight_gradient(std::string name, Shape x, Shape dy, std::int64_t kernel, std::int64_t stride,
+                       std::int64_t pad) {
   return {.op = "conv2d_weight_gradient",
           .name = std::move(name),
           .inputs = {{{DType::f32, x}}, {{DType::f32, dy}}},

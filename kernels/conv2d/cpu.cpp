@@ -1,7 +1,7 @@
-// conv2d and its gradients for any shape: an implicit im2col and a matrix product, vectorised over channels. Serves what
-// oneDNN offers only as its reference (odd channel counts, narrow heads) and builds without oneDNN.
-#include "kernels/conv2d/geometry.h"
+// conv2d and its gradients for any shape: an implicit im2col and a matrix product, vectorised over channels. Serves
+// what oneDNN offers only as its reference (odd channel counts, narrow heads) and builds without oneDNN.
 #include "kernels/launch/cpu.h"
+#include "kernels/conv2d/geometry.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::conv2d {
@@ -138,7 +138,9 @@ void weight_gradient(const Call& call) {
   });
 }
 
-Index packed_weight_bytes(const Call& call) { return call.inputs[1].elements * 4; }
+Index packed_weight_bytes(const Call& call) {
+  return call.inputs[1].elements * 4;
+}
 
 Index weight_gradient_workspace(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);

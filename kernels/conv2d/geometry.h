@@ -16,8 +16,10 @@ struct Geometry {
   std::int64_t n, height, width, in, out_height, out_width, out, kernel, stride, pad;
 };
 
-DERMATOME_HD Geometry geometry(const Operand& x, const Operand& y, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
-  return {x.extent[0], x.extent[1], x.extent[2], x.extent[3], y.extent[1], y.extent[2], y.extent[3], kernel, stride, pad};
+DERMATOME_HD Geometry geometry(const Operand& x, const Operand& y, std::int64_t kernel, std::int64_t stride,
+                               std::int64_t pad) {
+  return {x.extent[0], x.extent[1], x.extent[2], x.extent[3], y.extent[1],
+          y.extent[2], y.extent[3], kernel,      stride,      pad};
 }
 
 DERMATOME_HD Geometry forward_geometry(const Call& call) {

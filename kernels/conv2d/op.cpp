@@ -8,7 +8,8 @@ namespace dermatome {
 namespace {
 
 std::int64_t output_size(std::int64_t size, std::int64_t kernel, std::int64_t stride, std::int64_t pad) {
-  DERMATOME_CHECK(size + 2 * pad >= kernel, "a kernel of {} does not fit into a side of {} with padding {}", kernel, size, pad);
+  DERMATOME_CHECK(size + 2 * pad >= kernel, "a kernel of {} does not fit into a side of {} with padding {}", kernel,
+                  size, pad);
   return (size + 2 * pad - kernel) / stride + 1;
 }
 
@@ -22,7 +23,9 @@ class Conv2d final : public Op {
   Conv2d()
       : Op({.name = "conv2d",
             .summary = "2-d convolution (cross-correlation) with zero padding",
-            .inputs = {{.name = "x"}, {.name = "weight", .state = true}, {.name = "bias", .optional = true, .state = true}},
+            .inputs = {{.name = "x"},
+                       {.name = "weight", .state = true},
+                       {.name = "bias", .optional = true, .state = true}},
             .outputs = {{"y"}},
             .attributes = {required_integer("channels", 1), required_integer("kernel", 1),
                            integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
@@ -35,8 +38,8 @@ class Conv2d final : public Op {
     const auto& a = call.attributes;
     const auto kernel = a.integer("kernel");
     DERMATOME_CHECK(x.rank() == 4, "takes [n, height, width, channels], not {}", to_string(x));
-    DERMATOME_CHECK((w == Shape{a.integer("channels"), x[3], kernel, kernel}), "weight {} does not fit x {}", to_string(w),
-                    to_string(x));
+    DERMATOME_CHECK((w == Shape{a.integer("channels"), x[3], kernel, kernel}), "weight {} does not fit x {}",
+                    to_string(w), to_string(x));
     DERMATOME_CHECK(call.has_input(2) == a.boolean("bias"), "bias={} but the bias is {}", a.boolean("bias"),
                     call.has_input(2) ? "given" : "missing");
     DERMATOME_CHECK(!call.has_input(2) || (call.shape(2) == Shape{w[0]}), "bias {} does not fit {} channels",
@@ -57,8 +60,10 @@ class Conv2d final : public Op {
     const bool uniform = a.choice("init") == "uniform";
     const Initializer weight{uniform ? Initializer::Kind::uniform : Initializer::Kind::normal,
                              uniform ? 1.0 / std::sqrt(fan_in) : std::sqrt(2.0 / fan_out)};
-    std::vector<StateSpec> states{
-        {.suffix = "weight", .desc = {type, {channels, x.shape[3], kernel, kernel}}, .initializer = weight, .input = 1}};
+    std::vector<StateSpec> states{{.suffix = "weight",
+                                   .desc = {type, {channels, x.shape[3], kernel, kernel}},
+                                   .initializer = weight,
+                                   .input = 1}};
     if (a.boolean("bias")) {
       states.push_back({.suffix = "bias",
                         .desc = {type, {channels}},
@@ -81,9 +86,9 @@ class Conv2d final : public Op {
                              {"width", x[2]}}));
     }
     if (!context.wants(1) && !context.wants(2)) return;
-    const auto gradients = b.call_all(
-        "conv2d_weight_gradient", {context.input(0), context.upstream()},
-        {{"kernel", a.integer("kernel")}, {"stride", a.integer("stride")}, {"pad", a.integer("pad")}});
+    const auto gradients =
+        b.call_all("conv2d_weight_gradient", {context.input(0), context.upstream()},
+                   {{"kernel", a.integer("kernel")}, {"stride", a.integer("stride")}, {"pad", a.integer("pad")}});
     if (context.wants(1)) context.set(1, gradients[0]);
     if (context.wants(2)) context.set(2, gradients[1]);
   }
@@ -102,8 +107,9 @@ class Conv2dDataGradient final : public Op {
             .summary = "gradient of conv2d by x: dy and the weight give dx of the stated height and width",
             .inputs = {{"dy"}, {"weight"}},
             .outputs = {{"dx"}},
-            .attributes = {required_integer("kernel", 1), integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
-                           required_integer("height", 1), required_integer("width", 1)}}) {}
+            .attributes = {required_integer("kernel", 1), integer_attribute("stride", 1, 1),
+                           integer_attribute("pad", 0, 0), required_integer("height", 1),
+                           required_integer("width", 1)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const Shape& dy = call.shape(0);
     const Shape& w = call.shape(1);
@@ -112,7 +118,8 @@ class Conv2dDataGradient final : public Op {
                     to_string(dy));
     const auto check = [&](std::int64_t size, std::int64_t out) {
       DERMATOME_CHECK(output_size(size, a.integer("kernel"), a.integer("stride"), a.integer("pad")) == out,
-                      "dy {} does not belong to an x of {} x {}", to_string(dy), a.integer("height"), a.integer("width"));
+                      "dy {} does not belong to an x of {} x {}", to_string(dy), a.integer("height"),
+                      a.integer("width"));
     };
     check(a.integer("height"), dy[1]);
     check(a.integer("width"), dy[2]);

@@ -1,6 +1,6 @@
 // conv2d and its gradients, the specification: naive loops, sums in the tensor's own type. The weight is read, and its
-// gradient made, in a copy [ky][kx][...] whose last axis is that of the innermost loop: otherwise a whole network in f64
-// takes minutes.
+// gradient made, in a copy [ky][kx][...] whose last axis is that of the innermost loop: otherwise a whole network in
+// f64 takes minutes.
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/register.h"
@@ -46,7 +46,8 @@ void forward(const Call& call) {
   for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) y[i] = bias != nullptr ? bias[i % g.out] : T(0);
   for_each_tap(g, [&](std::int64_t tap, std::int64_t from, std::int64_t to) {
     for (std::int64_t i = 0; i < g.in; ++i)
-      for (std::int64_t o = 0; o < g.out; ++o) y[to * g.out + o] += x[from * g.in + i] * copy[(tap * g.in + i) * g.out + o];
+      for (std::int64_t o = 0; o < g.out; ++o)
+        y[to * g.out + o] += x[from * g.in + i] * copy[(tap * g.in + i) * g.out + o];
   });
 }
 
@@ -63,7 +64,8 @@ void data_gradient(const Call& call) {
   for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) dx[i] = 0;
   for_each_tap(g, [&](std::int64_t tap, std::int64_t from, std::int64_t to) {
     for (std::int64_t o = 0; o < g.out; ++o)
-      for (std::int64_t i = 0; i < g.in; ++i) dx[from * g.in + i] += dy[to * g.out + o] * copy[(tap * g.out + o) * g.in + i];
+      for (std::int64_t i = 0; i < g.in; ++i)
+        dx[from * g.in + i] += dy[to * g.out + o] * copy[(tap * g.out + o) * g.in + i];
   });
 }
 
@@ -77,7 +79,8 @@ void weight_gradient(const Call& call) {
     for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) sums[i] = 0;
     for_each_tap(g, [&](std::int64_t tap, std::int64_t from, std::int64_t to) {
       for (std::int64_t o = 0; o < g.out; ++o)
-        for (std::int64_t i = 0; i < g.in; ++i) sums[(tap * g.out + o) * g.in + i] += x[from * g.in + i] * dy[to * g.out + o];
+        for (std::int64_t i = 0; i < g.in; ++i)
+          sums[(tap * g.out + o) * g.in + i] += x[from * g.in + i] * dy[to * g.out + o];
     });
     for_each_weight(g, [&](std::int64_t w, std::int64_t tap, std::int64_t i, std::int64_t o) {
       dweight[w] = sums[(tap * g.out + o) * g.in + i];

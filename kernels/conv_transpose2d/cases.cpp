@@ -4,8 +4,8 @@
 namespace dermatome {
 namespace {
 
-OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride, std::int64_t pad,
-               bool bias, bool check_gradient) {
+OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride,
+               std::int64_t pad, bool bias, bool check_gradient) {
   OpCase c{.op = "conv_transpose2d",
            .name = std::move(name),
            .inputs = {{{DType::f32, x}}, {{DType::f32, {x[3], channels, kernel, kernel}}}},

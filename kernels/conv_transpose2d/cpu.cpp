@@ -1,4 +1,5 @@
-// conv_transpose2d for any shape, in gather form: every output pixel collects the input pixels that are stamped onto it.
+// conv_transpose2d for any shape, in gather form: every output pixel collects the input pixels that are stamped onto
+// it.
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/table.h"
 
@@ -68,9 +69,12 @@ void forward(const Call& call) {
   });
 }
 
-Index workspace(const Call& call) { return call.inputs[1].elements * 4; }
+Index workspace(const Call& call) {
+  return call.inputs[1].elements * 4;
+}
 
 }  // namespace
 }  // namespace dermatome::conv_transpose2d
 
-DERMATOME_CPU_TABLE(conv_transpose2d, {"conv_transpose2d", DType::f32, conv_transpose2d::forward, conv_transpose2d::workspace})
+DERMATOME_CPU_TABLE(conv_transpose2d,
+                    {"conv_transpose2d", DType::f32, conv_transpose2d::forward, conv_transpose2d::workspace})

@@ -23,7 +23,9 @@ class BiasedKernel final : public Kernel {
       for (std::int64_t c = 0; c < channels; ++c) to[c] += bias[c];
     }
   }
-  std::string describe() const override { return convolution_->describe(); }
+  std::string describe() const override {
+    return convolution_->describe();
+  }
 
  private:
   std::unique_ptr<Kernel> convolution_;

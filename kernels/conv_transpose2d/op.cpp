@@ -1,5 +1,5 @@
-// conv_transpose2d: transposed convolution, the data gradient of a convolution with the same weight. Its own gradients are
-// therefore conv2d and conv2d_weight_gradient. Weight IOHW, as in PyTorch.
+// conv_transpose2d: transposed convolution, the data gradient of a convolution with the same weight. Its own gradients
+// are therefore conv2d and conv2d_weight_gradient. Weight IOHW, as in PyTorch.
 #include <cmath>
 
 #include "engine/graph/autograd.h"
@@ -12,7 +12,8 @@ class ConvTranspose2d final : public Op {
  public:
   ConvTranspose2d()
       : Op({.name = "conv_transpose2d",
-            .summary = "transposed 2-d convolution: x [n, h, w, in] becomes [n, (h-1)*stride - 2*pad + kernel, ..., channels]",
+            .summary =
+                "transposed 2-d convolution: x [n, h, w, in] becomes [n, (h-1)*stride - 2*pad + kernel, ..., channels]",
             .inputs = {{.name = "x"},
                        {.name = "weight", .state = true},
                        {.name = "bias", .optional = true, .state = true}},
@@ -27,13 +28,15 @@ class ConvTranspose2d final : public Op {
     const auto& a = call.attributes;
     const auto kernel = a.integer("kernel");
     DERMATOME_CHECK(x.rank() == 4, "takes [n, height, width, channels], not {}", to_string(x));
-    DERMATOME_CHECK((w == Shape{x[3], a.integer("channels"), kernel, kernel}), "weight {} does not fit x {}", to_string(w),
-                    to_string(x));
+    DERMATOME_CHECK((w == Shape{x[3], a.integer("channels"), kernel, kernel}), "weight {} does not fit x {}",
+                    to_string(w), to_string(x));
     DERMATOME_CHECK(call.has_input(2) == a.boolean("bias"), "bias={} but the bias is {}", a.boolean("bias"),
                     call.has_input(2) ? "given" : "missing");
     DERMATOME_CHECK(!call.has_input(2) || (call.shape(2) == Shape{w[1]}), "bias {} does not fit {} channels",
                     to_string(call.shape(2)), w[1]);
-    const auto size = [&](std::int64_t side) { return (side - 1) * a.integer("stride") - 2 * a.integer("pad") + kernel; };
+    const auto size = [&](std::int64_t side) {
+      return (side - 1) * a.integer("stride") - 2 * a.integer("pad") + kernel;
+    };
     DERMATOME_CHECK(size(x[1]) > 0 && size(x[2]) > 0, "pad={} leaves nothing of x {}", a.integer("pad"), to_string(x));
     return {{call.input(0).type, {x[0], size(x[1]), size(x[2]), w[1]}}};
   }
@@ -43,7 +46,8 @@ class ConvTranspose2d final : public Op {
     const auto channels = a.integer("channels");
     const auto kernel = a.integer("kernel");
     const DType type = x.type == DType::f64 ? DType::f64 : DType::f32;
-    const Initializer init{Initializer::Kind::uniform, 1.0 / std::sqrt(static_cast<double>(x.shape[3] * kernel * kernel))};
+    const Initializer init{Initializer::Kind::uniform,
+                           1.0 / std::sqrt(static_cast<double>(x.shape[3] * kernel * kernel))};
     std::vector<StateSpec> states{
         {.suffix = "weight", .desc = {type, {x.shape[3], channels, kernel, kernel}}, .initializer = init, .input = 1}};
     if (a.boolean("bias")) {
@@ -65,10 +69,9 @@ class ConvTranspose2d final : public Op {
                              {"bias", false}}));
     }
     if (context.wants(1)) {
-      context.set(1, b.call("conv2d_weight_gradient", {dy, context.input(0)},
-                            {{"kernel", a.integer("kernel")},
-                             {"stride", a.integer("stride")},
-                             {"pad", a.integer("pad")}}));
+      context.set(
+          1, b.call("conv2d_weight_gradient", {dy, context.input(0)},
+                    {{"kernel", a.integer("kernel")}, {"stride", a.integer("stride")}, {"pad", a.integer("pad")}}));
     }
     if (context.wants(2)) context.set(2, b.call("channel_sum", {dy}));
   }

@@ -30,11 +30,13 @@ void forward(const Call& call) {
             const T* pixel = from + ((n * x.extent[1] + h) * x.extent[2] + w) * in;
             T* stamp = to + ((n * y.extent[1] + oy) * y.extent[2] + ox) * out;
             for (std::int64_t i = 0; i < in; ++i)
-              for (std::int64_t o = 0; o < out; ++o) stamp[o] += pixel[i] * weight[((i * out + o) * kernel + ky) * kernel + kx];
+              for (std::int64_t o = 0; o < out; ++o)
+                stamp[o] += pixel[i] * weight[((i * out + o) * kernel + ky) * kernel + kx];
           }
 }
 
-DERMATOME_REFERENCE({"conv_transpose2d", DType::f32, forward<float>}, {"conv_transpose2d", DType::f64, forward<double>});
+DERMATOME_REFERENCE({"conv_transpose2d", DType::f32, forward<float>},
+                    {"conv_transpose2d", DType::f64, forward<double>});
 
 }  // namespace
 }  // namespace dermatome

@@ -122,7 +122,11 @@ template <typename T>
 DERMATOME_HD T* out(const Call& call, int i) {
   return static_cast<T*>(call.outputs[i].data);
 }
-DERMATOME_HD std::int64_t integer(const Call& call, int attribute) { return call.attributes[attribute].integer; }
-DERMATOME_HD double real(const Call& call, int attribute) { return call.attributes[attribute].real; }
+DERMATOME_HD std::int64_t integer(const Call& call, int attribute) {
+  return call.attributes[attribute].integer;
+}
+DERMATOME_HD double real(const Call& call, int attribute) {
+  return call.attributes[attribute].real;
+}
 
 }  // namespace dermatome::launch

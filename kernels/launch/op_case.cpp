@@ -11,7 +11,11 @@ std::vector<OpCase>& registry() {
 
 }  // namespace
 
-void register_cases(std::initializer_list<OpCase> cases) { registry().insert(registry().end(), cases); }
-const std::vector<OpCase>& all_cases() { return registry(); }
+void register_cases(std::initializer_list<OpCase> cases) {
+  registry().insert(registry().end(), cases);
+}
+const std::vector<OpCase>& all_cases() {
+  return registry();
+}
 
 }  // namespace dermatome

@@ -1,4 +1,5 @@
-// OpCase: one application of an op that the harness proves and benchmarks can time. Each family lists its own in cases.cpp.
+// OpCase: one application of an op that the harness proves and benchmarks can time. Each family lists its own in
+// cases.cpp.
 #pragma once
 
 #include <initializer_list>
@@ -36,8 +37,8 @@ struct OpCase {
   std::string name;  // "stride_2_odd_sides"
   std::vector<CaseInput> inputs;
   std::vector<std::pair<std::string, AttributeArgument>> attributes;
-  double tolerance = 2e-5;      // CPU f32 against Reference f64, relative to the output's largest magnitude
-  bool check_gradient = true;   // f64 central differences; ops without a gradient say false
+  double tolerance = 2e-5;     // CPU f32 against Reference f64, relative to the output's largest magnitude
+  bool check_gradient = true;  // f64 central differences; ops without a gradient say false
 };
 
 void register_cases(std::initializer_list<OpCase> cases);

@@ -10,7 +10,8 @@ namespace dermatome::launch {
 
 // One table per instruction set, in the order of InstructionSet, each ended by a null op; the processor's is used.
 struct CpuTableRegistrar {
-  CpuTableRegistrar(const FunctionEntry* v2, const FunctionEntry* v3, const FunctionEntry* v4, const FunctionEntry* v4_bf16);
+  CpuTableRegistrar(const FunctionEntry* v2, const FunctionEntry* v3, const FunctionEntry* v4,
+                    const FunctionEntry* v4_bf16);
 };
 
 struct ReferenceRegistrar {
@@ -20,16 +21,19 @@ struct ReferenceRegistrar {
 }  // namespace dermatome::launch
 
 // In a family's op.cpp: registers what its cpu.cpp offers.
-#define DERMATOME_REGISTER_CPU_TABLE(family)                                                     \
-  namespace dermatome {                                                                          \
-  extern const FunctionEntry cpu_table_##family##_v2[];                                          \
-  extern const FunctionEntry cpu_table_##family##_v3[];                                          \
-  extern const FunctionEntry cpu_table_##family##_v4[];                                          \
-  extern const FunctionEntry cpu_table_##family##_v4_bf16[];                                     \
-  static const launch::CpuTableRegistrar cpu_registrar_##family{                                 \
+#define DERMATOME_REGISTER_CPU_TABLE(family)                                                                    \
+  namespace dermatome {                                                                                         \
+  extern const FunctionEntry cpu_table_##family##_v2[];                                                         \
+  extern const FunctionEntry cpu_table_##family##_v3[];                                                         \
+  extern const FunctionEntry cpu_table_##family##_v4[];                                                         \
+  extern const FunctionEntry cpu_table_##family##_v4_bf16[];                                                    \
+  static const launch::CpuTableRegistrar cpu_registrar_##family{                                                \
       cpu_table_##family##_v2, cpu_table_##family##_v3, cpu_table_##family##_v4, cpu_table_##family##_v4_bf16}; \
   }
 
-// At the end of a family's reference.cpp, with both types of each function: DERMATOME_REFERENCE({"relu", DType::f32, f<float>}, ...)
-#define DERMATOME_REFERENCE(...) \
-  static const ::dermatome::launch::ReferenceRegistrar DERMATOME_CONCAT(reference_registrar_, __COUNTER__) { __VA_ARGS__ }
+// At the end of a family's reference.cpp, with both types of each function: DERMATOME_REFERENCE({"relu", DType::f32,
+// f<float>}, ...)
+#define DERMATOME_REFERENCE(...)                                                                             \
+  static const ::dermatome::launch::ReferenceRegistrar DERMATOME_CONCAT(reference_registrar_, __COUNTER__) { \
+    __VA_ARGS__                                                                                              \
+  }

@@ -8,8 +8,8 @@
 #define DERMATOME_TABLE_NAME(family, isa) DERMATOME_TABLE_NAME_(family, isa)
 
 // At the end of a family's cpu.cpp: DERMATOME_CPU_TABLE(relu, {"relu", DType::f32, forward<float>}, ...)
-#define DERMATOME_CPU_TABLE(family, ...)                                                        \
-  namespace dermatome {                                                                         \
-  extern const FunctionEntry DERMATOME_TABLE_NAME(family, DERMATOME_ISA)[];                     \
+#define DERMATOME_CPU_TABLE(family, ...)                                                                             \
+  namespace dermatome {                                                                                              \
+  extern const FunctionEntry DERMATOME_TABLE_NAME(family, DERMATOME_ISA)[];                                          \
   const FunctionEntry DERMATOME_TABLE_NAME(family, DERMATOME_ISA)[] = {__VA_ARGS__, {nullptr, DType::f32, nullptr}}; \
   }

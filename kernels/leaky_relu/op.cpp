@@ -5,7 +5,9 @@
 namespace dermatome {
 namespace {
 
-AttributeSpec slope() { return real_attribute("slope", 0.01, 0); }
+AttributeSpec slope() {
+  return real_attribute("slope", 0.01, 0);
+}
 
 class LeakyRelu final : public Op {
  public:
@@ -34,7 +36,8 @@ class LeakyReluGradient final : public Op {
             .attributes = {slope()}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)),
+                    to_string(call.input(1)));
     return {call.input(0)};
   }
 };

@@ -24,7 +24,8 @@ class ReluGradient final : public Op {
             .outputs = {{"dx"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but y is {}", to_string(call.input(0)), to_string(call.input(1)));
+    DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but y is {}", to_string(call.input(0)),
+                    to_string(call.input(1)));
     return {call.input(0)};
   }
   std::vector<InPlace> in_place(const OpCall&) const override {

@@ -62,7 +62,9 @@ dnnl::primitive_attr user_scratchpad() {
   return attributes;
 }
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+std::size_t aligned(std::size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
 
 // Descriptions of the tensors of one convolution.
 struct Descs {
@@ -81,7 +83,9 @@ struct Descs {
     strides = {s.stride, s.stride};
     pad_low = {s.pad, s.pad};
     // What the last window leaves over is no padding but unread input, so the high padding may be smaller or negative.
-    const auto high = [&](std::int64_t out, std::int64_t size) { return (out - 1) * s.stride + s.kernel - size - s.pad; };
+    const auto high = [&](std::int64_t out, std::int64_t size) {
+      return (out - 1) * s.stride + s.kernel - size - s.pad;
+    };
     pad_high = {high(s.out_height, s.height), high(s.out_width, s.width)};
   }
 };
@@ -90,16 +94,29 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Descs& d) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   if (!d.bias.is_zero()) {
-    return {engine(), dnnl::prop_kind::forward_training, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low,
-            d.pad_high, user_scratchpad()};
+    return {engine(),
+            dnnl::prop_kind::forward_training,
+            algorithm,
+            d.x,
+            d.weight,
+            d.bias,
+            d.y,
+            d.strides,
+            d.pad_low,
+            d.pad_high,
+            user_scratchpad()};
   }
-  return {engine(), dnnl::prop_kind::forward_training, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high,
-          user_scratchpad()};
+  return {engine(),   dnnl::prop_kind::forward_training,
+          algorithm,  d.x,
+          d.weight,   d.y,
+          d.strides,  d.pad_low,
+          d.pad_high, user_scratchpad()};
 #else
   using Desc = dnnl::convolution_forward::desc;
   const auto kind = dnnl::prop_kind::forward_training;
-  const Desc desc = d.bias.is_zero() ? Desc(kind, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high)
-                                     : Desc(kind, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
+  const Desc desc = d.bias.is_zero()
+                        ? Desc(kind, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high)
+                        : Desc(kind, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
   return {desc, user_scratchpad(), engine()};
 #endif
 }
@@ -120,7 +137,8 @@ dnnl::convolution_backward_weights::primitive_desc weight_gradient_desc(
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   if (!d.bias.is_zero()) {
-    return {engine(), algorithm, d.x, d.weight_gradient, d.bias, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
+    return {engine(),  algorithm,  d.x,  d.weight_gradient, d.bias, d.y, d.strides,
+            d.pad_low, d.pad_high, hint, user_scratchpad()};
   }
   return {engine(), algorithm, d.x, d.weight_gradient, d.y, d.strides, d.pad_low, d.pad_high, hint, user_scratchpad()};
 #else

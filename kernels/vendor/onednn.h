@@ -34,7 +34,8 @@ struct WeightGradientOperands {
 // Each returns null when oneDNN has only its reference implementation for the shape, which is up to 4000 times slower.
 // Weights are asked for in the primitive's own layout (Kernel::take_prepared_inputs); dweight is written in plain OIHW.
 std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const ForwardOperands& operands);
-std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& shape, const DataGradientOperands& operands);
+std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& shape,
+                                                       const DataGradientOperands& operands);
 std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,
                                                          const WeightGradientOperands& operands);
 

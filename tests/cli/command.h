@@ -83,7 +83,8 @@ class CommandLine : public ::testing::Test {
     const fs::path sample = fs::path(DERMATOME_SOURCE_DIR) / "data/sample";
     fs::create_directories(folder_ / kImages);
     fs::create_directories(folder_ / kMasks);
-    for (const auto& image : fs::directory_iterator(sample / fs::path(kImages).filename())) ids_.push_back(image.path().stem().string());
+    for (const auto& image : fs::directory_iterator(sample / fs::path(kImages).filename()))
+      ids_.push_back(image.path().stem().string());
     std::sort(ids_.begin(), ids_.end());
     ids_.resize(5);
     for (const auto& id : ids_) {
@@ -99,7 +100,8 @@ class CommandLine : public ::testing::Test {
   Outcome run(const std::vector<std::string>& arguments) const { return Process(folder_.path(), arguments).wait(); }
 
   static std::vector<std::string> training(const std::string& run, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments{"train", "--data", "data", "--run", run, "--threads", "1", "model=tiny.graph", "size=32", "batch=2"};
+    std::vector<std::string> arguments{"train", "--data",           "data",    "--run",  run, "--threads",
+                                       "1",     "model=tiny.graph", "size=32", "batch=2"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
   }
@@ -110,7 +112,8 @@ class CommandLine : public ::testing::Test {
   }
 
   // Nothing on standard output, one sentence on standard error that holds every one of `parts`.
-  void expect_refused(int code, const std::vector<std::string>& arguments, const std::vector<std::string>& parts) const {
+  void expect_refused(int code, const std::vector<std::string>& arguments,
+                      const std::vector<std::string>& parts) const {
     const Outcome outcome = run(arguments);
     expect_sentence(outcome, outcome.err, code, parts);
   }
@@ -126,7 +129,8 @@ class CommandLine : public ::testing::Test {
   std::vector<std::string> ids_;
 
  private:
-  static void expect_sentence(const Outcome& outcome, const std::string& text, int code, const std::vector<std::string>& parts) {
+  static void expect_sentence(const Outcome& outcome, const std::string& text, int code,
+                              const std::vector<std::string>& parts) {
     EXPECT_EQ(outcome.code, code) << outcome.err;
     EXPECT_EQ(outcome.out, "");
     EXPECT_TRUE(text.starts_with("dermatome: ")) << text;

@@ -31,7 +31,8 @@ TEST_F(CommandLine, RefusesWrongSettings) {
   expect_refused(2, {"train", "--data", "data", "--run", "r", "size=48"}, {"size=48", "divisible by 32", "32 or 64"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "model=unet35"}, {"'unet35'", "did you mean 'unet34'?"});
   folder_.add("my.toml", std::string_view("seed = 1\n\n[[stage]]\nsice = 32\n"));
-  expect_refused(2, {"train", "--data", "data", "--run", "r", "my.toml"}, {"my.toml:4: ", "'sice'", "did you mean 'size'?"});
+  expect_refused(2, {"train", "--data", "data", "--run", "r", "my.toml"},
+                 {"my.toml:4: ", "'sice'", "did you mean 'size'?"});
   expect_refused(1, {"train", "--data", "data", "--run", "r", "nowhere.toml"}, {"nowhere.toml cannot be read"});
   expect_refused(2, {"config", "batch_norm=forzen"}, {"dermatome: batch_norm must be one of live, frozen"});
 }
@@ -50,7 +51,8 @@ TEST_F(CommandLine, RefusesWrongDataFolders) {
   expect_refused(1, {"train", "--data", "nowhere", "--run", "r"}, {"nowhere does not exist"});
   expect_refused(1, {"train", "--data", "tiny.graph", "--run", "r"}, {"tiny.graph is a file, not a folder"});
   fs::create_directories(folder_ / "empty");
-  expect_refused(1, {"train", "--data", "empty", "--run", "r"}, {"empty holds no folder of an ISIC challenge", "ISIC-2017_Training_Data"});
+  expect_refused(1, {"train", "--data", "empty", "--run", "r"},
+                 {"empty holds no folder of an ISIC challenge", "ISIC-2017_Training_Data"});
   fs::remove(mask(ids_[1]));
   expect_refused(1, training("r"), {"1 of 5 photographs", ids_[1]});
   for (const auto& id : ids_) fs::remove(mask(id));
@@ -63,7 +65,8 @@ TEST_F(CommandLine, NamesEveryBadFile) {
   data::write_file(image(ids_[1]), std::string_view(whole).substr(0, whole.size() / 2));
   data::write_file(image(ids_[2]), std::string_view());
   data::write_file(image(ids_[3]), std::string_view("this is a text\n"));
-  expect_failed(training("r", {"--validation-share", "0"}), {"4 of 5 samples", ids_[0], "4x3", ids_[1], ids_[2], ids_[3]});
+  expect_failed(training("r", {"--validation-share", "0"}),
+                {"4 of 5 samples", ids_[0], "4x3", ids_[1], ids_[2], ids_[3]});
 }
 
 TEST_F(CommandLine, NamesABadPhotographOfAPrediction) {
@@ -123,7 +126,8 @@ TEST_F(CommandLine, EvaluateAndReportRefuseWrongFolders) {
   expect_refused(1, {"evaluate", "--run", "r", "--data", kImages}, {"holds no folder of an ISIC challenge"});
   expect_refused(2, {"evaluate", "--run", "r", "--data", "data", "--size", "33"}, {"divisible by 4", "32 or 36"});
   expect_refused(1, {"evaluate", "--run", "r", "--data", "data", "--split", "nowhere.csv"}, {"nowhere.csv"});
-  expect_refused(2, {"evaluate", "--run", "r", "--data", "data", "--split", "r/split.csv", "--part", "tests"}, {"tests"});
+  expect_refused(2, {"evaluate", "--run", "r", "--data", "data", "--split", "r/split.csv", "--part", "tests"},
+                 {"tests"});
   expect_refused(1, {"report", "data"}, {"data is not the folder of a run"});
   expect_refused(1, {"report", "nowhere"}, {"nowhere is not the folder of a run"});
   data::write_file(mask(ids_[0]), data::testing::grey_png(data::testing::Bytes(12, 255), 4, 3));
@@ -134,7 +138,8 @@ TEST_F(CommandLine, RefusesPlacesThatCannotBeWritten) {
   train("r");
   expect_refused(1, {"predict", "--run", "r", "--out", "tiny.graph", kImages}, {"tiny.graph cannot be made"});
   expect_refused(1, {"predict", "--run", "r", "--out", "tiny.graph/p", kImages}, {"tiny.graph/p cannot be made"});
-  const Outcome evaluation = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--json", "nowhere/e.json"});
+  const Outcome evaluation =
+      run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--json", "nowhere/e.json"});
   EXPECT_EQ(evaluation.code, 1);
   EXPECT_NE(evaluation.err.find("\ndermatome: nowhere/e.json cannot be written"), std::string::npos) << evaluation.err;
   expect_refused(1, {"report", "r", "--threads", "1", "--out", "nowhere/r.html"}, {"nowhere/r.html"});
@@ -144,14 +149,16 @@ TEST_F(CommandLine, RefusesTwoPhotographsOfOneStem) {
   train("r");
   fs::create_directories(folder_ / "other");
   fs::copy_file(image(ids_[0]), folder_ / "other" / (ids_[0] + ".jpg"));
-  expect_refused(1, {"predict", "--run", "r", "--out", "p", kImages, "other"}, {"other/" + ids_[0] + ".jpg", "_segmentation.png"});
+  expect_refused(1, {"predict", "--run", "r", "--out", "p", kImages, "other"},
+                 {"other/" + ids_[0] + ".jpg", "_segmentation.png"});
   EXPECT_FALSE(fs::exists(folder_ / "p"));
 }
 
 TEST_F(CommandLine, PointsIntoAGraphText) {
   folder_.add("bad.graph", std::string_view("model m(image: 3 channels) {\n  c = conv3d(image, 4)\n  return c\n}\n"));
   expect_refused(2, {"graph", "bad.graph"}, {"bad.graph:2:", "conv3d"});
-  expect_refused(2, {"train", "--data", "data", "--run", "r", "model=bad.graph", "size=32"}, {"bad.graph:2:", "conv3d"});
+  expect_refused(2, {"train", "--data", "data", "--run", "r", "model=bad.graph", "size=32"},
+                 {"bad.graph:2:", "conv3d"});
   EXPECT_FALSE(fs::exists(folder_ / "r"));
   expect_refused(1, {"graph", "nowhere.graph"}, {"nowhere.graph cannot be read"});
   expect_refused(2, {"graph", "uent34"}, {"'uent34'", "did you mean 'unet34'?"});
@@ -159,10 +166,11 @@ TEST_F(CommandLine, PointsIntoAGraphText) {
 
 TEST_F(CommandLine, AnExplodingTrainingSaysSo) {
   // After one step each of the convolutions multiplies by about 100.
-  folder_.add("wild.graph", std::string_view("block times(x) {\n  c = conv2d(x, 1, kernel=1)\n  return c\n}\n"
-                                             "model wild(image: 3 channels) {\n  y = image -> 24 * times()\n  return y\n}\n"));
-  expect_failed({"train", "--data", "data", "--run", "r", "--threads", "1", "model=wild.graph", "size=32", "batch=1", "epochs=9",
-                 "lr=100", "schedule=constant"},
+  folder_.add("wild.graph",
+              std::string_view("block times(x) {\n  c = conv2d(x, 1, kernel=1)\n  return c\n}\n"
+                               "model wild(image: 3 channels) {\n  y = image -> 24 * times()\n  return y\n}\n"));
+  expect_failed({"train", "--data", "data", "--run", "r", "--threads", "1", "model=wild.graph", "size=32", "batch=1",
+                 "epochs=9", "lr=100", "schedule=constant"},
                 {"not a number any more at step ", "learning rate 100"});
 }
 

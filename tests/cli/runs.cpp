@@ -14,7 +14,8 @@ TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
   const Outcome training_outcome = run(training("r", {"epochs=2"}));
   ASSERT_EQ(training_outcome.code, 0) << training_outcome.err;
   EXPECT_EQ(training_outcome.out, "");
-  for (const char* name : {"resolved.toml", "split.csv", "log.csv", "steps.csv", "run.json", "last.safetensors", "best.safetensors"}) {
+  for (const char* name :
+       {"resolved.toml", "split.csv", "log.csv", "steps.csv", "run.json", "last.safetensors", "best.safetensors"}) {
     EXPECT_TRUE(fs::exists(folder_ / "r" / name)) << name;
   }
 
@@ -28,11 +29,13 @@ TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
   EXPECT_NEAR(scores.at("jaccard"), sum / 5, 1e-9);
   EXPECT_LE(scores.at("interval_95").at("jaccard")[0], scores.at("jaccard"));
 
-  const Outcome part = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--split", "r/split.csv", "--json", "e.json"});
+  const Outcome part =
+      run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--split", "r/split.csv", "--json", "e.json"});
   EXPECT_EQ(part.code, 0) << part.err;
   EXPECT_EQ(nlohmann::json::parse(text_of(folder_ / "e.json")).at("images"), 1);
 
-  const Outcome prediction = run({"predict", "--run", "r", "--out", "p", "--overlay", "--probabilities", "--threads", "1", kImages});
+  const Outcome prediction =
+      run({"predict", "--run", "r", "--out", "p", "--overlay", "--probabilities", "--threads", "1", kImages});
   ASSERT_EQ(prediction.code, 0) << prediction.err;
   for (const auto& id : ids_) {
     const auto photograph = data::probe(image(id));
@@ -42,7 +45,8 @@ TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
       EXPECT_EQ(picture.height, photograph.height);
     }
     const auto mask = data::read_mask(folder_ / "p" / (id + "_segmentation.png"));
-    EXPECT_TRUE(std::all_of(mask.grey.pixels.begin(), mask.grey.pixels.end(), [](int p) { return p == 0 || p == 255; }));
+    EXPECT_TRUE(
+        std::all_of(mask.grey.pixels.begin(), mask.grey.pixels.end(), [](int p) { return p == 0 || p == 255; }));
     const auto bytes = 4u * static_cast<unsigned>(photograph.width) * static_cast<unsigned>(photograph.height);
     EXPECT_EQ(fs::file_size(folder_ / "p" / (id + "_probability.npy")) / 1000, (bytes + 128) / 1000);
   }
@@ -55,7 +59,8 @@ TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
 TEST_F(CommandLine, PredictsATurnedPhotographInItsStoredGrid) {
   train("r");
   const auto picture = data::testing::smooth_image(48, 32);
-  folder_.add("turned.jpg", data::testing::make_jpeg(picture.pixels, 48, 32, {.app1 = data::testing::exif_block(6, true)}));
+  folder_.add("turned.jpg",
+              data::testing::make_jpeg(picture.pixels, 48, 32, {.app1 = data::testing::exif_block(6, true)}));
   const Outcome outcome = run({"predict", "--run", "r", "--out", "p", "--overlay", "--threads", "1", "turned.jpg"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* name : {"p/turned_segmentation.png", "p/turned_overlay.png"}) {
@@ -129,8 +134,9 @@ TEST_F(CommandLine, ConfigPrintsARecipeThatTrainAccepts) {
 }
 
 TEST_F(CommandLine, HelpOfEveryCommandExitsWithZero) {
-  const std::vector<std::vector<std::string>> commands{{},         {"train"}, {"evaluate"}, {"predict"}, {"report"},
-                                                       {"config"}, {"graph"}, {"bench"},    {"info"},    {"bench", "step"}};
+  const std::vector<std::vector<std::string>> commands{{},         {"train"},        {"evaluate"}, {"predict"},
+                                                       {"report"}, {"config"},       {"graph"},    {"bench"},
+                                                       {"info"},   {"bench", "step"}};
   for (auto command : commands) {
     command.push_back("--help");
     const Outcome outcome = run(command);
@@ -148,7 +154,8 @@ TEST_F(CommandLine, HelpOfEveryCommandExitsWithZero) {
 TEST_F(CommandLine, JsonOnStandardOutputStandsAlone) {
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{"graph", "tiny.graph", "--size", "32", "--json", "-"},
-        {"bench", "step", "--model", "tiny.graph", "--size", "32", "--batch", "1", "--seconds", "0.01", "--threads", "1", "--json", "-"}}) {
+        {"bench", "step", "--model", "tiny.graph", "--size", "32", "--batch", "1", "--seconds", "0.01", "--threads",
+         "1", "--json", "-"}}) {
     const Outcome outcome = run(command);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_TRUE(nlohmann::json::accept(outcome.out)) << outcome.out;

@@ -102,7 +102,8 @@ TEST(GraphErrors, ALayerWithParametersNeedsAName) {
 TEST(GraphErrors, SettingsAreCheckedWhereTheyStand) {
   EXPECT_EQ(error_in_body("y = conv2d(x, 8)\nreturn y"), "m.graph:2:5: in 'conv2d(x, 8)': kernel must be given");
   const std::string fraction = error_in_body("y = conv2d(x, 9 / 2, kernel=1)\nreturn y");
-  EXPECT_TRUE(fraction.starts_with("m.graph:2:5: in 'conv2d(x, 9 / 2, kernel=1)': channels takes a whole number")) << fraction;
+  EXPECT_TRUE(fraction.starts_with("m.graph:2:5: in 'conv2d(x, 9 / 2, kernel=1)': channels takes a whole number"))
+      << fraction;
   EXPECT_EQ(error_in_body("y = conv2d(x, 0, kernel=1)\nreturn y"),
             "m.graph:2:5: in 'conv2d(x, 0, kernel=1)': channels=0 is out of bounds (at least 1)");
   EXPECT_EQ(error_in_body("y = conv2d(x, 1e9, kernel=1)\nreturn y"),

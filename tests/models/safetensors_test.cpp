@@ -120,10 +120,9 @@ TEST_F(Safetensors, HoldsNothingAtAll) {
 }
 
 TEST_F(Safetensors, ReadsTypesThatOnlyFilesHave) {
-  std::string bytes = file_of(
-      R"({"half":{"dtype":"F16","shape":[6],"data_offsets":[0,12]},)"
-      R"("long":{"dtype":"I64","shape":[2],"data_offsets":[12,28]}})",
-      0);
+  std::string bytes = file_of(R"({"half":{"dtype":"F16","shape":[6],"data_offsets":[0,12]},)"
+                              R"("long":{"dtype":"I64","shape":[2],"data_offsets":[12,28]}})",
+                              0);
   const std::uint16_t half[6] = {0x3c00, 0xc100, 0x0001, 0x8000, 0x7bff, 0xfc00};
   const std::int64_t whole[2] = {2147483647, -2147483648ll};
   bytes.append(reinterpret_cast<const char*>(half), sizeof(half))
@@ -202,9 +201,8 @@ TEST_F(Safetensors, RefusesDescriptionsThatMakeNoSense) {
 }
 
 TEST_F(Safetensors, RefusesDataThatDoesNotFitTogether) {
-  constexpr const char* kTwo =
-      R"({{"a":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}},)"
-      R"("b":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}}}})";
+  constexpr const char* kTwo = R"({{"a":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}},)"
+                               R"("b":{{"dtype":"U8","shape":[{}],"data_offsets":[{},{}]}}}})";
   const auto two = [&](int a, int b, int c, int d) {
     return fmt::format(fmt::runtime(kTwo), b - a, a, b, d - c, c, d);
   };

@@ -146,12 +146,16 @@ TEST_F(CheckpointFile, OfAnotherGraphIsRefusedNamingTheState) {
   };
   expect_error([&] { load("model m(image: 3 channels) {\n  conv9 = conv2d(image, 4, kernel=3)\n  return conv9\n}\n"); },
                {"lacks the state 'conv9.weight'"});
-  expect_error([&] { load("model m(image: 3 channels) {\n  conv1 = conv2d(image, 5, kernel=3, bias=false)\n  return conv1\n}\n"); },
-               {"state 'conv1.weight' is f32[", "in the checkpoint", "in the model"});
+  expect_error(
+      [&] {
+        load("model m(image: 3 channels) {\n  conv1 = conv2d(image, 5, kernel=3, bias=false)\n  return conv1\n}\n");
+      },
+      {"state 'conv1.weight' is f32[", "in the checkpoint", "in the model"});
 }
 
 TEST_F(CheckpointFile, ThatCannotBeWrittenIsAnError) {
-  expect_error([&] { write_checkpoint(folder_ / "nowhere" / "c.safetensors", store_, some_info(), true); }, {"c.safetensors"});
+  expect_error([&] { write_checkpoint(folder_ / "nowhere" / "c.safetensors", store_, some_info(), true); },
+               {"c.safetensors"});
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ class EvaluationTest : public ::testing::Test {
     StateStore store;
     store.create(states_of(model, DType::f32), 2);
     const auto path = folder_ / "c.safetensors";
-    write_checkpoint(path, store, {.graph_text = model.canonical_text(), .preprocessing = {.size = 32, .threshold = 0.5}}, true);
+    write_checkpoint(path, store,
+                     {.graph_text = model.canonical_text(), .preprocessing = {.size = 32, .threshold = 0.5}}, true);
     return path;
   }
 
@@ -33,11 +34,13 @@ class EvaluationTest : public ::testing::Test {
 TEST_F(EvaluationTest, CountsPixelsOfTheStoredGrid) {
   std::size_t calls = 0;
   const auto evaluation = evaluate(
-      predictor_, samples_, [&](std::size_t done, std::size_t total) {
+      predictor_, samples_,
+      [&](std::size_t done, std::size_t total) {
         EXPECT_EQ(done, ++calls);
         EXPECT_EQ(total, 10u);
       },
-      [](const ScoredImage& image, const data::Photograph& photograph, const data::Image& truth, const Prediction& prediction) {
+      [](const ScoredImage& image, const data::Photograph& photograph, const data::Image& truth,
+         const Prediction& prediction) {
         double tp = 0, fp = 0, fn = 0;
         ASSERT_EQ(truth.pixels.size(), prediction.mask.pixels.size());
         for (std::size_t i = 0; i < truth.pixels.size(); ++i) {

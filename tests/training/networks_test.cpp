@@ -39,7 +39,8 @@ class Training {
     const auto batch = static_cast<std::int64_t>(samples.size());
     Program program(accumulate_graph(programs(), batch, add), kCpuDevice, store_);
     std::vector<float> tables;
-    for (std::int64_t i = 0; i < batch; ++i) tables.insert(tables.end(), data::kIdentityTable.begin(), data::kIdentityTable.end());
+    for (std::int64_t i = 0; i < batch; ++i)
+      tables.insert(tables.end(), data::kIdentityTable.begin(), data::kIdentityTable.end());
     program.bind("images", images_);
     program.bind("masks", masks_);
     program.input("indices").copy_from(tensor_of<std::int32_t>(samples, {batch}));
@@ -83,7 +84,11 @@ class Training {
 };
 
 StageSettings stage_with(std::vector<std::string> frozen, std::string batch_norm) {
-  return {.frozen = std::move(frozen), .batch_norm = std::move(batch_norm), .schedule = {}, .group_lr = {}, .weight_decay = 0};
+  return {.frozen = std::move(frozen),
+          .batch_norm = std::move(batch_norm),
+          .schedule = {},
+          .group_lr = {},
+          .weight_decay = 0};
 }
 
 int gradient_nodes_of_group(const Graph& graph, const std::string& group) {
@@ -99,7 +104,8 @@ double flops(const Graph& graph) {
 }
 
 bool writes(const Graph& graph, const std::string& state) {
-  return std::any_of(graph.state_writes().begin(), graph.state_writes().end(), [&](const auto& write) { return write.name == state; });
+  return std::any_of(graph.state_writes().begin(), graph.state_writes().end(),
+                     [&](const auto& write) { return write.name == state; });
 }
 
 TEST(FrozenGroup, HasNoGradientWork) {
@@ -126,8 +132,8 @@ TEST(FrozenGroup, DoesNotMoveByABit) {
   const Snapshot before = training.store().snapshot();
   training.steps(3, {1e-2f, 1e-2f});
   EXPECT_EQ(training.moved_since(before),
-            (std::set<std::string>{"conv2.weight", "conv2.bias", "bn2.weight", "bn2.bias", "bn2.running_mean", "bn2.running_var",
-                                   "out.weight", "out.bias"}));
+            (std::set<std::string>{"conv2.weight", "conv2.bias", "bn2.weight", "bn2.bias", "bn2.running_mean",
+                                   "bn2.running_var", "out.weight", "out.bias"}));
 }
 
 TEST(FrozenBatchNorm, KeepsItsStatisticsWhileGammaAndBetaLearn) {
@@ -135,8 +141,8 @@ TEST(FrozenBatchNorm, KeepsItsStatisticsWhileGammaAndBetaLearn) {
   const Snapshot before = training.store().snapshot();
   training.steps(3, {1e-2f, 1e-2f});
   EXPECT_EQ(training.moved_since(before),
-            (std::set<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "conv2.bias", "bn2.weight", "bn2.bias",
-                                   "out.weight", "out.bias"}));
+            (std::set<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "conv2.bias", "bn2.weight",
+                                   "bn2.bias", "out.weight", "out.bias"}));
 }
 
 TEST(Update, ReadsARateForEachGroup) {

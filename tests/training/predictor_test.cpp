@@ -16,13 +16,15 @@ std::filesystem::path random_checkpoint(const TemporaryFolder& folder) {
   StateStore store;
   store.create(states_of(model, DType::f32), 8);
   const auto path = folder / "c.safetensors";
-  write_checkpoint(path, store, {.graph_text = model.canonical_text(), .preprocessing = {.size = 32, .threshold = 0.5}}, true);
+  write_checkpoint(path, store, {.graph_text = model.canonical_text(), .preprocessing = {.size = 32, .threshold = 0.5}},
+                   true);
   return path;
 }
 
 data::Photograph jpeg_of(const data::Image& stored, int orientation) {
   return data::decode_rgb(data::testing::make_jpeg(stored.pixels, stored.width, stored.height,
-                                                   {.app1 = data::testing::exif_block(orientation, true)}), "p.jpg");
+                                                   {.app1 = data::testing::exif_block(orientation, true)}),
+                          "p.jpg");
 }
 
 data::Photograph upright(data::Image image) {
@@ -78,13 +80,15 @@ TEST(Predictor, ABatchAnswersAsOneByOne) {
   const TemporaryFolder folder;
   Predictor predictor(random_checkpoint(folder), kCpuDevice, {});
   std::vector<data::Photograph> photographs;
-  for (int i = 0; i < 10; ++i) photographs.push_back(upright(disc_pair(30 + i, 40, static_cast<std::uint64_t>(i)).photograph));
+  for (int i = 0; i < 10; ++i)
+    photographs.push_back(upright(disc_pair(30 + i, 40, static_cast<std::uint64_t>(i)).photograph));
   const auto together = predictor.predict(photographs);
   ASSERT_EQ(together.size(), 10u);
   for (std::size_t i = 0; i < 10; ++i) {
     const auto alone = predictor.predict(photographs[i]);
     ASSERT_EQ(together[i].width, alone.width);
-    for (std::size_t p = 0; p < alone.probability.size(); ++p) ASSERT_NEAR(together[i].probability[p], alone.probability[p], 1e-5);
+    for (std::size_t p = 0; p < alone.probability.size(); ++p)
+      ASSERT_NEAR(together[i].probability[p], alone.probability[p], 1e-5);
   }
 }
 
@@ -135,7 +139,8 @@ TEST(Scores, OfAnEmptyTruth) {
 TEST(Scores, NeedMasksOfThePhotographsSize) {
   const TemporaryFolder folder;
   Predictor predictor(random_checkpoint(folder), kCpuDevice, {});
-  expect_error([&] { predictor.score(prediction_of(std::vector<float>(16, 0)), data::make_image(4, 5, 1)); }, {"4 x 5", "4 x 4"});
+  expect_error([&] { predictor.score(prediction_of(std::vector<float>(16, 0)), data::make_image(4, 5, 1)); },
+               {"4 x 5", "4 x 4"});
 }
 
 }  // namespace

@@ -140,16 +140,21 @@ TEST(Recipe, EveryAugmentationKeyCanBeSetOnTheCommandLine) {
 }
 
 TEST(Recipe, MisspeltKeysAreNamedWithFileLineAndTheNearest) {
-  expect_error([] { parse_recipe("seed = 1\nmodell = \"x\"\n", "my.toml"); }, {"my.toml:2: ", "'modell'", "did you mean 'model'?"});
-  expect_error([] { parse_recipe("[[stage]]\nsize = 64\nepoch = 1\n", "my.toml"); }, {"my.toml:3: ", "'epoch'", "did you mean 'epochs'?"});
-  expect_error([] { parse_recipe("[[stage]]\naugmentation = { zom = 2 }\n", "my.toml"); }, {"my.toml:2: ", "did you mean 'zoom'?"});
+  expect_error([] { parse_recipe("seed = 1\nmodell = \"x\"\n", "my.toml"); },
+               {"my.toml:2: ", "'modell'", "did you mean 'model'?"});
+  expect_error([] { parse_recipe("[[stage]]\nsize = 64\nepoch = 1\n", "my.toml"); },
+               {"my.toml:3: ", "'epoch'", "did you mean 'epochs'?"});
+  expect_error([] { parse_recipe("[[stage]]\naugmentation = { zom = 2 }\n", "my.toml"); },
+               {"my.toml:2: ", "did you mean 'zoom'?"});
   Recipe recipe;
   expect_error([&] { apply_override(recipe, "epoch=1"); }, {"'epoch'", "did you mean 'epochs'?"});
   expect_error([&] { apply_override(recipe, "augmentation.zom=1"); }, {"'augmentation.zom'", "did you mean 'zoom'?"});
 }
 
 TEST(Recipe, ValuesOfTheWrongKindOrOutOfRangeAreNamed) {
-  const auto in_stage = [](const std::string& line) { return [line] { parse_recipe("[[stage]]\n" + line + "\n", "r.toml"); }; };
+  const auto in_stage = [](const std::string& line) {
+    return [line] { parse_recipe("[[stage]]\n" + line + "\n", "r.toml"); };
+  };
   expect_error(in_stage("size = 0"), {"r.toml:2: ", "size must be a whole number from 1 to 8192"});
   expect_error(in_stage("size = 64.5"), {"size must be a whole number"});
   expect_error(in_stage("size = \"64\""), {"size must be a whole number"});
@@ -175,12 +180,14 @@ TEST(Recipe, AnOverridesMistakeNamesNoFile) {
   } catch (const UsageError& error) {
     EXPECT_TRUE(std::string(error.what()).starts_with("size must be")) << error.what();
   }
-  expect_error([&] { apply_override(recipe, "size"); }, {"'size' is neither a recipe file (.toml) nor an assignment key=value"});
+  expect_error([&] { apply_override(recipe, "size"); },
+               {"'size' is neither a recipe file (.toml) nor an assignment key=value"});
   expect_error([&] { apply_override(recipe, "=1"); }, {"neither"});
 }
 
 TEST(Recipe, AStagesKeyBelongsBelowStage) {
-  expect_error([] { parse_recipe("seed = 1\nsize = 64\n", "r.toml"); }, {"r.toml:2: ", "'size' belongs to a stage", "[[stage]]"});
+  expect_error([] { parse_recipe("seed = 1\nsize = 64\n", "r.toml"); },
+               {"r.toml:2: ", "'size' belongs to a stage", "[[stage]]"});
   expect_error([] { parse_recipe("[stage]\nsize = 64\n", "r.toml"); }, {"r.toml:1: ", "[[stage]]"});
 }
 
@@ -195,11 +202,14 @@ TEST(Recipe, StagesComeInTheOrderOfTheFile) {
 
 TEST(Recipe, GroupsMustBeThoseOfTheModel) {
   const std::vector<std::string> groups{"encoder.early", "encoder.late", "decoder"};
-  const auto check = [&](const std::string& stage) { check_groups(parse_recipe("[[stage]]\n" + stage, "r.toml"), groups); };
+  const auto check = [&](const std::string& stage) {
+    check_groups(parse_recipe("[[stage]]\n" + stage, "r.toml"), groups);
+  };
   EXPECT_NO_THROW(check("frozen = [\"encoder.early\", \"encoder.late\"]\nlr = { decoder = 1e-3 }"));
   expect_error([&] { check("frozen = [\"decoderr\"]"); }, {"unet34", "'decoderr'", "did you mean 'decoder'?"});
   expect_error([&] { check("lr = { decodr = 1e-3 }"); }, {"'decodr'", "did you mean 'decoder'?"});
-  expect_error([&] { check("frozen = [\"decoder\", \"encoder.early\", \"encoder.late\"]"); }, {"freezes every parameter group"});
+  expect_error([&] { check("frozen = [\"decoder\", \"encoder.early\", \"encoder.late\"]"); },
+               {"freezes every parameter group"});
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 TEST(Schedule, UseClrFollowsFastai) {
   const ScheduleSettings settings{.name = "use_clr", .div = 20, .cut_div = 8};
-  const std::vector<std::pair<std::int64_t, double>> expected{{0, .05},        {1, .0576},      {62, .5212},   {125, 1},
+  const std::vector<std::pair<std::int64_t, double>> expected{{0, .05},       {1, .0576},     {62, .5212},   {125, 1},
                                                               {126, .998914}, {500, .592857}, {999, .051086}};
   for (const auto& [step, factor] : expected) EXPECT_NEAR(schedule_factor(settings, step, 1000), factor, 5e-7) << step;
 }
@@ -42,10 +42,13 @@ TEST(Schedule, StaysPositiveForFewSteps) {
   }
 }
 
-TEST(Schedule, ConstantIsOne) { EXPECT_EQ(schedule_factor({.name = "constant"}, 17, 100), 1); }
+TEST(Schedule, ConstantIsOne) {
+  EXPECT_EQ(schedule_factor({.name = "constant"}, 17, 100), 1);
+}
 
 TEST(Schedule, UnknownNameSuggestsTheNearest) {
-  data::testing::expect_error([] { schedule_factor({.name = "use_clrr"}, 0, 1); }, {"'use_clrr'", "did you mean 'use_clr'?"});
+  data::testing::expect_error([] { schedule_factor({.name = "use_clrr"}, 0, 1); },
+                              {"'use_clrr'", "did you mean 'use_clr'?"});
 }
 
 }  // namespace

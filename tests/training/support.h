@@ -34,7 +34,9 @@ inline constexpr const char* kTwoGroups = R"(model tiny(image: 3 channels, sides
 }
 )";
 
-inline Model two_groups() { return Model::parse(kTwoGroups, "tiny.graph"); }
+inline Model two_groups() {
+  return Model::parse(kTwoGroups, "tiny.graph");
+}
 
 inline std::vector<std::uint8_t> bytes_of(const Tensor& tensor) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(tensor.data());
@@ -53,7 +55,8 @@ struct Pair {
 
 inline Pair disc_pair(int width, int height, std::uint64_t seed) {
   Philox random(seed);
-  Pair pair{.photograph = data::testing::random_image(width, height, 3, seed), .mask = data::make_image(width, height, 1)};
+  Pair pair{.photograph = data::testing::random_image(width, height, 3, seed),
+            .mask = data::make_image(width, height, 1)};
   const double side = std::min(width, height);
   const double cx = width * (0.4 + 0.2 * static_cast<double>(random.uniform()));
   const double cy = height * (0.4 + 0.2 * static_cast<double>(random.uniform()));
@@ -62,14 +65,16 @@ inline Pair disc_pair(int width, int height, std::uint64_t seed) {
     for (int x = 0; x < width; ++x) {
       if ((x - cx) * (x - cx) + (y - cy) * (y - cy) > radius * radius) continue;
       pair.mask.pixels[pair.mask.offset(x, y)] = 255;
-      for (int c = 0; c < 3; ++c) pair.photograph.pixels[pair.photograph.offset(x, y) + static_cast<std::size_t>(c)] /= 4;
+      for (int c = 0; c < 3; ++c)
+        pair.photograph.pixels[pair.photograph.offset(x, y) + static_cast<std::size_t>(c)] /= 4;
     }
   }
   return pair;
 }
 
 // `count` pairs below the folder, named by `prefix`.
-inline std::vector<data::Sample> add_samples(const TemporaryFolder& folder, const std::string& prefix, int count, int side = 40) {
+inline std::vector<data::Sample> add_samples(const TemporaryFolder& folder, const std::string& prefix, int count,
+                                             int side = 40) {
   std::vector<data::Sample> samples;
   for (int i = 0; i < count; ++i) {
     const std::string id = fmt::format("{}{}", prefix, i);

@@ -22,11 +22,13 @@ class TrainerTest : public ::testing::Test {
   }
 
   Recipe recipe(int epochs = 2) const {
-    StageSettings stage{.size = 32, .batch = 2, .epochs = epochs, .frozen = {}, .schedule = {}, .lr = 1e-2, .group_lr = {}};
+    StageSettings stage{
+        .size = 32, .batch = 2, .epochs = epochs, .frozen = {}, .schedule = {}, .lr = 1e-2, .group_lr = {}};
     return {.model = (folder_ / "tiny.graph").string(), .seed = 3, .stages = {stage}};
   }
 
-  TrainingResult train_into(const std::string& name, const Recipe& recipe, const TrainingObserver& observer = {}) const {
+  TrainingResult train_into(const std::string& name, const Recipe& recipe,
+                            const TrainingObserver& observer = {}) const {
     fs::create_directories(folder_ / name);
     return train({.recipe = recipe, .run = folder_ / name, .device = kCpuDevice, .compile = {}}, data_, observer);
   }
@@ -120,7 +122,8 @@ TEST_F(TrainerTest, StepsFollowTheScheduleOfTheStage) {
   EXPECT_EQ(last.info.preprocessing.size, 16);
   EXPECT_EQ(last.info.position.epochs_done, 3);
   // The optimiser starts afresh in each stage.
-  const auto step = std::find_if(last.states.begin(), last.states.end(), [](const auto& s) { return s.first == kStepState; });
+  const auto step =
+      std::find_if(last.states.begin(), last.states.end(), [](const auto& s) { return s.first == kStepState; });
   ASSERT_NE(step, last.states.end());
   EXPECT_EQ(step->second.as<float>()[0], 3);
 }
@@ -132,7 +135,8 @@ TEST_F(TrainerTest, WithoutValidationTheLastEpochIsTheBest) {
   const Checkpoint best = checkpoint("a", "best.safetensors");
   const Checkpoint last = checkpoint("a");
   for (const auto& [name, tensor] : best.states) {
-    const auto same = std::find_if(last.states.begin(), last.states.end(), [&](const auto& s) { return s.first == name; });
+    const auto same =
+        std::find_if(last.states.begin(), last.states.end(), [&](const auto& s) { return s.first == name; });
     ASSERT_NE(same, last.states.end());
     EXPECT_EQ(bytes_of(tensor), bytes_of(same->second)) << name;
   }
@@ -155,8 +159,11 @@ TEST_F(TrainerTest, ALossThatIsNoNumberEndsTheRunNamingStepAndRate) {
 
 TEST_F(TrainerTest, AModelThatDoesNotFitNamesTheBatchThatWould) {
   const auto text = [](std::int64_t width) {
-    return fmt::format("model wide(image: 3 channels) {{\n  conv = conv2d(image, {}, kernel=1)\n  out = conv2d(relu(conv), 1, kernel=1)\n"
-                       "  return out\n}}\n", width);
+    return fmt::format(
+        "model wide(image: 3 channels) {{\n  conv = conv2d(image, {}, kernel=1)\n  out = conv2d(relu(conv), 1, "
+        "kernel=1)\n"
+        "  return out\n}}\n",
+        width);
   };
   StageSettings stage{.size = 1024, .batch = 4, .epochs = 1, .frozen = {}, .schedule = {}, .group_lr = {}};
   // Memory rises with the width, and training takes twice as much as inference.
@@ -169,7 +176,8 @@ TEST_F(TrainerTest, AModelThatDoesNotFitNamesTheBatchThatWould) {
     const Program program(inference_graph(probe, 4, 1024, 1024, DType::f32), kCpuDevice, store);
     GTEST_SKIP() << "half a terabyte of memory";
   } catch (const OutOfMemory& error) {
-    width = static_cast<std::int64_t>(static_cast<double>(kProbe) * 1.2 * static_cast<double>(error.available) / static_cast<double>(error.needed));
+    width = static_cast<std::int64_t>(static_cast<double>(kProbe) * 1.2 * static_cast<double>(error.available) /
+                                      static_cast<double>(error.needed));
   }
   folder_.add("wide.graph", text(width));
   const Recipe wide{.model = (folder_ / "wide.graph").string(), .seed = 1, .stages = {stage}};
@@ -177,7 +185,8 @@ TEST_F(TrainerTest, AModelThatDoesNotFitNamesTheBatchThatWould) {
 }
 
 TEST_F(TrainerTest, AModelOfOneChannelIsRefused) {
-  folder_.add("grey.graph", std::string_view("model grey(image: 1 channels) {\n  c = conv2d(image, 1, kernel=1)\n  return c\n}\n"));
+  folder_.add("grey.graph",
+              std::string_view("model grey(image: 1 channels) {\n  c = conv2d(image, 1, kernel=1)\n  return c\n}\n"));
   Recipe grey = recipe();
   grey.model = (folder_ / "grey.graph").string();
   expect_error([&] { train_into("a", grey); }, {"grey takes 1 channels, photographs have 3"});

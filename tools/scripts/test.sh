@@ -23,7 +23,7 @@ run_tests() {
   return "$status"
 }
 
-phase "install packages" tools/scripts/packages.sh
+phase "install packages" tools/scripts/packages.sh clang-format
 phase "build" tools/scripts/build.sh "$build" "$jobs" "${options[@]}"
 phase "tests" run_tests
 print_phases

@@ -72,13 +72,14 @@ void write_checkpoint(const std::filesystem::path& path, const StateStore& store
 Checkpoint read_checkpoint(const std::filesystem::path& path) {
   auto file = read_safetensors(path, Integrity::required);
   const auto entry = file.metadata.find(kKey);
-  DERMATOME_CHECK(entry != file.metadata.end(), "{} is a safetensors file but no checkpoint of dermatome", path.string());
+  DERMATOME_CHECK(entry != file.metadata.end(), "{} is a safetensors file but no checkpoint of dermatome",
+                  path.string());
   Checkpoint checkpoint;
   try {
     const auto json = nlohmann::json::parse(entry->second);
     const int format = json.at("format");
-    DERMATOME_CHECK(format <= kCheckpointVersion, "{} was written by a newer dermatome ({}); this one is {}", path.string(),
-                    json.value("version", "unknown"), kVersion);
+    DERMATOME_CHECK(format <= kCheckpointVersion, "{} was written by a newer dermatome ({}); this one is {}",
+                    path.string(), json.value("version", "unknown"), kVersion);
     checkpoint.info = from_json(json);
   } catch (const nlohmann::json::exception& error) {
     fail("{} is damaged: its description cannot be read ({})", path.string(), error.what());

@@ -39,9 +39,11 @@ struct CheckpointInfo {
   std::string version;  // of dermatome
 };
 
-// States whose name starts with "gradient/" are left out; `weights_only` also leaves out the optimiser's. Written beside
-// the old file and then renamed, so that a crash leaves one of the two whole. Throws Error when it cannot be written.
-void write_checkpoint(const std::filesystem::path& path, const StateStore& store, const CheckpointInfo& info, bool weights_only);
+// States whose name starts with "gradient/" are left out; `weights_only` also leaves out the optimiser's. Written
+// beside the old file and then renamed, so that a crash leaves one of the two whole. Throws Error when it cannot be
+// written.
+void write_checkpoint(const std::filesystem::path& path, const StateStore& store, const CheckpointInfo& info,
+                      bool weights_only);
 
 struct Checkpoint {
   CheckpointInfo info;
@@ -51,8 +53,8 @@ struct Checkpoint {
 // Throws Error with the reason: not a checkpoint of dermatome, damaged (checksum), written by a newer version.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
-// Puts the checkpoint's weights into the states of the store that the model declares. Throws Error naming states that are
-// missing or of another shape.
+// Puts the checkpoint's weights into the states of the store that the model declares. Throws Error naming states that
+// are missing or of another shape.
 void load_weights(const Checkpoint& checkpoint, const std::vector<StateDeclaration>& declarations, StateStore& store);
 
 }  // namespace dermatome::training

@@ -39,7 +39,8 @@ Interval bootstrap_interval(const std::vector<double>& values, std::uint64_t see
   std::vector<double> means;
   for (std::size_t r = 0; r < kResamples; ++r) {
     double sum = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) sum += values[random.below(static_cast<std::uint32_t>(values.size()))];
+    for (std::size_t i = 0; i < values.size(); ++i)
+      sum += values[random.below(static_cast<std::uint32_t>(values.size()))];
     means.push_back(sum / static_cast<double>(values.size()));
   }
   std::sort(means.begin(), means.end());
@@ -65,8 +66,8 @@ Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& sampl
       const auto& prediction = predictions[i - next];
       const data::Image truth = data::read_mask(samples[i].mask).grey;
       DERMATOME_CHECK(truth.width == prediction.width && truth.height == prediction.height,
-                      "{} is {} x {} but its photograph {} is {} x {}", samples[i].mask.string(), truth.width, truth.height,
-                      samples[i].image.string(), prediction.width, prediction.height);
+                      "{} is {} x {} but its photograph {} is {} x {}", samples[i].mask.string(), truth.width,
+                      truth.height, samples[i].image.string(), prediction.width, prediction.height);
       evaluation.images.push_back({.id = samples[i].id,
                                    .scores = predictor.score(prediction, truth),
                                    .width = prediction.width,

@@ -14,8 +14,8 @@ namespace dermatome::training {
 std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& samples, const std::filesystem::path& split,
                                           data::Part part);
 
-// The ends of the 95 % percentile bootstrap interval of the mean over images (Efron 1979), 2000 resamples of Philox(seed).
-// Throws Error for no values.
+// The ends of the 95 % percentile bootstrap interval of the mean over images (Efron 1979), 2000 resamples of
+// Philox(seed). Throws Error for no values.
 struct Interval {
   double low = 0, high = 0;
 };
@@ -25,7 +25,8 @@ Interval bootstrap_interval(const std::vector<double>& values, std::uint64_t see
 std::vector<double> values_of(const Evaluation& evaluation, Metric metric);
 
 // What a caller may want to keep of each photograph: called in the order of the samples.
-using OnPrediction = std::function<void(const ScoredImage&, const data::Photograph&, const data::Image& truth, const Prediction&)>;
+using OnPrediction =
+    std::function<void(const ScoredImage&, const data::Photograph&, const data::Image& truth, const Prediction&)>;
 
 // Throws Error naming the file for an unreadable photograph or mask, or a mask of another size.
 Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples,

@@ -26,8 +26,8 @@ std::vector<std::vector<double>> read_rows(const std::filesystem::path& path) {
     for (std::string cell; std::getline(cells, cell, ',');) {
       double value = 0;
       const auto result = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-      DERMATOME_CHECK(result.ec == std::errc() && result.ptr == cell.data() + cell.size(), "{}:{}: '{}' is not a number",
-                      path.string(), number, cell);
+      DERMATOME_CHECK(result.ec == std::errc() && result.ptr == cell.data() + cell.size(),
+                      "{}:{}: '{}' is not a number", path.string(), number, cell);
       row.push_back(value);
     }
     DERMATOME_CHECK(row.size() == columns, "{}:{}: has {} of {} columns", path.string(), number, row.size(), columns);

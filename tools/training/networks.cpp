@@ -46,14 +46,21 @@ Value add_loss_and_metrics(Graph& graph, Builder& builder, Value logits, const B
 }
 
 StateDeclaration state_like(const StateDeclaration& parameter, std::string name) {
-  return {.name = std::move(name), .desc = parameter.desc, .initializer = {}, .group = parameter.group, .trainable = false};
+  return {
+      .name = std::move(name), .desc = parameter.desc, .initializer = {}, .group = parameter.group, .trainable = false};
 }
 
 }  // namespace
 
-std::string gradient_state(const std::string& parameter) { return "gradient/" + parameter; }
-std::string first_moment_state(const std::string& parameter) { return "adam/first_moment/" + parameter; }
-std::string second_moment_state(const std::string& parameter) { return "adam/second_moment/" + parameter; }
+std::string gradient_state(const std::string& parameter) {
+  return "gradient/" + parameter;
+}
+std::string first_moment_state(const std::string& parameter) {
+  return "adam/first_moment/" + parameter;
+}
+std::string second_moment_state(const std::string& parameter) {
+  return "adam/second_moment/" + parameter;
+}
 
 std::vector<StateDeclaration> states_of(const Model& model, DType type) {
   Graph graph;
@@ -77,7 +84,8 @@ std::vector<StateDeclaration> learning_parameters(const StagePrograms& p) {
 
 std::vector<StateDeclaration> gradient_states(const StagePrograms& p) {
   std::vector<StateDeclaration> states;
-  for (const auto& parameter : learning_parameters(p)) states.push_back(state_like(parameter, gradient_state(parameter.name)));
+  for (const auto& parameter : learning_parameters(p))
+    states.push_back(state_like(parameter, gradient_state(parameter.name)));
   std::reverse(states.begin(), states.end());
   return states;
 }
@@ -145,9 +153,9 @@ Graph update_graph(const StagePrograms& p) {
     inputs.push_back(graph.read_state(state_like(parameter, gradient_state(parameter.name))));
   }
   builder.set_scope({.name = "adam", .group = {}, .at = {}});
-  const auto outputs = builder.call_all(
-      "adam", std::move(inputs),
-      {{"beta2", p.stage.beta2}, {"eps", p.stage.eps}, {"weight_decay", p.stage.weight_decay}});
+  const auto outputs =
+      builder.call_all("adam", std::move(inputs),
+                       {{"beta2", p.stage.beta2}, {"eps", p.stage.eps}, {"weight_decay", p.stage.weight_decay}});
   for (std::size_t i = 0; i < written.size(); ++i) graph.write_state(written[i], outputs[i]);
   return graph;
 }

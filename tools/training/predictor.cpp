@@ -48,7 +48,9 @@ double lesion_share(const data::Image& mask, int above) {
 
 }  // namespace
 
-double Prediction::area_share() const { return lesion_share(mask, 127); }
+double Prediction::area_share() const {
+  return lesion_share(mask, 127);
+}
 
 Predictor::Predictor(const std::filesystem::path& path, Device device, const CompileOptions& compile, int size)
     : model_(Model::parse("model none(image: 3 channels) { return relu(image) }", "")),
@@ -85,8 +87,8 @@ Program& Predictor::scorer(std::int64_t height, std::int64_t width) {
     Builder builder(graph);
     const Value p = graph.add_input("probability", {DType::f32, {1, height, width, 1}});
     const Value truth = graph.add_input("truth", {DType::u8, {1, height, width, 1}});
-    const Value counts =
-        builder.call("confusion_counts", {p, truth}, {{"threshold", info_.preprocessing.threshold}, {"truth_threshold", 128.0}});
+    const Value counts = builder.call("confusion_counts", {p, truth},
+                                      {{"threshold", info_.preprocessing.threshold}, {"truth_threshold", 128.0}});
     graph.mark_output("scores", builder.call("segmentation_metrics", {counts}));
     scorer_ = std::make_unique<Program>(std::move(graph), device_, store_, compile_);
   }
@@ -101,7 +103,8 @@ Prediction Predictor::finish(const Tensor& probability, const data::Photograph& 
   program.run();
   const Tensor full = program.output("y").to({DeviceKind::cpu, 0});
   const auto values = full.as<float>();
-  Prediction prediction{.width = photograph.stored_width, .height = photograph.stored_height, .probability = {}, .mask = {}};
+  Prediction prediction{
+      .width = photograph.stored_width, .height = photograph.stored_height, .probability = {}, .mask = {}};
   // Back to the grid of the file, where masks and scores live.
   prediction.probability = data::turned<float>(values, width, height, 1, data::inverse(photograph.orientation));
   prediction.mask = data::make_image(prediction.width, prediction.height, 1);
@@ -112,7 +115,9 @@ Prediction Predictor::finish(const Tensor& probability, const data::Photograph& 
   return prediction;
 }
 
-Prediction Predictor::predict(const data::Photograph& photograph) { return std::move(predict(std::vector{photograph})[0]); }
+Prediction Predictor::predict(const data::Photograph& photograph) {
+  return std::move(predict(std::vector{photograph})[0]);
+}
 
 std::vector<Prediction> Predictor::predict(const std::vector<data::Photograph>& photographs) {
   std::vector<Prediction> predictions;
@@ -149,7 +154,8 @@ Scores Predictor::score(const Prediction& prediction, const data::Image& truth) 
   program.run();
   const Tensor scores = program.output("scores").to({DeviceKind::cpu, 0});
   Scores result{};
-  for (int m = 0; m < kMetrics; ++m) result[static_cast<std::size_t>(m)] = static_cast<double>(scores.as<float>()[static_cast<std::size_t>(m)]);
+  for (int m = 0; m < kMetrics; ++m)
+    result[static_cast<std::size_t>(m)] = static_cast<double>(scores.as<float>()[static_cast<std::size_t>(m)]);
   return result;
 }
 

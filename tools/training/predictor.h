@@ -22,7 +22,7 @@ struct Prediction {
   std::vector<float> probability;  // [height, width], of lesion
   data::Image mask;                // one channel, 0 or 255: probability > threshold
 
-  double area_share() const;        // of lesion pixels
+  double area_share() const;  // of lesion pixels
 };
 
 using Scores = std::array<double, kMetrics>;
@@ -40,7 +40,8 @@ class Predictor {
   // Several at once: up to eight go through the network together.
   std::vector<Prediction> predict(const std::vector<data::Photograph>& photographs);
 
-  // Official ISIC scores of a prediction; a truth pixel counts as lesion when > 128. Throws Error when the sizes differ.
+  // Official ISIC scores of a prediction; a truth pixel counts as lesion when > 128. Throws Error when the sizes
+  // differ.
   Scores score(const Prediction& prediction, const data::Image& truth);
 
  private:

@@ -140,10 +140,12 @@ std::string rates_text(const StageSettings& stage) {
 
 const std::vector<Key<data::AugmentationSettings>>& augmentation_keys() {
   using Settings = data::AugmentationSettings;
-  const auto real = [](std::string name, std::string comment, float Settings::*field, double low, double high, const char* range) {
-    return Key<Settings>{std::move(name), std::move(comment),
-                         [=](Settings& s, const Item& item) { s.*field = static_cast<float>(item.number(low, high, range)); },
-                         [=](const Settings& s) { return real_text(s.*field); }};
+  const auto real = [](std::string name, std::string comment, float Settings::*field, double low, double high,
+                       const char* range) {
+    return Key<Settings>{
+        std::move(name), std::move(comment),
+        [=](Settings& s, const Item& item) { s.*field = static_cast<float>(item.number(low, high, range)); },
+        [=](const Settings& s) { return real_text(s.*field); }};
   };
   const auto truth = [](std::string name, std::string comment, bool Settings::*field) {
     return Key<Settings>{std::move(name), std::move(comment),
@@ -157,9 +159,11 @@ const std::vector<Key<data::AugmentationSettings>>& augmentation_keys() {
       real("rotate_probability", "", &Settings::rotate_probability, 0, 1, "a share from 0 to 1"),
       real("zoom", "magnification U(1, this)", &Settings::zoom, 1, 10, "a factor from 1 to 10"),
       real("zoom_probability", "", &Settings::zoom_probability, 0, 1, "a share from 0 to 1"),
-      real("lighting", "brightness and contrast U(-this, this)", &Settings::lighting, 0, 0.99, "a number from 0 to 0.99"),
+      real("lighting", "brightness and contrast U(-this, this)", &Settings::lighting, 0, 0.99,
+           "a number from 0 to 0.99"),
       truth("reflect_mask", "false: beyond the border a mask is background, as in fastai 0.7", &Settings::reflect_mask),
-      truth("rotate_about_whole_pixel", "true: about pixel (S/2, S/2), as in fastai 0.7", &Settings::rotate_about_whole_pixel),
+      truth("rotate_about_whole_pixel", "true: about pixel (S/2, S/2), as in fastai 0.7",
+            &Settings::rotate_about_whole_pixel),
   };
   return keys;
 }
@@ -181,7 +185,8 @@ template <typename Target>
 void set_key(const std::vector<Key<Target>>& keys, Target& target, const std::string& prefix, const std::string& name,
              const toml::node& node, const std::string& file, const toml::source_region& source) {
   const Key<Target>* key = find_key(keys, name);
-  if (key == nullptr) fail_usage("{}there is no setting '{}{}'{}", place(file, source), prefix, name, did_you_mean(name, names_of(keys)));
+  if (key == nullptr)
+    fail_usage("{}there is no setting '{}{}'{}", place(file, source), prefix, name, did_you_mean(name, names_of(keys)));
   key->set(target, {node, prefix + name, file});
 }
 
@@ -194,7 +199,8 @@ void set_augmentation(StageSettings& stage, const Item& item) {
   const auto* table = item.node.as_table();
   if (table == nullptr) item.fail("\"full\", \"none\" or a table of settings");
   for (const auto& [name, node] : *table) {
-    set_key(augmentation_keys(), stage.augmentation, item.key + ".", std::string(name.str()), node, item.file, node.source());
+    set_key(augmentation_keys(), stage.augmentation, item.key + ".", std::string(name.str()), node, item.file,
+            node.source());
   }
 }
 
@@ -211,7 +217,8 @@ const std::vector<Key<StageSettings>>& stage_keys() {
                   [=](S& s, const Item& item) { s.*field = static_cast<int>(item.whole(low, high)); },
                   [=](const S& s) { return std::to_string(s.*field); }};
   };
-  const auto real = [](std::string name, std::string comment, double S::*field, double low, double high, const char* range) {
+  const auto real = [](std::string name, std::string comment, double S::*field, double low, double high,
+                       const char* range) {
     return Key<S>{std::move(name), std::move(comment),
                   [=](S& s, const Item& item) { s.*field = item.number(low, high, range); },
                   [=](const S& s) { return real_text(s.*field); }};
@@ -223,8 +230,12 @@ const std::vector<Key<StageSettings>>& stage_keys() {
       whole("epochs", "", &S::epochs, 1, 1000000),
       {"frozen", "parameter groups that do not learn, of encoder.early, encoder.late, decoder",
        [](S& s, const Item& item) { s.frozen = word_list(item); }, [](const S& s) { return list_text(s.frozen); }},
-      {"batch_norm", "live: batch statistics, running ones move; frozen: running statistics everywhere, gamma and beta learn",
-       [](S& s, const Item& item) { s.batch_norm = item.word({"live", "frozen"}); }, [](const S& s) { return quoted(s.batch_norm); }},
+      {"batch_norm",
+       "live: batch statistics, running ones move; frozen: running statistics everywhere, gamma and beta learn",
+       [](S& s, const Item& item) {
+         s.batch_norm = item.word({"live", "frozen"});
+       },
+       [](const S& s) { return quoted(s.batch_norm); }},
       {"schedule", "use_clr, stlr or constant",
        [](S& s, const Item& item) { s.schedule.name = item.word(schedule_names()); },
        [](const S& s) { return quoted(s.schedule.name); }},
@@ -234,8 +245,8 @@ const std::vector<Key<StageSettings>>& stage_keys() {
       {"cut_div", "use_clr: the rate rises for 1/cut_div of the steps",
        [](S& s, const Item& item) { s.schedule.cut_div = item.whole(1, 1000000); },
        [](const S& s) { return std::to_string(s.schedule.cut_div); }},
-      {"lr", "largest learning rate, or one a group: { decoder = 1e-3, \"*\" = 1e-5 }, * for all others",
-       set_rates, rates_text},
+      {"lr", "largest learning rate, or one a group: { decoder = 1e-3, \"*\" = 1e-5 }, * for all others", set_rates,
+       rates_text},
       real("beta1", "Adam", &S::beta1, 0, 0.999999, "a number from 0 to below 1"),
       real("beta2", "", &S::beta2, 0, 0.999999999, "a number from 0 to below 1"),
       real("eps", "", &S::eps, 0, 1, "a number from 0 to 1"),

@@ -19,7 +19,9 @@ double slanted_triangle(std::int64_t step, std::int64_t steps, double div, std::
 
 }  // namespace
 
-std::vector<std::string> schedule_names() { return {"use_clr", "stlr", "constant"}; }
+std::vector<std::string> schedule_names() {
+  return {"use_clr", "stlr", "constant"};
+}
 
 double schedule_factor(const ScheduleSettings& settings, std::int64_t step, std::int64_t steps) {
   if (settings.name == "use_clr") return slanted_triangle(step, steps, settings.div, settings.cut_div);

@@ -20,15 +20,17 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // A resident set as tensors on the device.
 struct ResidentTensors {
   std::int64_t count = 0;
   Tensor images, masks;
 
-  ResidentTensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels, std::int64_t size,
-                  Device device)
+  ResidentTensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels,
+                  std::int64_t size, Device device)
       : count(static_cast<std::int64_t>(mask_pixels.size()) / (size * size)),
         images(tensor_of<std::uint8_t>(image_pixels, {count, size, size, 3}).to(device)),
         masks(tensor_of<std::uint8_t>(mask_pixels, {count, size, size}).to(device)) {}
@@ -53,11 +55,13 @@ struct Sums {
 // Programs by batch size and kind, compiled on first use; the remainder batch of an epoch has its own.
 class Programs {
  public:
-  Programs(const StagePrograms& training, const StagePrograms& validation, const TrainOptions& options, StateStore& store)
+  Programs(const StagePrograms& training, const StagePrograms& validation, const TrainOptions& options,
+           StateStore& store)
       : training_(training), validation_(validation), options_(options), store_(store) {}
 
   Program& accumulate(std::int64_t batch, bool add) {
-    return get(fmt::format("accumulate {} {}", batch, add), batch, [&] { return accumulate_graph(training_, batch, add); });
+    return get(fmt::format("accumulate {} {}", batch, add), batch,
+               [&] { return accumulate_graph(training_, batch, add); });
   }
   Program& update() {
     return get("update", 0, [&] { return update_graph(training_); });
@@ -115,7 +119,8 @@ class Trainer {
         model_(find_model(options.recipe.model)),
         store_(options.device),
         log_(options.run / "log.csv",
-             "epoch,stage,size,lr,train_loss,train_jaccard,validation_loss,validation_jaccard,validation_thresholded_jaccard,"
+             "epoch,stage,size,lr,train_loss,train_jaccard,validation_loss,validation_jaccard,validation_thresholded_"
+             "jaccard,"
              "validation_dice,seconds,images_per_second"),
         steps_(options.run / "steps.csv", "step,epoch,lr,loss") {
     check_groups(options.recipe, model_.groups());
@@ -146,7 +151,8 @@ class Trainer {
     const std::int64_t steps = (training.count + per_step - 1) / per_step;
     for (int epoch = 0; epoch < stage.epochs; ++epoch) {
       position_.epoch = epoch;
-      EpochResult result{.epoch = position_.epochs_done + 1, .epochs = epochs_in_all_, .stage = index + 1, .size = stage.size};
+      EpochResult result{
+          .epoch = position_.epochs_done + 1, .epochs = epochs_in_all_, .stage = index + 1, .size = stage.size};
       const auto start = Clock::now();
       const Sums sums = train_epoch(programs, training, stage, steps, result);
       if (result_.stopped) return;
@@ -194,7 +200,8 @@ class Trainer {
 
   void prepare_update(Program& update, const StagePrograms& programs) {
     const auto indices = group_indices(programs);
-    update.bind("groups", tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}).to(options_.device));
+    update.bind("groups",
+                tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}).to(options_.device));
     set(update.input("beta1"), {static_cast<float>(programs.stage.beta1)});
   }
 
@@ -209,7 +216,8 @@ class Trainer {
     std::vector<std::int32_t> indices(samples.begin(), samples.end());
     std::vector<float> tables;
     for (const std::uint32_t sample : samples) {
-      const auto table = data::draw_table(augmentation, options_.recipe.seed, position_.epochs_done, sample, stage.size);
+      const auto table =
+          data::draw_table(augmentation, options_.recipe.seed, position_.epochs_done, sample, stage.size);
       tables.insert(tables.end(), table.begin(), table.end());
     }
     program.bind("images", set_of.images);
@@ -230,7 +238,8 @@ class Trainer {
 
   Sums train_epoch(Programs& programs, const ResidentTensors& training, const StageSettings& stage, std::int64_t steps,
                    EpochResult& result) {
-    const auto order = data::epoch_order(static_cast<std::uint32_t>(training.count), options_.recipe.seed, position_.epochs_done);
+    const auto order =
+        data::epoch_order(static_cast<std::uint32_t>(training.count), options_.recipe.seed, position_.epochs_done);
     const std::int64_t pixels = std::int64_t{stage.size} * stage.size;
     const auto epoch_start = Clock::now();
     Sums sums;
@@ -244,7 +253,8 @@ class Trainer {
       for (bool add = false; next < end; add = true) {
         const std::int64_t batch = std::min<std::int64_t>(stage.batch, end - next);
         Program& program = programs.accumulate(batch, add);
-        const std::span samples = std::span(order).subspan(static_cast<std::size_t>(next), static_cast<std::size_t>(batch));
+        const std::span samples =
+            std::span(order).subspan(static_cast<std::size_t>(next), static_cast<std::size_t>(batch));
         bind_batch(program, training, samples, stage.augmentation, stage, images * static_cast<double>(pixels));
         program.run();
         const double share = static_cast<double>(batch) / images;
@@ -256,8 +266,8 @@ class Trainer {
       result.learning_rate = largest_rate(stage) * factor;
       steps_.row(fmt::format("{},{},{:.9g},{:.9g}", global_step_++, result.epoch, result.learning_rate, step_loss));
       if (!std::isfinite(step_loss)) {
-        fail("the loss is not a number any more at step {} (epoch {}, learning rate {:.3g}); {}", global_step_, result.epoch,
-             result.learning_rate,
+        fail("the loss is not a number any more at step {} (epoch {}, learning rate {:.3g}); {}", global_step_,
+             result.epoch, result.learning_rate,
              position_.epochs_done > 0 ? "the last good checkpoint is " + (options_.run / "last.safetensors").string()
                                        : "try a smaller lr");
       }
@@ -285,7 +295,8 @@ class Trainer {
     program.run();
   }
 
-  void validate(Programs& programs, const ResidentTensors& validation, const StageSettings& stage, EpochResult& result) {
+  void validate(Programs& programs, const ResidentTensors& validation, const StageSettings& stage,
+                EpochResult& result) {
     if (validation.count == 0) return;
     std::vector<std::uint32_t> order(static_cast<std::size_t>(validation.count));
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
@@ -294,7 +305,8 @@ class Trainer {
     for (std::int64_t next = 0; next < validation.count;) {
       const std::int64_t batch = std::min<std::int64_t>(stage.batch, validation.count - next);
       Program& program = programs.validation(batch);
-      bind_batch(program, validation, std::span(order).subspan(static_cast<std::size_t>(next), static_cast<std::size_t>(batch)),
+      bind_batch(program, validation,
+                 std::span(order).subspan(static_cast<std::size_t>(next), static_cast<std::size_t>(batch)),
                  data::AugmentationSettings::none(), stage, pixels * static_cast<double>(batch));
       program.run();
       collect(program, 1.0, sums);
@@ -313,10 +325,10 @@ class Trainer {
     if (result.best) position_.best_jaccard = result.validation_jaccard;
     if (result.best) write("best.safetensors", stage, true);
     write("last.safetensors", stage, false);
-    log_.row(fmt::format("{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.3f},{:.2f}", result.epoch, result.stage,
-                         result.size, result.learning_rate, result.train_loss, result.train_jaccard, result.validation_loss,
-                         result.validation_jaccard, result.validation_thresholded_jaccard, result.validation_dice,
-                         result.seconds, result.images_per_second));
+    log_.row(fmt::format("{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.3f},{:.2f}", result.epoch,
+                         result.stage, result.size, result.learning_rate, result.train_loss, result.train_jaccard,
+                         result.validation_loss, result.validation_jaccard, result.validation_thresholded_jaccard,
+                         result.validation_dice, result.seconds, result.images_per_second));
     result_.epochs.push_back(result);
     if (observer_.epoch) observer_.epoch(result);
   }

@@ -39,7 +39,7 @@ struct StepResult {
   std::int64_t images = 0;
   double loss = 0, jaccard = 0;  // means so far in this epoch
   double images_per_second = 0;
-  double seconds_left = 0;       // of the whole run, estimated
+  double seconds_left = 0;  // of the whole run, estimated
 };
 
 // Told what happens; every member may be empty.
@@ -63,8 +63,9 @@ struct TrainOptions {
   CompileOptions compile;
 };
 
-// Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. Throws Error when the loss is no
-// number any more (naming step and rate) and when a stage does not fit into memory (naming the batch that would).
+// Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. Throws Error
+// when the loss is no number any more (naming step and rate) and when a stage does not fit into memory (naming the
+// batch that would).
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer);
 
 }  // namespace dermatome::training

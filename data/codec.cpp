@@ -1,11 +1,13 @@
-// Reading photographs and masks of either format.
+// Reading photographs and masks of every format.
 #include "data/codec.h"
 
 #include <algorithm>
 
+#include "data/codec/bmp.h"
 #include "data/codec/jpeg.h"
 #include "data/codec/png.h"
 #include "data/codec/sniff.h"
+#include "data/codec/tiff.h"
 #include "data/files.h"
 
 namespace dermatome::data {
@@ -15,7 +17,7 @@ namespace {
 constexpr std::size_t kHeaderBytes = std::size_t{256} * 1024;
 
 // A mask that is drawn in the transparency has one colour throughout and an alpha that varies.
-void check_alpha(const png::Raw& raw, std::string_view name) {
+void check_alpha(const RawPicture& raw, std::string_view name) {
   const auto depth = static_cast<std::size_t>(raw.channels);
   if (depth == 1 || depth == 3) return;
   bool colour_varies = false;
@@ -55,7 +57,7 @@ Mask mask_of(Image image, std::string_view name) {
 }
 
 // 16 bits or alpha: rounding or dropping them could lose the mask.
-Mask mask_of(const png::Raw& raw, std::string_view name) {
+Mask mask_of(const RawPicture& raw, std::string_view name) {
   check_alpha(raw, name);
   const auto grey = grey_samples(raw.samples, static_cast<std::size_t>(raw.channels), raw.width, name);
   Mask mask;
@@ -75,10 +77,36 @@ void scale_zero_one(Mask& mask) {
   for (auto& pixel : pixels) pixel = pixel == 1 ? 255 : 0;
 }
 
+Image decode_plain(FileFormat format, std::span<const std::uint8_t> bytes, std::string_view name) {
+  switch (format) {
+    case FileFormat::jpeg: return jpeg::decode(bytes, name);
+    case FileFormat::png: return png::decode(bytes, name);
+    case FileFormat::bmp: return bmp::decode(bytes, name);
+    case FileFormat::tiff: return tiff::decode(bytes, name);
+  }
+  fail("{} has no format", name);
+}
+
 }  // namespace
 
+std::string_view name_of(FileFormat format) {
+  switch (format) {
+    case FileFormat::jpeg: return "JPEG";
+    case FileFormat::png: return "PNG";
+    case FileFormat::bmp: return "BMP";
+    case FileFormat::tiff: return "TIFF";
+  }
+  return "?";
+}
+
 ImageInfo probe(std::span<const std::uint8_t> bytes, std::string_view name) {
-  return sniff(bytes, name) == FileFormat::jpeg ? jpeg::probe(bytes, name) : png::probe(bytes, name);
+  switch (sniff(bytes, name)) {
+    case FileFormat::jpeg: return jpeg::probe(bytes, name);
+    case FileFormat::png: return png::probe(bytes, name);
+    case FileFormat::bmp: return bmp::probe(bytes, name);
+    case FileFormat::tiff: return tiff::probe(bytes, name);
+  }
+  fail("{} has no format", name);
 }
 
 ImageInfo probe(const std::filesystem::path& path) {
@@ -95,7 +123,7 @@ ImageInfo probe(const std::filesystem::path& path) {
 
 Photograph decode_rgb(std::span<const std::uint8_t> bytes, std::string_view name) {
   const ImageInfo info = probe(bytes, name);
-  Image stored = to_rgb(info.format == FileFormat::jpeg ? jpeg::decode(bytes, name) : png::decode(bytes, name));
+  Image stored = to_rgb(decode_plain(info.format, bytes, name));
   Photograph photograph{
       .image = {}, .orientation = info.orientation, .stored_width = info.width, .stored_height = info.height};
   photograph.image =
@@ -107,17 +135,33 @@ Photograph read_rgb(const std::filesystem::path& path) {
   return decode_rgb(read_file(path), path.string());
 }
 
+StoredPhotograph decode_stored(std::span<const std::uint8_t> bytes, std::string_view name, int least_width,
+                               int least_height) {
+  const ImageInfo info = probe(bytes, name);
+  StoredPhotograph photograph{.image = {}, .width = info.width, .height = info.height, .orientation = info.orientation};
+  photograph.reduction = reduction_of(info, least_width, least_height);
+  photograph.image = to_rgb(photograph.reduction > 1 ? jpeg::decode(bytes, name, photograph.reduction)
+                                                     : decode_plain(info.format, bytes, name));
+  return photograph;
+}
+
+int reduction_of(const ImageInfo& info, int least_width, int least_height) {
+  if (info.format != FileFormat::jpeg) return 1;
+  for (const int reduction : {8, 4, 2}) {
+    if (info.width / reduction >= least_width && info.height / reduction >= least_height) return reduction;
+  }
+  return 1;
+}
+
 Mask decode_mask(std::span<const std::uint8_t> bytes, std::string_view name) {
   const ImageInfo info = probe(bytes, name);
   Mask mask;
-  if (info.format == FileFormat::jpeg) {
-    mask = mask_of(jpeg::decode(bytes, name), name);
-    mask.was_lossy = true;
-  } else if (info.bits == 16 || info.has_alpha) {
-    mask = mask_of(png::decode_raw(bytes, name), name);
+  if (info.bits == 16 || info.has_alpha) {  // PNG or TIFF
+    mask = mask_of(info.format == FileFormat::png ? png::decode_raw(bytes, name) : tiff::decode_raw(bytes, name), name);
   } else {
-    mask = mask_of(png::decode(bytes, name), name);
+    mask = mask_of(decode_plain(info.format, bytes, name), name);
   }
+  mask.was_lossy = info.format == FileFormat::jpeg;
   scale_zero_one(mask);
   return mask;
 }
@@ -131,7 +175,7 @@ void write_png(const std::filesystem::path& path, const Image& image) {
 }
 
 std::string codec_versions() {
-  return png::library_version() + ", " + jpeg::library_version();
+  return fmt::format("{}, {}, {}", png::library_version(), jpeg::library_version(), tiff::library_version());
 }
 
 }  // namespace dermatome::data

@@ -1,4 +1,4 @@
-// Photographs and masks in and out of JPEG and PNG, told apart by content; and f32 maps out to NumPy files.
+// Photographs and masks from JPEG, PNG, BMP and TIFF, told apart by content; JPEG, PNG and NumPy files written.
 // Every failure is an Error of one sentence that names the file and the cause.
 #pragma once
 
@@ -17,7 +17,9 @@ namespace dermatome::data {
 inline constexpr std::int64_t kMaxPixels = 200'000'000;
 inline constexpr int kMaxSide = 30000;
 
-enum class FileFormat : std::uint8_t { jpeg, png };
+enum class FileFormat : std::uint8_t { jpeg, png, bmp, tiff };
+
+std::string_view name_of(FileFormat format);
 
 // What a picture's header says. Sides are those of the stored pixel grid, before any turning.
 struct ImageInfo {
@@ -27,6 +29,7 @@ struct ImageInfo {
   int channels = 0;  // as stored; 1 for a palette
   int bits = 8;      // per channel
   bool has_alpha = false;
+  bool many_scans = false;  // a JPEG whose coefficients are all held while it is decoded, progressive ones for example
   Orientation orientation = Orientation::upright;
 };
 
@@ -36,6 +39,16 @@ struct Photograph {
   Orientation orientation = Orientation::upright;  // to_stored(image, orientation) is the grid of the file
   int stored_width = 0;
   int stored_height = 0;
+};
+
+// A photograph in the pixel grid of its file, perhaps coarser: each pixel stands for `reduction` a side, the last of a
+// row or column for what is left.
+struct StoredPhotograph {
+  Image image;  // RGB
+  int reduction = 1;
+  int width = 0;  // of the file
+  int height = 0;
+  Orientation orientation = Orientation::upright;
 };
 
 // A mask in the pixel grid of its file, never turned, with its grey values as stored: edges are not cut.
@@ -55,10 +68,18 @@ std::string codec_versions();
 ImageInfo probe(std::span<const std::uint8_t> bytes, std::string_view name);
 ImageInfo probe(const std::filesystem::path& path);
 
-// JPEG (grey, YCbCr, RGB) or PNG (any kind). Alpha is dropped, 16 bits are rounded to 8, colour profiles are ignored.
-// Throws Error for CMYK, for truncated or corrupt files, and as probe does.
+// Alpha is dropped, 16 bits are rounded to 8, colour profiles are ignored. Throws Error for CMYK, for truncated or
+// corrupt files, and as probe does.
 Photograph decode_rgb(std::span<const std::uint8_t> bytes, std::string_view name);
 Photograph read_rgb(const std::filesystem::path& path);
+
+// As decode_rgb, but not turned, and a JPEG comes reduced by 2, 4 or 8 where its sides stay at least these: the time
+// and the memory go with the reduced size.
+StoredPhotograph decode_stored(std::span<const std::uint8_t> bytes, std::string_view name, int least_width,
+                               int least_height);
+
+// By what decode_stored reduces such a picture: 1, 2, 4 or 8.
+int reduction_of(const ImageInfo& info, int least_width, int least_height);
 
 // Grey values as stored. 16-bit values that fit 8 bits are taken as they are, others scaled. Throws Error for a colour
 // mask whose channels differ, for one that is drawn in the alpha channel, and as decode_rgb does.

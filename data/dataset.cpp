@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "data/files.h"
 #include "data/folder.h"
 #include "data/name_list.h"
 #include "engine/core/error.h"
@@ -34,8 +35,8 @@ constexpr std::array kLayouts{
     Layout{"ISIC 2016", Part::test, "ISBI2016_ISIC_Part1_Test_Data", "ISBI2016_ISIC_Part1_Test_GroundTruth"},
 };
 
-// No suffix comes first, so that an exact name is found too.
-constexpr std::array<std::string_view, 5> kMaskSuffixes{"", "_segmentation", "_Segmentation", "_mask", "_lesion"};
+// No suffix comes first, so that an exact name is found too. Names are compared in lower case.
+constexpr std::array<std::string_view, 4> kMaskSuffixes{"", "_segmentation", "_mask", "_lesion"};
 
 bool is_folder(const fs::path& path) {
   std::error_code ignored;
@@ -76,12 +77,7 @@ std::string image_folders(std::span<const Layout> layouts) {
   return first_names(names, names.size());
 }
 
-Layout choose_layout(const fs::path& root, std::optional<Part> part) {
-  const auto found = layouts_in(root);
-  DERMATOME_CHECK(
-      !found.empty(),
-      "{} holds no folder of an ISIC challenge such as {}; lay photographs and masks out in two folders of such names",
-      root.string(), kLayouts[3].images);
+Layout choose_layout(const fs::path& root, const std::vector<Layout>& found, std::optional<Part> part) {
   const auto chosen = layouts_of(found, part);
   DERMATOME_CHECK(!chosen.empty(), "{} holds no {} part of an ISIC challenge, only {}", root.string(),
                   name_of(part.value_or(Part::train)), image_folders(found));
@@ -90,9 +86,13 @@ Layout choose_layout(const fs::path& root, std::optional<Part> part) {
   return chosen.front();
 }
 
-bool ends_like_mask(std::string_view stem) {
-  return std::any_of(kMaskSuffixes.begin() + 1, kMaskSuffixes.end(),
-                     [&](std::string_view suffix) { return stem.ends_with(suffix); });
+// The folder below `root` of that name in any case; empty where there is none.
+fs::path folder_named(const fs::path& root, std::string_view name) {
+  std::error_code error;
+  for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
+    if (lower_case(entry->path().filename().string()) == name && is_folder(entry->path())) return entry->path();
+  }
+  return {};
 }
 
 // Pictures by the name they are paired by. One name can belong to several files: that is for the caller to refuse.
@@ -100,16 +100,24 @@ using ByStem = std::map<std::string, std::vector<fs::path>>;
 
 ByStem by_stem(const std::vector<fs::path>& pictures) {
   ByStem result;
-  for (const auto& path : pictures) result[path.stem().string()].push_back(path);
+  for (const auto& path : pictures) result[lower_case(path.stem().string())].push_back(path);
   return result;
 }
 
-std::vector<fs::path> masks_of(const std::string& id, const ByStem& masks, bool same_folder) {
+bool ends_like_mask(const fs::path& path) {
+  const std::string stem = lower_case(path.stem().string());
+  return std::any_of(kMaskSuffixes.begin() + 1, kMaskSuffixes.end(),
+                     [&](std::string_view suffix) { return stem.ends_with(suffix); });
+}
+
+// Takes the masks of a photograph out of `masks`, which keeps those that nobody asked for.
+std::vector<fs::path> take_masks(const std::string& stem, ByStem& masks) {
   std::vector<fs::path> found;
   for (const std::string_view suffix : kMaskSuffixes) {
-    if (same_folder && suffix.empty()) continue;
-    const auto at = masks.find(id + std::string(suffix));
-    if (at != masks.end()) found.insert(found.end(), at->second.begin(), at->second.end());
+    const auto at = masks.find(stem + std::string(suffix));
+    if (at == masks.end()) continue;
+    found.insert(found.end(), at->second.begin(), at->second.end());
+    masks.erase(at);
   }
   return found;
 }
@@ -120,53 +128,117 @@ std::string names_of(const std::vector<fs::path>& paths) {
   return fmt::format("{}", fmt::join(names, " and "));
 }
 
-void check_pairs(const std::vector<std::string>& repeated, const std::vector<std::string>& without,
-                 const std::vector<std::string>& ambiguous, std::size_t images, const fs::path& image_folder,
-                 const fs::path& mask_folder) {
-  DERMATOME_CHECK(images > 0, "{} holds no photographs (JPEG or PNG files)", image_folder.string());
-  DERMATOME_CHECK(repeated.empty(), "{} id(s) in {} belong to more than one photograph: {}", repeated.size(),
-                  image_folder.string(), first_names(repeated));
-  DERMATOME_CHECK(without.size() < images,
-                  "none of the {} photographs in {} has a mask in {}: the mask of {} is sought as {}_segmentation.png",
-                  images, image_folder.string(), mask_folder.string(), without.front(), without.front());
-  DERMATOME_CHECK(without.empty(), "{} of {} photographs in {} have no mask in {}: {}", without.size(), images,
-                  image_folder.string(), mask_folder.string(), first_names(without));
-  DERMATOME_CHECK(ambiguous.empty(), "{} photograph(s) in {} have more than one mask in {}: {}", ambiguous.size(),
-                  image_folder.string(), mask_folder.string(), first_names(ambiguous));
+// Names of the photographs with that problem, as an error lists them.
+std::vector<std::string> names_with(const Pairing& pairing, Unpaired::Cause cause) {
+  std::vector<std::string> names;
+  for (const auto& unpaired : pairing.unpaired) {
+    if (unpaired.cause != cause) continue;
+    names.push_back(cause == Unpaired::Cause::no_mask ? unpaired.id : names_of(unpaired.files));
+  }
+  return names;
 }
 
 }  // namespace
 
-std::vector<Sample> find_samples(const fs::path& root, std::optional<Part> part) {
+Pairing find_pairs(const fs::path& root, std::optional<Part> part) {
   check_folder(root);
-  const Layout layout = choose_layout(root, part);
+  const auto found = layouts_in(root);
+  if (found.empty()) {
+    const fs::path images = folder_named(root, "images");
+    const fs::path masks = folder_named(root, "masks");
+    DERMATOME_CHECK(!images.empty() && !masks.empty(),
+                    "{} holds no folder of an ISIC challenge such as {}, nor two folders images and masks; give the "
+                    "folders of photographs and masks by --images and --masks",
+                    root.string(), kLayouts[3].images);
+    return pair_folders(images, masks);
+  }
+  const Layout layout = choose_layout(root, found, part);
   DERMATOME_CHECK(is_folder(root / layout.masks), "{} holds {} but not {}, the folder of its masks", root.string(),
                   layout.images, layout.masks);
-  return find_samples(unwrapped(root, layout.images), unwrapped(root, layout.masks));
+  return pair_folders(unwrapped(root, layout.images), unwrapped(root, layout.masks));
 }
 
-std::vector<Sample> find_samples(const fs::path& images, const fs::path& masks) {
+Pairing pair_folders(const fs::path& images, const fs::path& masks) {
   check_folder(images);
   check_folder(masks);
   const bool same_folder = fs::equivalent(images, masks);
   auto photographs = list_pictures(images);
-  if (same_folder) std::erase_if(photographs, [](const auto& path) { return ends_like_mask(path.stem().string()); });
-  const ByStem image_by_id = by_stem(photographs);
-  const ByStem mask_by_stem = by_stem(list_pictures(masks));
-
-  std::vector<Sample> samples;
-  std::vector<std::string> repeated;
-  std::vector<std::string> without;
-  std::vector<std::string> ambiguous;
-  for (const auto& [id, paths] : image_by_id) {
-    const auto found = masks_of(id, mask_by_stem, same_folder);
-    if (paths.size() > 1) repeated.push_back(names_of(paths));
-    if (found.empty()) without.push_back(id);
-    if (found.size() > 1) ambiguous.push_back(names_of(found));
-    if (!found.empty()) samples.push_back({.id = id, .image = paths.front(), .mask = found.front()});
+  auto mask_files = list_pictures(masks);
+  if (same_folder) {
+    std::erase_if(photographs, ends_like_mask);
+    std::erase_if(mask_files, [](const auto& path) { return !ends_like_mask(path); });
   }
-  check_pairs(repeated, without, ambiguous, image_by_id.size(), images, masks);
-  return samples;
+  DERMATOME_CHECK(!photographs.empty(), "{} holds no photographs (JPEG, PNG, BMP or TIFF files)", images.string());
+  ByStem masks_left = by_stem(mask_files);
+
+  Pairing pairing{.images = images, .masks = masks, .samples = {}, .unpaired = {}, .lone_masks = {}};
+  for (const auto& [stem, paths] : by_stem(photographs)) {
+    const auto found = take_masks(stem, masks_left);
+    const std::string id = paths.front().stem().string();
+    if (paths.size() > 1) {
+      pairing.unpaired.push_back({.id = id, .cause = Unpaired::Cause::repeated_name, .files = paths});
+    } else if (found.empty()) {
+      pairing.unpaired.push_back({.id = id, .cause = Unpaired::Cause::no_mask, .files = paths});
+    } else if (found.size() > 1) {
+      pairing.unpaired.push_back({.id = id, .cause = Unpaired::Cause::several_masks, .files = found});
+    } else {
+      pairing.samples.push_back({.id = id, .image = paths.front(), .mask = found.front()});
+    }
+  }
+  for (const auto& [stem, paths] : masks_left) {
+    pairing.lone_masks.insert(pairing.lone_masks.end(), paths.begin(), paths.end());
+  }
+  std::sort(pairing.samples.begin(), pairing.samples.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return pairing;
+}
+
+bool has_part(const fs::path& root, Part part) {
+  const auto found = layouts_in(root);
+  return std::any_of(found.begin(), found.end(), [&](const Layout& layout) { return layout.part == part; });
+}
+
+void check_pairing(const Pairing& pairing, bool none_only) {
+  const auto without = names_with(pairing, Unpaired::Cause::no_mask);
+  const std::string images = pairing.images.string();
+  const std::string masks = pairing.masks.string();
+  DERMATOME_CHECK(without.size() < pairing.photographs(),
+                  "none of the {} photographs in {} has a mask in {}: the mask of {} is sought as {}_segmentation.png",
+                  pairing.photographs(), images, masks, without.front(), without.front());
+  DERMATOME_CHECK(!pairing.samples.empty(), "no photograph in {} has exactly one mask in {}: {} {}", images, masks,
+                  pairing.unpaired.front().id, "has " + cause_of(pairing.unpaired.front(), pairing));
+  if (none_only) return;
+  const auto repeated = names_with(pairing, Unpaired::Cause::repeated_name);
+  const auto ambiguous = names_with(pairing, Unpaired::Cause::several_masks);
+  const std::string advice = "; --skip-bad leaves them out";
+  DERMATOME_CHECK(repeated.empty(), "{} id(s) in {} belong to more than one photograph: {}{}", repeated.size(), images,
+                  first_names(repeated), advice);
+  DERMATOME_CHECK(without.empty(), "{} of {} photographs in {} have no mask in {}: {}{}", without.size(),
+                  pairing.photographs(), images, masks, first_names(without), advice);
+  DERMATOME_CHECK(ambiguous.empty(), "{} photograph(s) in {} have more than one mask in {}: {}{}", ambiguous.size(),
+                  images, masks, first_names(ambiguous), advice);
+}
+
+std::string cause_of(const Unpaired& unpaired, const Pairing& pairing) {
+  switch (unpaired.cause) {
+    case Unpaired::Cause::no_mask: return fmt::format("no mask in {}", pairing.masks.string());
+    case Unpaired::Cause::several_masks:
+      return fmt::format("{} masks in {}: {}", unpaired.files.size(), pairing.masks.string(), names_of(unpaired.files));
+    case Unpaired::Cause::repeated_name:
+      return fmt::format("a name that {} photographs share: {}", unpaired.files.size(), names_of(unpaired.files));
+  }
+  return "?";
+}
+
+std::vector<Sample> find_samples(const fs::path& root, std::optional<Part> part) {
+  Pairing pairing = find_pairs(root, part);
+  check_pairing(pairing);
+  return std::move(pairing.samples);
+}
+
+std::vector<Sample> find_samples(const fs::path& images, const fs::path& masks) {
+  Pairing pairing = pair_folders(images, masks);
+  check_pairing(pairing);
+  return std::move(pairing.samples);
 }
 
 std::vector<fs::path> find_images(std::span<const fs::path> paths, bool recursive) {
@@ -189,7 +261,8 @@ std::vector<fs::path> find_images(std::span<const fs::path> paths, bool recursiv
   if (images.empty()) {
     std::vector<std::string> names;
     for (const fs::path& path : paths) names.push_back(path.string());
-    fail("no photographs (JPEG or PNG files) in {}{}", names.empty() ? "an empty list of paths" : first_names(names),
+    fail("no photographs (JPEG, PNG, BMP or TIFF files) in {}{}",
+         names.empty() ? "an empty list of paths" : first_names(names),
          recursive ? "" : "; folders below are left out unless --recursive is given");
   }
   return images;

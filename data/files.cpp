@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 
@@ -15,6 +17,7 @@ namespace dermatome::data {
 namespace {
 
 constexpr std::size_t kLargestFile = std::size_t{1} << 31;
+constexpr std::string_view kPartial = ".partial-";
 
 std::string cause_of(int error) {
   return std::generic_category().message(error);
@@ -58,6 +61,22 @@ class TemporaryFile {
   std::filesystem::path path_;
 };
 
+// Another for each write of each process on each machine that may share the folder.
+std::filesystem::path partial_name(const std::filesystem::path& path) {
+  static std::atomic<unsigned> count = 0;
+  std::array<char, 64> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::filesystem::path partial = path;
+  partial += fmt::format("{}{}-{}-{}", kPartial, host.data(), ::getpid(), count++);
+  return partial;
+}
+
+// So that the new name itself survives a crash; file systems that cannot do it are no reason to fail.
+void sync_folder(const std::filesystem::path& path) {
+  const Descriptor folder(path.has_parent_path() ? path.parent_path() : ".", O_RDONLY | O_DIRECTORY);
+  if (folder.is_open()) ::fsync(folder.get());
+}
+
 bool write_all(int handle, std::span<const std::uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t done = ::write(handle, bytes.data(), bytes.size());
@@ -95,15 +114,21 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::size
   return bytes;
 }
 
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  std::filesystem::path partial = path;
-  partial += ".partial-" + std::to_string(::getpid());
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes, Durability durability) {
+  const bool synced = durability == Durability::synced;
+  const auto partial = partial_name(path);
   Descriptor file(partial, O_WRONLY | O_CREAT | O_TRUNC);
   DERMATOME_CHECK(file.is_open(), "cannot write {}: {}", path.string(), cause_of(errno));
   TemporaryFile temporary(partial);
-  DERMATOME_CHECK(write_all(file.get(), bytes) && file.close(), "cannot write {}: {}", path.string(), cause_of(errno));
+  DERMATOME_CHECK(write_all(file.get(), bytes) && (!synced || ::fsync(file.get()) == 0) && file.close(),
+                  "cannot write {}: {}", path.string(), cause_of(errno));
   DERMATOME_CHECK(::rename(partial.c_str(), path.c_str()) == 0, "cannot write {}: {}", path.string(), cause_of(errno));
   temporary.keep();
+  if (synced) sync_folder(path);
+}
+
+bool is_partial(const std::filesystem::path& path) {
+  return path.filename().string().find(kPartial) != std::string::npos;
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {

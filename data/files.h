@@ -17,10 +17,19 @@ namespace dermatome::data {
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
                                     std::size_t limit = std::numeric_limits<std::size_t>::max());
 
-// Writes the bytes beside `path` under a temporary name and renames them, so that nobody sees half a file and an
-// older one stays whole until then. Throws Error naming the file and the cause; the temporary file is then removed.
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+// Whether a write waits until the bytes are on the disk. Without it, a crash of the machine (not of the program) may
+// leave a file of the right name and wrong contents: for files that carry a checksum and can be made again.
+enum class Durability : std::uint8_t { synced, unsynced };
+
+// Writes the bytes beside `path` under a temporary name of its own and renames them, so that nobody sees half a file,
+// an older one stays whole until then, and writers of the same path do not meet. Throws Error naming the file and the
+// cause; the temporary file is then removed.
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
+                Durability durability = Durability::synced);
 void write_file(const std::filesystem::path& path, std::string_view text);
+
+// Whether a name is that of a temporary file of write_file, left by a program that was killed.
+bool is_partial(const std::filesystem::path& path);
 
 // ASCII letters in lower case; for comparing file extensions.
 std::string lower_case(std::string_view text);

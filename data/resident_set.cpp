@@ -1,156 +1,125 @@
-// Parallel loading, with the failures of all files gathered in one error.
+// Parallel loading, with the failures of all files gathered.
 #include "data/resident_set.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
 #include <new>
-#include <utility>
 
-#include "data/codec.h"
-#include "data/image/resize.h"
-#include "data/mask_values.h"
-#include "data/name_list.h"
+#include "data/files.h"
+#include "data/memory_budget.h"
 #include "engine/core/error.h"
 
 namespace dermatome::data {
 namespace {
 
-constexpr int kLargestSize = 8192;
-constexpr std::size_t kListedFailures = 10;
-
-// How one pair differed from what the challenge publishes.
-struct Repairs {
-  bool grey_edged = false;
-  bool zero_one = false;
-  bool colour = false;
-};
-
-// The mask on the upright grid, cut to 0 and 255.
-Image load_mask(const Sample& sample, const StoredGrid& grid, Repairs& repairs) {
-  Mask mask = read_mask(sample.mask);
-  DERMATOME_CHECK(mask.grey.width == grid.width && mask.grey.height == grid.height,
-                  "{} is {}x{} pixels but its photograph {} is {}x{}{}", sample.mask.string(), mask.grey.width,
-                  mask.grey.height, sample.image.string(), grid.width, grid.height,
-                  grid.orientation == Orientation::upright ? "" : " as stored, before its EXIF orientation is applied");
-  const MaskValues values = inspect_mask(mask.grey);
-  check_two_classes(values, mask.grey, sample.mask.string());
-  repairs = {.grey_edged = values.distinct > 2, .zero_one = mask.was_zero_one, .colour = mask.was_colour};
-  if (!values.only_black_and_white) cut_mask(mask.grey);
-  return grid.orientation == Orientation::upright ? std::move(mask.grey) : to_upright(mask.grey, grid.orientation);
-}
-
 class Loader {
  public:
-  Loader(std::span<const Sample> samples, int size, const Progress& progress)
-      : samples_(samples), progress_(progress), repairs_(samples.size()), failures_(samples.size()) {
-    const std::size_t pixels = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+  Loader(std::span<const Sample> samples, int size) : samples_(samples), repairs_(samples.size()) {
     set_.size = size;
     try {
-      set_.images.resize(samples.size() * pixels * 3);
-      set_.masks.resize(samples.size() * pixels);
+      set_.images.resize(samples.size() * set_.mask_bytes() * 3);
+      set_.masks.resize(samples.size() * set_.mask_bytes());
     } catch (const std::exception&) {
       fail("{} samples at {} px need {:.1f} GB of memory, more than there is: use fewer or a smaller size",
-           samples.size(), size, 4e-9 * static_cast<double>(samples.size()) * static_cast<double>(pixels));
+           samples.size(), size, 4e-9 * static_cast<double>(samples.size()) * static_cast<double>(set_.mask_bytes()));
     }
     set_.stored.resize(samples.size());
-    for (const Sample& sample : samples) set_.ids.push_back(sample.id);
   }
 
-  // No exception may leave an OpenMP region: failures are kept by sample, so that their order is that of the samples.
-  ResidentSet load() {
-    const auto count = static_cast<std::int64_t>(samples_.size());
-#pragma omp parallel for schedule(dynamic)
-    for (std::int64_t i = 0; i < count; ++i) {
-      if (stopped_) continue;
-      const auto index = static_cast<std::size_t>(i);
-      try {
-        load_sample(index);
-      } catch (const std::bad_alloc&) {
-        failures_[index] = samples_[index].image.string() + " does not fit in memory";
-      } catch (const std::exception& error) {
-        failures_[index] = error.what();
-      }
-      report_progress();
+  ResidentSet load(const LoadOptions& options) {
+    const auto failures = for_each_file(samples_.size(), options.progress, [this](std::size_t i) { load_sample(i); });
+    if (!options.skip_bad) {
+      check_failures(failures, samples_.size(), ": repair or remove them, or leave them out with --skip-bad");
     }
-    if (stop_cause_) std::rethrow_exception(stop_cause_);
-    check_failures();
-    count_repairs();
+    keep_good(failures);
+    for (std::size_t i = 0; i < set_.count(); ++i) set_.report.count(repairs_[set_.indices[i]], set_.stored[i]);
     return std::move(set_);
   }
 
  private:
   void load_sample(std::size_t index) {
     const Sample& sample = samples_[index];
-    Photograph photograph = read_rgb(sample.image);
-    StoredGrid& grid = set_.stored[index];
-    grid = {
-        .width = photograph.stored_width, .height = photograph.stored_height, .orientation = photograph.orientation};
-    const Image image = resize(photograph.image, set_.size, set_.size);
-    photograph = {};  // a large one need not stay beside the mask
-    std::copy(image.pixels.begin(), image.pixels.end(), at(set_.images, index, image.pixels.size()));
-    const Image mask = resize_mask(load_mask(sample, grid, repairs_[index]), set_.size, set_.size);
-    std::copy(mask.pixels.begin(), mask.pixels.end(), at(set_.masks, index, mask.pixels.size()));
-  }
-
-  static std::vector<std::uint8_t>::iterator at(std::vector<std::uint8_t>& all, std::size_t index, std::size_t bytes) {
-    return all.begin() + static_cast<std::ptrdiff_t>(index * bytes);
-  }
-
-  void report_progress() {
-    const std::lock_guard lock(mutex_);
-    ++done_;
-    if (!progress_ || stopped_) return;
     try {
-      progress_(done_, samples_.size());
-    } catch (...) {
-      stop_cause_ = std::current_exception();
-      stopped_ = true;
+      const auto image = read_file(sample.image);
+      const auto mask = read_file(sample.mask);
+      const auto share = budget_.take(preparing_bytes(image, mask, set_.size));
+      put(index, prepare_pair(sample, image, mask, set_.size));
+    } catch (const std::bad_alloc&) {
+      fail("{} does not fit in memory", sample.image.string());
     }
   }
 
-  void check_failures() const {
-    std::vector<std::string> failures;
-    for (const auto& failure : failures_) {
-      if (!failure.empty()) failures.push_back(failure);
-    }
-    if (failures.size() == 1) fail("{}", failures.front());
-    if (failures.empty()) return;
-    const std::size_t shown = std::min(kListedFailures, failures.size());
-    const std::size_t more = failures.size() - shown;
-    fail("{} of {} samples cannot be used: {}{}", failures.size(), samples_.size(),
-         fmt::join(failures.begin(), failures.begin() + static_cast<std::ptrdiff_t>(shown), "; "),
-         more > 0 ? fmt::format("; and {} more", more) : "");
+  void put(std::size_t index, const PreparedPair& pair) {
+    const std::size_t bytes = set_.mask_bytes();
+    std::copy(pair.photograph.image.pixels.begin(), pair.photograph.image.pixels.end(),
+              set_.images.begin() + static_cast<std::ptrdiff_t>(index * bytes * 3));
+    std::copy(pair.mask.pixels.begin(), pair.mask.pixels.end(),
+              set_.masks.begin() + static_cast<std::ptrdiff_t>(index * bytes));
+    set_.stored[index] = pair.photograph.stored;
+    repairs_[index] = pair.repairs;
   }
 
-  void count_repairs() {
-    LoadReport& report = set_.report;
-    for (std::size_t i = 0; i < repairs_.size(); ++i) {
-      report.grey_edged_masks += repairs_[i].grey_edged ? 1u : 0u;
-      report.zero_one_masks += repairs_[i].zero_one ? 1u : 0u;
-      report.colour_masks += repairs_[i].colour ? 1u : 0u;
-      report.turned += set_.stored[i].orientation != Orientation::upright ? 1u : 0u;
+  // Closes the gaps that bad samples left.
+  void keep_good(const std::vector<std::string>& failures) {
+    for (std::size_t i = 0; i < failures.size(); ++i) {
+      if (!failures[i].empty()) {
+        set_.report.left_out.push_back(failures[i]);
+        continue;
+      }
+      const std::size_t to = set_.indices.size();
+      if (to != i) {
+        std::copy_n(set_.image(i).begin(), set_.mask_bytes() * 3, set_.images.data() + to * set_.mask_bytes() * 3);
+        std::copy_n(set_.mask(i).begin(), set_.mask_bytes(), set_.masks.data() + to * set_.mask_bytes());
+        set_.stored[to] = set_.stored[i];
+      }
+      set_.indices.push_back(i);
+      set_.ids.push_back(samples_[i].id);
     }
+    DERMATOME_CHECK(set_.count() > 0, "none of {} samples can be used; the first: {}", samples_.size(),
+                    set_.report.left_out.front());
+    set_.images.resize(set_.count() * set_.mask_bytes() * 3);
+    set_.masks.resize(set_.count() * set_.mask_bytes());
+    set_.stored.resize(set_.count());
   }
 
   std::span<const Sample> samples_;
-  const Progress& progress_;
+  MemoryBudget budget_{kDecodingBudget};
   ResidentSet set_;
-  std::vector<Repairs> repairs_;
-  std::vector<std::string> failures_;
-  std::mutex mutex_;
-  std::size_t done_ = 0;
-  std::atomic<bool> stopped_ = false;
-  std::exception_ptr stop_cause_;
+  std::vector<MaskRepairs> repairs_;
 };
 
 }  // namespace
 
-ResidentSet load_resident_set(std::span<const Sample> samples, int size, const Progress& progress) {
+void LoadReport::count(const MaskRepairs& repairs, const StoredGrid& grid) {
+  grey_edged_masks += repairs.grey_edged ? 1u : 0u;
+  zero_one_masks += repairs.zero_one ? 1u : 0u;
+  colour_masks += repairs.colour ? 1u : 0u;
+  resized_masks += repairs.resized ? 1u : 0u;
+  turned_masks += repairs.turned ? 1u : 0u;
+  turned += grid.orientation != Orientation::upright ? 1u : 0u;
+}
+
+std::vector<std::string> LoadReport::sentences(std::size_t total) const {
+  std::vector<std::string> result;
+  const auto tell = [&](std::size_t count, const char* what) {
+    if (count > 0) result.push_back(fmt::format("{} of {} {}", count, total, what));
+  };
+  tell(grey_edged_masks, "masks have grey edges; they were cut at > 127");
+  tell(zero_one_masks, "masks hold 0 and 1; they were read as 0 and 255");
+  tell(colour_masks, "masks are stored in colour; their channels are equal, and one was taken");
+  tell(resized_masks, "masks have another size than their photograph but its shape; they were scaled");
+  tell(turned_masks, "masks are drawn on the photograph as its EXIF orientation shows it; they were turned with it");
+  tell(turned, "photographs were turned upright as their EXIF orientation says");
+  return result;
+}
+
+std::size_t ResidentSet::count_of_first(std::size_t samples) const {
+  return static_cast<std::size_t>(std::lower_bound(indices.begin(), indices.end(), samples) - indices.begin());
+}
+
+ResidentSet load_resident_set(std::span<const Sample> samples, int size, const LoadOptions& options) {
   DERMATOME_CHECK(!samples.empty(), "there are no samples to load");
   DERMATOME_CHECK(size >= 1 && size <= kLargestSize, "a size of {} px is outside 1 to {}", size, kLargestSize);
-  return Loader(samples, size, progress).load();
+  return Loader(samples, size).load(options);
 }
 
 }  // namespace dermatome::data

@@ -2,29 +2,30 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "data/dataset.h"
-#include "data/image/orientation.h"
+#include "data/parallel.h"
+#include "data/prepared.h"
 
 namespace dermatome::data {
 
-// The grid of a photograph's file, for bringing a mask back to it.
-struct StoredGrid {
-  int width = 0;
-  int height = 0;
-  Orientation orientation = Orientation::upright;
-};
-
 // What was repaired on the way, in numbers of files, so that the user can be told.
 struct LoadReport {
-  std::size_t grey_edged_masks = 0;  // had values besides two, and were cut at > 127
-  std::size_t zero_one_masks = 0;    // had the values 0 and 1
-  std::size_t colour_masks = 0;      // stored as RGB or palette
-  std::size_t turned = 0;            // photographs turned upright by their EXIF orientation, with their masks
+  std::size_t grey_edged_masks = 0;
+  std::size_t zero_one_masks = 0;
+  std::size_t colour_masks = 0;
+  std::size_t resized_masks = 0;
+  std::size_t turned_masks = 0;       // drawn upright on photographs that are stored otherwise
+  std::size_t turned = 0;             // photographs turned upright by their EXIF orientation, with their masks
+  std::vector<std::string> left_out;  // why, one a sample
+
+  void count(const MaskRepairs& repairs, const StoredGrid& grid);
+
+  // A sentence for each kind of repair that was needed among `total` samples.
+  std::vector<std::string> sentences(std::size_t total) const;
 };
 
 // M samples at size S: images u8 [M, S, S, 3] and masks u8 [M, S, S] of 0 and 255, upright, rows from the top.
@@ -34,6 +35,7 @@ struct ResidentSet {
   std::vector<std::uint8_t> masks;
   std::vector<std::string> ids;
   std::vector<StoredGrid> stored;
+  std::vector<std::size_t> indices;  // where each was among the samples asked for; rising
   LoadReport report;
 
   std::size_t count() const { return ids.size(); }
@@ -43,19 +45,21 @@ struct ResidentSet {
   std::span<const std::uint8_t> mask(std::size_t index) const {
     return std::span(masks).subspan(index * mask_bytes(), mask_bytes());
   }
+  // How many of the first `samples` asked for are here.
+  std::size_t count_of_first(std::size_t samples) const;
 
- private:
   std::size_t mask_bytes() const { return static_cast<std::size_t>(size) * static_cast<std::size_t>(size); }
 };
 
-// Told after each file; calls come one at a time, in rising order of `done`, from any thread. What it throws ends the
-// loading and reaches the caller.
-using Progress = std::function<void(std::size_t done, std::size_t total)>;
+struct LoadOptions {
+  bool skip_bad = false;  // leave out samples that cannot be used, with the causes in the report
+  Progress progress;
+};
 
-// Decodes on all threads of OpenMP and squashes each pair to size x size, sides scaled each by itself (area where they
-// shrink); masks are cut at > 127. Throws Error for a size outside 1..8192, for no samples, where the set does not
-// fit in memory, and, after all files were tried, one that names the first ten bad files and counts the rest:
-// unreadable, a mask of another size than its photograph, or one that is no mask of two classes.
-ResidentSet load_resident_set(std::span<const Sample> samples, int size, const Progress& progress = {});
+// Decodes on all threads of OpenMP, holding kDecodingBudget besides the result, and prepares each pair as prepare_pair
+// does. Throws Error for a size outside 1..kLargestSize, for no samples, where the set does not fit in memory, and,
+// after all files were tried, one that names the first ten bad files and counts the rest; with skip_bad, only where no
+// sample is left.
+ResidentSet load_resident_set(std::span<const Sample> samples, int size, const LoadOptions& options = {});
 
 }  // namespace dermatome::data

@@ -3,6 +3,7 @@
 
 #include "engine/core/error.h"
 #include "tools/command.h"
+#include "tools/data_options.h"
 #include "tools/progress.h"
 #include "tools/training/evaluation.h"
 
@@ -10,9 +11,10 @@ namespace dermatome {
 namespace {
 
 struct EvaluateCommand {
-  std::string data, split, part, json;
+  std::string split, part, json;
   int size = 0;
   std::uint64_t seed = 42;
+  std::shared_ptr<DataOptions> data;
   std::shared_ptr<RunOptions> options;
   std::shared_ptr<WeightsOption> weights;
 };
@@ -41,17 +43,28 @@ nlohmann::json to_json(const training::Evaluation& evaluation, std::uint64_t see
   return json;
 }
 
+// With a split, the samples of one part of it; without, those of one part of a challenge or all there are.
+std::vector<data::Sample> samples_of(const EvaluateCommand& command, const Tell& tell) {
+  if (command.split.empty()) {
+    return command.data->samples(tell,
+                                 command.part.empty() ? std::nullopt : std::optional(data::parse_part(command.part)));
+  }
+  return training::samples_of_part(command.data->samples(tell), command.split,
+                                   command.part.empty() ? data::Part::validation : data::parse_part(command.part));
+}
+
 void run_evaluate(const EvaluateCommand& command) {
   command.options->apply();
   command.options->type();
   training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile,
                                 command.size);
-  auto samples = data::find_samples(command.data);
-  if (!command.split.empty())
-    samples = training::samples_of_part(samples, command.split, data::parse_part(command.part));
   Progress progress;
+  const auto samples = samples_of(command, [&](const std::string& text) { progress.message(text); });
   const auto evaluation = training::evaluate(
-      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); });
+      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); }, {},
+      command.data->skip_bad);
+  for (const auto& cause : evaluation.left_out) progress.message("left out: " + cause);
+  for (const auto& sentence : evaluation.repairs.sentences(evaluation.images.size())) progress.message(sentence);
   if (command.json != "-") {
     const auto means = evaluation.means();
     progress.message(fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals",
@@ -74,13 +87,11 @@ void add_evaluate(CLI::App& app) {
       app.add_subcommand("evaluate", "Score a trained model on photographs with masks, as the ISIC challenge does");
   auto command = std::make_shared<EvaluateCommand>();
   command->weights = add_weights_option(*sub);
-  sub->add_option("--data", command->data, "Folder in the layout of ISIC 2016, 2017 or 2018 Task 1")->required();
-  auto* split =
-      sub->add_option("--split", command->split, "CSV with columns image,part: only the photographs of one part");
-  command->part = "validation";
-  sub->add_option("--part", command->part, "With --split: train, validation or test")
-      ->capture_default_str()
-      ->needs(split);
+  command->data = add_data_options(*sub);
+  sub->add_option("--split", command->split, "CSV with columns image,part: only the photographs of one part");
+  sub->add_option(
+      "--part", command->part,
+      "train, validation or test: of the split (by default validation), or without one of the challenge in --data");
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
       ->capture_default_str()
       ->check(CLI::Range(0, 8192));

@@ -5,6 +5,7 @@
 #include "data/image/resize.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
+#include "tools/data_options.h"
 #include "tools/progress.h"
 #include "tools/report/html.h"
 #include "tools/report/selection.h"
@@ -100,10 +101,8 @@ void run_report(const ReportCommand& command) {
   report.loss_name = "binary cross-entropy";
   add_log(report, run, recipe);
 
-  const std::string validation = info.at("validation");
-  auto samples = data::find_samples(validation.empty() ? info.at("data").get<std::string>() : validation);
-  if (validation.empty()) samples = training::samples_of_part(samples, run / "split.csv", data::Part::validation);
   Progress progress;
+  const auto samples = validation_samples_of(run, info, [&](const std::string& text) { progress.message(text); });
   std::vector<report::ReportImage> images;
   const auto evaluation = training::evaluate(
       predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); },
@@ -118,7 +117,8 @@ void run_report(const ReportCommand& command) {
                           .photograph = small(data::to_stored(photograph.image, photograph.orientation), false),
                           .truth = small(cut, true),
                           .prediction = small(prediction.mask, true)});
-      });
+      },
+      info.value("skip_bad", false));
   report.images = std::move(images);
   report.metrics = metrics_of(evaluation, recipe.seed);
 

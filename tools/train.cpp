@@ -7,6 +7,7 @@
 #include "engine/core/threads.h"
 #include "models/builtin.h"
 #include "tools/command.h"
+#include "tools/data_options.h"
 #include "tools/progress.h"
 #include "tools/training/networks.h"
 #include "tools/training/trainer.h"
@@ -22,13 +23,14 @@ void remember_signal(int signal) {
 }
 
 struct TrainCommand {
-  std::string data, validation, split, run;
+  std::string validation, split, run;
   double validation_share = 0.2;
   double test_share = 0;
   std::vector<std::string> settings;
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool overwrite = false;
+  std::shared_ptr<DataOptions> data;
   std::shared_ptr<RunOptions> options;
 };
 
@@ -63,11 +65,13 @@ void add_part(SplitData& result, const std::vector<data::Sample>& samples, const
   }
 }
 
-SplitData split_data(const TrainCommand& command, std::uint64_t seed) {
-  const auto samples = data::find_samples(command.data);
+SplitData split_data(const TrainCommand& command, std::uint64_t seed, const Tell& tell) {
+  const auto samples = command.data->samples(tell);
   SplitData result;
   if (!command.validation.empty()) {
-    const auto validation = data::find_samples(command.validation);
+    const auto validation = validation_samples(command.validation, command.data->skip_bad, tell);
+    DERMATOME_CHECK(validation.front().image != samples.front().image,
+                    "{} holds the photographs that are trained on; validate on others", command.validation);
     add_part(result, samples, std::vector(samples.size(), data::Part::train));
     add_part(result, validation, std::vector(validation.size(), data::Part::validation));
     return result;
@@ -120,20 +124,19 @@ void run_train(const TrainCommand& command) {
                  model.name(), model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
     }
   }
-  const SplitData split = split_data(command, recipe.seed);
+  Progress progress;
+  const SplitData split = split_data(command, recipe.seed, [&](const std::string& text) { progress.message(text); });
   prepare_run_folder(command.run, command.overwrite);
   const fs::path run(command.run);
   data::write_split_csv(run / "split.csv", split.ids, split.parts);
   write_text((run / "resolved.toml").string(), training::to_toml(recipe, true));
-  write_json((run / "run.json").string(),
-             {{"data", fs::absolute(command.data).string()},
-              {"validation", command.validation.empty() ? "" : fs::absolute(command.validation).string()},
-              {"threads", threads()},
-              {"instruction_set", std::string(name_of(instruction_set()))},
-              {"device", to_string(command.options->device())},
-              {"processor", cpu_model_name()}});
-
-  Progress progress;
+  nlohmann::json info = command.data->to_json();
+  info.update({{"validation", command.validation.empty() ? "" : fs::absolute(command.validation).string()},
+               {"threads", threads()},
+               {"instruction_set", std::string(name_of(instruction_set()))},
+               {"device", to_string(command.options->device())},
+               {"processor", cpu_model_name()}});
+  write_json((run / "run.json").string(), info);
   progress.message(
       fmt::format("{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({})",
                   split.data.train.size(), split.data.validation.size(), model.name(),
@@ -146,9 +149,12 @@ void run_train(const TrainCommand& command) {
       .step = [&](const training::StepResult& result) { progress.step(result); },
       .epoch = [&](const training::EpochResult& result) { progress.epoch(result); },
       .stop_requested = [] { return received_signal != 0; }};
-  const auto result = training::train(
-      {.recipe = recipe, .run = run, .device = command.options->device(), .compile = command.options->compile},
-      split.data, observer);
+  const auto result = training::train({.recipe = recipe,
+                                       .run = run,
+                                       .device = command.options->device(),
+                                       .compile = command.options->compile,
+                                       .skip_bad = command.data->skip_bad},
+                                      split.data, observer);
   if (result.stopped) {
     progress.message(fmt::format("stopped; the state so far is in {}", (run / "last.safetensors").string()));
     set_exit_code(128 + static_cast<int>(received_signal));
@@ -168,7 +174,7 @@ void run_train(const TrainCommand& command) {
 void add_train(CLI::App& app) {
   auto* sub = app.add_subcommand("train", "Train on a folder of photographs and masks");
   auto command = std::make_shared<TrainCommand>();
-  sub->add_option("--data", command->data, "Folder in the layout of ISIC 2016, 2017 or 2018 Task 1")->required();
+  command->data = add_data_options(*sub);
   sub->add_option("--run", command->run, "Folder for the run: checkpoints, logs, settings")->required();
   auto* validation = sub->add_option("--validation", command->validation, "Folder of the photographs to validate on");
   auto* share = sub->add_option("--validation-share", command->validation_share, "Share split off to validate on")

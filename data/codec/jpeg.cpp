@@ -19,12 +19,22 @@ namespace {
 constexpr int kApp1 = JPEG_APP0 + 1;
 constexpr std::string_view kExifMark{"Exif\0\0", 6};
 
+// Each scan of a progressive file goes over the whole picture; real ones have about ten, and a file of many thousands
+// would keep a processor busy for hours.
+constexpr int kMostScans = 200;
+
 // libjpeg sees `base`, the first member, and hands it back to the callbacks.
 struct ErrorManager {
   jpeg_error_mgr base;
   std::jmp_buf escape;
   std::array<char, JMSG_LENGTH_MAX> message;
   bool warnings_are_errors;
+};
+
+// libjpeg sees `base`, the first member, and calls it during the work.
+struct ScanCounter {
+  jpeg_progress_mgr base;
+  bool too_many;
 };
 
 [[noreturn]] void leave(j_common_ptr state) {
@@ -37,6 +47,12 @@ struct ErrorManager {
 void on_message(j_common_ptr state, int level) {
   const auto* manager = reinterpret_cast<const ErrorManager*>(state->err);
   if (level < 0 && (manager->warnings_are_errors || manager->base.msg_code == JWRN_JPEG_EOF)) leave(state);
+}
+
+void on_progress(j_common_ptr state) {
+  auto* counter = reinterpret_cast<ScanCounter*>(state->progress);
+  counter->too_many = reinterpret_cast<jpeg_decompress_struct*>(state)->input_scan_number > kMostScans;
+  if (counter->too_many) leave(state);
 }
 
 void install(ErrorManager& manager) {
@@ -60,11 +76,14 @@ class Decompressor {
   Decompressor(std::span<const std::uint8_t> bytes, std::string_view name) : name_(name) {
     install(errors_);
     state_.err = &errors_.base;
+    scans_.base.progress_monitor = on_progress;
     guard([&] {
       jpeg_create_decompress(&state_);
+      state_.progress = &scans_.base;
       jpeg_save_markers(&state_, kApp1, 0xFFFF);
       jpeg_mem_src(&state_, bytes.data(), static_cast<unsigned long>(bytes.size()));
       jpeg_read_header(&state_, TRUE);
+      many_scans_ = jpeg_has_multiple_scans(&state_) != 0;
     });
     if (state_.jpeg_color_space == JCS_CMYK || state_.jpeg_color_space == JCS_YCCK) {
       destroy();
@@ -81,18 +100,22 @@ class Decompressor {
             .height = static_cast<int>(state_.image_height),
             .channels = state_.num_components,
             .bits = state_.data_precision,
+            .many_scans = many_scans_,
             .orientation = orientation()};
   }
 
-  Image decode() {
+  Image decode(int reduction) {
     const bool grey = state_.jpeg_color_space == JCS_GRAYSCALE;
-    Image image = make_image(static_cast<int>(state_.image_width), static_cast<int>(state_.image_height), grey ? 1 : 3);
+    const auto side = [&](JDIMENSION full) { return (static_cast<int>(full) + reduction - 1) / reduction; };
+    Image image = make_image(side(state_.image_width), side(state_.image_height), grey ? 1 : 3);
     std::uint8_t* const pixels = image.pixels.data();
     const std::size_t row_bytes = image.row_bytes();
     errors_.warnings_are_errors = true;
     guard([&] {
       state_.out_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
       state_.dct_method = JDCT_ISLOW;
+      state_.scale_num = 1;
+      state_.scale_denom = static_cast<unsigned>(reduction);
       jpeg_start_decompress(&state_);
       while (state_.output_scanline < state_.output_height) {
         JSAMPROW row = pixels + state_.output_scanline * row_bytes;
@@ -119,6 +142,8 @@ class Decompressor {
     if (survives(errors_, body)) return;
     const int code = errors_.base.msg_code;
     destroy();
+    DERMATOME_CHECK(!scans_.too_many, "{} is a JPEG of more than {} scans, damaged or made to keep programs busy",
+                    name_, kMostScans);
     if (code == JWRN_JPEG_EOF || code == JERR_INPUT_EOF || code == JWRN_HIT_MARKER) {
       fail("{} is cut short or damaged: its JPEG data end before the picture does", name_);
     }
@@ -129,8 +154,10 @@ class Decompressor {
   void destroy() { jpeg_destroy_decompress(&state_); }
 
   ErrorManager errors_;
+  ScanCounter scans_{};
   jpeg_decompress_struct state_{};
   std::string name_;
+  bool many_scans_ = false;
 };
 
 class Compressor {
@@ -186,10 +213,10 @@ ImageInfo jpeg::probe(std::span<const std::uint8_t> bytes, std::string_view name
   return info;
 }
 
-Image jpeg::decode(std::span<const std::uint8_t> bytes, std::string_view name) {
+Image jpeg::decode(std::span<const std::uint8_t> bytes, std::string_view name, int reduction) {
   Decompressor decompressor(bytes, name);
   check_size(decompressor.info().width, decompressor.info().height, name);
-  return decompressor.decode();
+  return decompressor.decode(reduction);
 }
 
 std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {

@@ -175,10 +175,10 @@ Image png::decode(std::span<const std::uint8_t> bytes, std::string_view name) {
   return image;
 }
 
-png::Raw png::decode_raw(std::span<const std::uint8_t> bytes, std::string_view name) {
+RawPicture png::decode_raw(std::span<const std::uint8_t> bytes, std::string_view name) {
   Reader reader(bytes, name);
   check_size(reader.width(), reader.height(), name);
-  Raw raw{.width = reader.width(), .height = reader.height()};
+  RawPicture raw{.width = reader.width(), .height = reader.height()};
   reader.expand(false);
   raw.channels = reader.channels();
   raw.bits = reader.bits();

@@ -9,7 +9,7 @@
 
 namespace dermatome::data {
 
-// Throws Error naming the format where it is neither JPEG nor PNG, or saying that the file is empty.
+// Throws Error naming the format where it is none that is read, or saying that the file is empty.
 FileFormat sniff(std::span<const std::uint8_t> bytes, std::string_view name);
 
 }  // namespace dermatome::data

@@ -19,18 +19,20 @@ struct Axis {
   std::uint64_t total;  // sum of the weights of any output pixel
 };
 
-// With a source pixel `out` units long and an output pixel `in` units long, all borders are whole numbers.
-Axis area_axis(int in, int out) {
+// With a source pixel `block * out` units long and an output pixel `in` units long, all borders are whole numbers. The
+// last source pixel may stand for less than a whole block.
+Axis area_axis(int in, int out, int block = 1) {
   Axis axis{.spans = {}, .weights = {}, .total = static_cast<std::uint64_t>(in)};
   axis.spans.reserve(static_cast<std::size_t>(out));
+  const std::int64_t unit = std::int64_t{block} * out;
   for (std::int64_t o = 0; o < out; ++o) {
     const std::int64_t from = o * in;
     const std::int64_t to = from + in;
-    const std::int64_t first = from / out;
-    const std::int64_t last = (to - 1) / out;
+    const std::int64_t first = from / unit;
+    const std::int64_t last = (to - 1) / unit;
     axis.spans.push_back({static_cast<int>(first), static_cast<int>(last - first + 1), axis.weights.size()});
     for (std::int64_t i = first; i <= last; ++i) {
-      axis.weights.push_back(static_cast<std::uint32_t>(std::min(to, (i + 1) * out) - std::max(from, i * out)));
+      axis.weights.push_back(static_cast<std::uint32_t>(std::min(to, (i + 1) * unit) - std::max(from, i * unit)));
     }
   }
   return axis;
@@ -93,24 +95,21 @@ class RowSums {
   std::array<int, 2> held_{-1, -1};
 };
 
-}  // namespace
-
-Image resize(const Image& image, int width, int height) {
+void check_sides(const Image& image, int width, int height) {
   check_image(image);
   DERMATOME_CHECK(width > 0 && height > 0 && std::max(width, height) <= kMaxResizeSide,
                   "cannot resize to {}x{} pixels: sides must lie in 1 to {}", width, height, kMaxResizeSide);
   DERMATOME_CHECK(std::max(image.width, image.height) <= kMaxResizeSide,
                   "cannot resize an image of {}x{} pixels: a side is above {}", image.width, image.height,
                   kMaxResizeSide);
-  if (width == image.width && height == image.height) return image;
+}
 
-  const Axis across = make_axis(image.width, width);
-  const Axis down = make_axis(image.height, height);
+Image apply(const Image& image, const Axis& across, const Axis& down) {
   const std::uint64_t total = across.total * down.total;
-  Image result = make_image(width, height, image.channels);
+  Image result = make_image(static_cast<int>(across.spans.size()), static_cast<int>(down.spans.size()), image.channels);
   RowSums rows(image, across);
   std::vector<std::uint64_t> sums(result.row_bytes());
-  for (int y = 0; y < height; ++y) {
+  for (int y = 0; y < result.height; ++y) {
     const Axis::Span& span = down.spans[static_cast<std::size_t>(y)];
     std::fill(sums.begin(), sums.end(), total / 2);
     for (int i = 0; i < span.count; ++i) {
@@ -122,6 +121,27 @@ Image resize(const Image& image, int width, int height) {
     for (std::size_t k = 0; k < sums.size(); ++k) out[k] = static_cast<std::uint8_t>(sums[k] / total);
   }
   return result;
+}
+
+}  // namespace
+
+Image resize(const Image& image, int width, int height) {
+  check_sides(image, width, height);
+  if (width == image.width && height == image.height) return image;
+  return apply(image, make_axis(image.width, width), make_axis(image.height, height));
+}
+
+Image resize_reduced(const Image& image, int reduction, int full_width, int full_height, int width, int height) {
+  if (reduction == 1 && image.width == full_width && image.height == full_height) return resize(image, width, height);
+  check_sides(image, width, height);
+  const auto reduced = [&](int side) { return (side + reduction - 1) / reduction; };
+  DERMATOME_CHECK(reduction > 1 && std::max(full_width, full_height) <= kMaxResizeSide &&
+                      image.width == reduced(full_width) && image.height == reduced(full_height),
+                  "an image of {}x{} pixels is not one of {}x{} reduced by {}", image.width, image.height, full_width,
+                  full_height, reduction);
+  DERMATOME_CHECK(width <= image.width && height <= image.height,
+                  "a reduced image of {}x{} pixels cannot grow to {}x{}", image.width, image.height, width, height);
+  return apply(image, area_axis(full_width, width, reduction), area_axis(full_height, height, reduction));
 }
 
 void cut_mask(Image& mask) {

@@ -14,6 +14,11 @@ inline constexpr int kMaxResizeSide = 30000;
 // 1..kMaxResizeSide.
 Image resize(const Image& image, int width, int height);
 
+// The same for a picture of full_width x full_height that `image` holds reduced: each of its pixels is the mean of
+// `reduction` x `reduction`, the last of a row or column of what was left. Shrinking only: throws Error besides where
+// the result has a side above `image`, and where its sides are not those of the full ones divided and rounded up.
+Image resize_reduced(const Image& image, int reduction, int full_width, int full_height, int width, int height);
+
 // A mask (one channel, 0 or 255) resized as above, then cut: 255 where the mean is above 127, else 0.
 Image resize_mask(const Image& mask, int width, int height);
 

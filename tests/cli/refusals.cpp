@@ -13,7 +13,7 @@ TEST_F(CommandLine, AsksForACommand) {
 TEST_F(CommandLine, RefusesWrongOptions) {
   expect_refused(2, {"train", "--dat", "data", "--run", "r"}, {"there is no option --dat", "did you mean --data?"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--ovrwrite"}, {"did you mean --overwrite?"});
-  expect_refused(2, {"train", "--run", "r"}, {"--data is required"});
+  expect_refused(2, {"train", "--run", "r"}, {"which photographs?", "--data DIR", "--images DIR", "--masks DIR"});
   expect_refused(2, {"train", "--data", "data"}, {"--run is required"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "-1"}, {"--seed", "-1"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "x"}, {"--seed"});

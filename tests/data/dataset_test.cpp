@@ -99,6 +99,55 @@ TEST(FindSamples, PairsByEverySuffix) {
   EXPECT_EQ(ids_of(find_samples(folder / "i", folder / "m")), (Ids{"F", "a", "b", "c", "d", "e"}));
 }
 
+TEST(FindSamples, PairsInAnyCase) {
+  const TemporaryFolder folder;
+  for (const char* image : {"i/IMG_1.JPG", "i/img_2.jpeg", "i/Three.Png", "i/four.TIFF", "i/five.tif", "i/six.BMP"}) {
+    folder.add(image);
+  }
+  for (const char* mask : {"m/img_1_MASK.PNG", "m/IMG_2_Segmentation.png", "m/three_Lesion.BMP", "m/FOUR.tif",
+                           "m/Five_SEGMENTATION.png", "m/six_mask.TIFF"}) {
+    folder.add(mask);
+  }
+  const Pairing pairing = pair_folders(folder / "i", folder / "m");
+  EXPECT_EQ(ids_of(pairing.samples), (Ids{"IMG_1", "Three", "five", "four", "img_2", "six"}));
+  EXPECT_TRUE(pairing.unpaired.empty());
+  EXPECT_TRUE(pairing.lone_masks.empty());
+  EXPECT_EQ(pairing.samples[0].mask, folder / "m/img_1_MASK.PNG");
+}
+
+TEST(FindSamples, KnowsFoldersNamedImagesAndMasks) {
+  const TemporaryFolder folder;
+  add_pair(folder, "Images", "MASKS", "a", "_mask");
+  EXPECT_EQ(ids_of(find_samples(folder.path())), Ids{"a"});
+  EXPECT_EQ(ids_of(find_samples(folder.path(), Part::validation)), Ids{"a"});
+  EXPECT_FALSE(has_part(folder.path(), Part::train));
+  fs::remove_all(folder / "MASKS");
+  expect_error([&] { find_samples(folder.path()); }, {"two folders images and masks", "--images and --masks"});
+}
+
+TEST(FindSamples, TellsWhatHasNoPartner) {
+  const TemporaryFolder folder;
+  add_pair(folder, "i", "m", "good");
+  add_pair(folder, "i", "m", "two");
+  folder.add("m/two_mask.png");
+  folder.add("i/alone.jpg");
+  folder.add("i/double.jpg");
+  folder.add("i/double.png");
+  folder.add("m/nobody_mask.png");
+  const Pairing pairing = pair_folders(folder / "i", folder / "m");
+  EXPECT_EQ(ids_of(pairing.samples), Ids{"good"});
+  EXPECT_EQ(pairing.photographs(), 4u);
+  ASSERT_EQ(pairing.unpaired.size(), 3u);
+  EXPECT_EQ(pairing.unpaired[0].id, "alone");
+  EXPECT_EQ(cause_of(pairing.unpaired[0], pairing), "no mask in " + (folder / "m").string());
+  EXPECT_EQ(cause_of(pairing.unpaired[1], pairing), "a name that 2 photographs share: double.jpg and double.png");
+  EXPECT_EQ(cause_of(pairing.unpaired[2], pairing),
+            "2 masks in " + (folder / "m").string() + ": two_segmentation.png and two_mask.png");
+  EXPECT_EQ(pairing.lone_masks, std::vector<fs::path>{folder / "m/nobody_mask.png"});
+  EXPECT_NO_THROW(check_pairing(pairing, true));
+  expect_error([&] { check_pairing(pairing); }, {"--skip-bad"});
+}
+
 TEST(FindSamples, PairsInsideOneFolder) {
   const TemporaryFolder folder;
   add_pair(folder, "all", "all", "x", "_lesion");
@@ -121,12 +170,17 @@ TEST(FindSamples, CountsAndNamesPhotographsWithoutMask) {
 TEST(FindSamples, RefusesAmbiguousNames) {
   const TemporaryFolder folder;
   add_pair(folder, "i", "m", "a");
+  add_pair(folder, "i", "m", "c");
   folder.add("i/a.png");
   expect_error([&] { find_samples(folder / "i", folder / "m"); }, {"1 id", "a.jpg and a.png"});
   fs::remove(folder / "i/a.png");
+  fs::remove(folder / "i/c.jpg");
   folder.add("m/a_mask.png");
   expect_error([&] { find_samples(folder / "i", folder / "m"); },
-               {"more than one mask", "a_segmentation.png and a_mask.png"});
+               {"no photograph", "a has 2 masks", "a_segmentation.png and a_mask.png"});
+  add_pair(folder, "i", "m", "b");
+  expect_error([&] { find_samples(folder / "i", folder / "m"); },
+               {"1 photograph(s)", "more than one mask", "a_segmentation.png and a_mask.png", "--skip-bad"});
   fs::create_directory(folder / "empty");
   expect_error([&] { find_samples(folder / "empty", folder / "m"); }, {"empty", "no photographs"});
 }

@@ -32,6 +32,10 @@ Bytes jpeg_of(const Image& image, const JpegOptions& options = {}) {
   return make_jpeg(image.pixels, image.width, image.height, options);
 }
 
+Bytes bytes_of(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
 void put_u32(Bytes& bytes, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
 }
@@ -74,6 +78,15 @@ TEST(ReadPhotograph, TakesColourJpegInAllItsForms) {
   expect_near(decode_rgb(jpeg_of(image), "a").image, image, 4);
   expect_near(decode_rgb(jpeg_of(image, {.progressive = true}), "a").image, image, 4);
   expect_near(decode_rgb(jpeg_of(image, {.stored = JCS_RGB}), "a").image, image, 4);
+}
+
+TEST(ReadPhotograph, TakesEveryChromaSubsampling) {
+  const Image image = smooth_image(61, 43);
+  for (const auto& [h, v] : {std::pair{1, 1}, {2, 1}, {2, 2}, {4, 1}, {1, 2}, {4, 2}, {1, 4}}) {
+    const Bytes bytes = jpeg_of(image, {.luma_h = h, .luma_v = v});
+    expect_near(decode_rgb(bytes, "a").image, image, 9);
+    EXPECT_EQ(probe(bytes, "a").channels, 3);
+  }
 }
 
 TEST(ReadPhotograph, RepeatsGreyJpegInThreeChannels) {
@@ -212,6 +225,9 @@ TEST(ReadPhotograph, RefusesHugePicturesBeforeDecodingThem) {
                {"bomb.png", "29999x29999", "200 megapixels"});
   expect_error([] { probe(png_claiming(0x7FFFFFFF, 1), "bomb.png"); }, {"bomb.png", "2147483647x1", "30000"});
   expect_error([] { decode_mask(png_claiming(30001, 2), "bomb.png"); }, {"bomb.png", "30001x2"});
+  expect_error([] { decode_rgb(png_claiming(65000, 100), "wide.png"); },
+               {"wide.png says that it is 65000x100 pixels, above the limit of 200 megapixels and 30000 pixels a side: "
+                "shrink it"});
   expect_error([] { decode_rgb(jpeg_claiming(30001, 8), "bomb.jpg"); }, {"bomb.jpg", "30001x8", "30000"});
   expect_error([] { decode_rgb(jpeg_claiming(20000, 20000), "bomb.jpg"); }, {"bomb.jpg", "20000x20000"});
   expect_error([] { probe(jpeg_claiming(20000, 20000), "bomb.jpg"); }, {"bomb.jpg", "20000x20000"});
@@ -232,16 +248,38 @@ TEST(ReadPhotograph, NamesFormatsThatItDoesNotRead) {
                      12),
          "HEIC");
   refuse(std::string("RIFF\0\0\0\0WEBPVP8 ", 16), "WebP");
-  refuse(std::string("II*\0", 4), "TIFF");
-  refuse(std::string("MM\0*", 4), "TIFF");
-  refuse("BM", "BMP");
   refuse("GIF89a", "GIF");
   refuse(std::string(128, '\0') + "DICM", "DICOM");
   refuse("<!DOCTYPE html><html>", "web page");
   refuse("version https://git-lfs.github.com/spec/v1\n", "Git LFS");
-  refuse("image,part\n", "neither JPEG nor PNG");
+  refuse("image,part\n", "neither a JPEG, a PNG, a BMP nor a TIFF");
+  expect_error([] { decode_rgb(bytes_of("image,part\na,train\n"), "a.png"); }, {"a.png is a text, not a picture"});
+  expect_error([] { decode_rgb(bytes_of("BMW and other cars"), "a.png"); }, {"a.png is a text, not a picture"});
   expect_error([] { decode_rgb({}, "x.jpg"); }, {"x.jpg is empty"});
   expect_error([] { decode_rgb(Bytes{0xFF, 0xD8, 0xFF}, "x.jpg"); }, {"x.jpg"});
+}
+
+// A progressive JPEG whose last scan is repeated again and again: each repetition costs a walk over all blocks.
+TEST(ReadPhotograph, RefusesAJpegOfCountlessScans) {
+  const Bytes plain = jpeg_of(smooth_image(16, 16), {.progressive = true});
+  EXPECT_TRUE(probe(plain, "a").many_scans);
+  EXPECT_FALSE(probe(jpeg_of(smooth_image(16, 16)), "a").many_scans);
+  std::size_t scan = 0;
+  for (std::size_t i = 0; i + 1 < plain.size(); ++i) {
+    if (plain[i] == 0xFF && plain[i + 1] == 0xDA && scan == 0) scan = i;
+  }
+  const std::size_t next = [&] {
+    for (std::size_t i = scan + 2; i + 1 < plain.size(); ++i) {
+      if (plain[i] == 0xFF && (plain[i + 1] == 0xC4 || plain[i + 1] == 0xDA)) return i;
+    }
+    return plain.size();
+  }();
+  Bytes bomb(plain.begin(), plain.begin() + static_cast<std::ptrdiff_t>(next));
+  for (int i = 0; i < 300; ++i)
+    bomb.insert(bomb.end(), plain.begin() + static_cast<std::ptrdiff_t>(scan),
+                plain.begin() + static_cast<std::ptrdiff_t>(next));
+  bomb.insert(bomb.end(), plain.begin() + static_cast<std::ptrdiff_t>(next), plain.end());
+  expect_error([&] { decode_rgb(bomb, "scans.jpg"); }, {"scans.jpg"});
 }
 
 TEST(ReadPhotograph, SaysWhyAFileCannotBeOpened) {

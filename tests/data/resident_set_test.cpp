@@ -111,8 +111,48 @@ TEST_F(LoadResidentSet, ComparesSizesOnTheStoredGrid) {
   const Sample sample{
       .id = "t",
       .image = folder_.add("t.jpg", make_jpeg(photograph.pixels, 48, 32, {.app1 = exif_block(8, true)})),
-      .mask = folder_.add("t_mask.png", encode_png(disc(32, 48, 9)))};
-  expect_error([&] { load_resident_set(std::span(&sample, 1), 8); }, {"32x48", "48x32 as stored", "EXIF"});
+      .mask = folder_.add("t_mask.png", encode_png(disc(20, 48, 9)))};
+  expect_error([&] { load_resident_set(std::span(&sample, 1), 8); }, {"20x48", "48x32 as stored", "EXIF"});
+}
+
+TEST_F(LoadResidentSet, CountsMasksThatAreScaledOrTurned) {
+  const Image photograph = smooth_image(96, 64);
+  const auto turned = folder_.add("t.jpg", make_jpeg(photograph.pixels, 96, 64, {.app1 = exif_block(6, true)}));
+  const std::vector<Sample> samples{
+      add("scaled", random_image(512, 300, 3, 1), disc(256, 150, 50)),
+      {.id = "t", .image = turned, .mask = folder_.add("t_mask.png", encode_png(disc(64, 96, 20)))}};
+  const ResidentSet set = load_resident_set(samples, 16);
+  EXPECT_EQ(set.report.resized_masks, 1u);
+  EXPECT_EQ(set.report.turned_masks, 1u);
+  EXPECT_EQ(set.report.sentences(2).size(), 3u);
+  EXPECT_EQ(set.report.sentences(2)[0],
+            "1 of 2 masks have another size than their photograph but its shape; they were scaled");
+}
+
+TEST_F(LoadResidentSet, LeavesOutBadSamplesOnRequest) {
+  std::vector<Sample> samples;
+  std::vector<Image> images;
+  for (int i = 0; i < 6; ++i) {
+    images.push_back(random_image(9, 9, 3, static_cast<std::uint64_t>(i)));
+    samples.push_back(add(fmt::format("s{}", i), images.back(), disc(9, 9, 1 + i % 4)));
+  }
+  for (const char* bad : {"s0.png", "s3_mask.png", "s4.png"}) folder_.add(bad, "no picture");
+  const ResidentSet set = load_resident_set(samples, 8, {.skip_bad = true});
+  EXPECT_EQ(set.ids, (std::vector<std::string>{"s1", "s2", "s5"}));
+  EXPECT_EQ(set.indices, (std::vector<std::size_t>{1, 2, 5}));
+  EXPECT_EQ(set.images.size(), 3u * 8 * 8 * 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(copy_of(set.image(i)), resize(images[set.indices[i]], 8, 8).pixels);
+    EXPECT_EQ(copy_of(set.mask(i)), resize_mask(disc(9, 9, 1 + static_cast<int>(set.indices[i]) % 4), 8, 8).pixels);
+  }
+  ASSERT_EQ(set.report.left_out.size(), 3u);
+  EXPECT_NE(set.report.left_out[1].find("s3_mask.png is a text"), std::string::npos) << set.report.left_out[1];
+  EXPECT_EQ(set.count_of_first(0), 0u);
+  EXPECT_EQ(set.count_of_first(2), 1u);
+  EXPECT_EQ(set.count_of_first(5), 2u);
+  EXPECT_EQ(set.count_of_first(6), 3u);
+  const std::vector<Sample> bad{samples[0], samples[3]};
+  expect_error([&] { load_resident_set(bad, 8, {.skip_bad = true}); }, {"none of 2 samples can be used", "s0.png"});
 }
 
 TEST_F(LoadResidentSet, GathersAllBadFilesInOneError) {
@@ -124,7 +164,7 @@ TEST_F(LoadResidentSet, GathersAllBadFilesInOneError) {
   std::fill_n(classes.pixels.begin(), 9, std::uint8_t{100});
   folder_.add("s12_mask.png", encode_png(classes));
   std::vector<std::string> expected{"13 of 14 samples", "and 3 more"};
-  for (int i = 0; i < 10; ++i) expected.push_back(fmt::format("s{:02}.png is neither JPEG nor PNG", i));
+  for (int i = 0; i < 10; ++i) expected.push_back(fmt::format("s{:02}.png is a text, not a picture", i));
   expect_error([&] { load_resident_set(samples, 8); }, expected);
   const std::vector<Sample> two{samples[12], samples[13]};
   expect_error([&] { load_resident_set(two, 8); }, {"s12_mask.png is no lesion mask", "0, 100, 255"});
@@ -135,10 +175,10 @@ TEST_F(LoadResidentSet, GathersAllBadFilesInOneError) {
 TEST_F(LoadResidentSet, ReportsProgressInOrder) {
   const std::vector<Sample> samples(30, add("a", random_image(9, 9, 3, 1), disc(9, 9, 3)));
   std::vector<std::size_t> seen;
-  load_resident_set(samples, 8, [&](std::size_t done, std::size_t total) {
-    EXPECT_EQ(total, 30u);
-    seen.push_back(done);
-  });
+  load_resident_set(samples, 8, {.progress = [&](std::size_t done, std::size_t total) {
+                      EXPECT_EQ(total, 30u);
+                      seen.push_back(done);
+                    }});
   ASSERT_EQ(seen.size(), 30u);
   for (std::size_t i = 0; i < 30; ++i) EXPECT_EQ(seen[i], i + 1);
 }
@@ -147,11 +187,10 @@ TEST_F(LoadResidentSet, StopsWhenProgressThrows) {
   struct Stop : std::exception {};
   const std::vector<Sample> samples(200, add("a", random_image(9, 9, 3, 1), disc(9, 9, 3)));
   std::size_t calls = 0;
-  EXPECT_THROW(load_resident_set(samples, 8,
-                                 [&](std::size_t, std::size_t) {
-                                   if (++calls == 3) throw Stop();
-                                 }),
-               Stop);
+  const LoadOptions options{.progress = [&](std::size_t, std::size_t) {
+    if (++calls == 3) throw Stop();
+  }};
+  EXPECT_THROW(load_resident_set(samples, 8, options), Stop);
   EXPECT_EQ(calls, 3u);
 }
 

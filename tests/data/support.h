@@ -108,9 +108,11 @@ struct JpegOptions {
   int channels = 3;
   Bytes app1 = {};
   bool progressive = false;
+  int luma_h = 1;  // sampling factors: 2 and 2 are 4:2:0
+  int luma_v = 1;
 };
 
-// Samples of width * height * options.channels bytes as a JPEG of quality 95 without chroma subsampling.
+// Samples of width * height * options.channels bytes as a JPEG of quality 95.
 inline Bytes make_jpeg(std::span<const std::uint8_t> samples, int width, int height, const JpegOptions& options) {
   jpeg_compress_struct state{};
   jpeg_error_mgr errors{};
@@ -128,6 +130,8 @@ inline Bytes make_jpeg(std::span<const std::uint8_t> samples, int width, int hei
   jpeg_set_quality(&state, 95, TRUE);
   for (int c = 0; c < state.num_components; ++c)
     state.comp_info[c].h_samp_factor = state.comp_info[c].v_samp_factor = 1;
+  state.comp_info[0].h_samp_factor = options.luma_h;
+  state.comp_info[0].v_samp_factor = options.luma_v;
   if (options.progressive) jpeg_simple_progression(&state);
   jpeg_start_compress(&state, TRUE);
   if (!options.app1.empty()) {

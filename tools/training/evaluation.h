@@ -28,9 +28,11 @@ std::vector<double> values_of(const Evaluation& evaluation, Metric metric);
 using OnPrediction =
     std::function<void(const ScoredImage&, const data::Photograph&, const data::Image& truth, const Prediction&)>;
 
-// Throws Error naming the file for an unreadable photograph or mask, or a mask of another size.
+// Masks keep their grey values but for those of 0 and 1, which are scaled. Photographs that cannot be read and masks
+// that cannot be read or have another size are named with the cause: with skip_bad in the result, otherwise in an
+// Error, after all were tried; and in an Error where none is left.
 Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples,
                     const std::function<void(std::size_t done, std::size_t total)>& progress,
-                    const OnPrediction& on_prediction = {});
+                    const OnPrediction& on_prediction = {}, bool skip_bad = false);
 
 }  // namespace dermatome::training

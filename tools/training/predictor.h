@@ -9,6 +9,7 @@
 
 #include "data/codec.h"
 #include "data/dataset.h"
+#include "data/resident_set.h"
 #include "engine/compile/program.h"
 #include "tools/training/checkpoint.h"
 #include "tools/training/networks.h"
@@ -71,6 +72,8 @@ struct ScoredImage {
 
 struct Evaluation {
   std::vector<ScoredImage> images;
+  data::LoadReport repairs;           // of the masks
+  std::vector<std::string> left_out;  // why, one a photograph that could not be scored
   Scores means() const;
 };
 

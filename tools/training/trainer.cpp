@@ -173,21 +173,26 @@ class Trainer {
   Loaded load(int size) {
     std::vector<data::Sample> samples = data_.train;
     samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
-    const data::ResidentSet set = data::load_resident_set(samples, size, observer_.loading);
-    const auto& report = set.report;
-    const auto tell = [&](std::size_t count, const char* what) {
-      if (count > 0 && observer_.message) observer_.message(fmt::format("{} of {} {}", count, set.count(), what));
-    };
-    tell(report.grey_edged_masks, "masks have grey edges; they were cut at > 127");
-    tell(report.zero_one_masks, "masks hold 0 and 1; they were read as 0 and 255");
-    tell(report.colour_masks, "masks are stored in colour");
-    tell(report.turned, "photographs were turned upright as their EXIF orientation says");
+    const data::ResidentSet set =
+        data::load_resident_set(samples, size, {.skip_bad = options_.skip_bad, .progress = observer_.loading});
+    if (position_.stage == 0) tell(set);
+    const std::size_t training = set.count_of_first(data_.train.size());
+    DERMATOME_CHECK(training > 0, "no photograph to train on can be used; the first: {}", set.report.left_out.front());
+    DERMATOME_CHECK(data_.validation.empty() || training < set.count(),
+                    "no photograph to validate on can be used; the last: {}", set.report.left_out.back());
     const std::size_t pixels = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
     const auto part = [&](std::size_t first, std::size_t count) {
       return ResidentTensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
                              std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
     };
-    return {part(0, data_.train.size()), part(data_.train.size(), data_.validation.size())};
+    return {part(0, training), part(training, set.count() - training)};
+  }
+
+  // What was found out about the files: every stage reads the same ones.
+  void tell(const data::ResidentSet& set) const {
+    if (!observer_.message) return;
+    for (const auto& cause : set.report.left_out) observer_.message("left out: " + cause);
+    for (const auto& sentence : set.report.sentences(set.count())) observer_.message(sentence);
   }
 
   void reset_optimizer(const StagePrograms& programs) {

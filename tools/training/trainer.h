@@ -61,6 +61,7 @@ struct TrainOptions {
   std::filesystem::path run;  // an existing folder
   Device device;
   CompileOptions compile;
+  bool skip_bad = false;  // train without the photographs and masks that cannot be used
 };
 
 // Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. Throws Error

@@ -1,0 +1,150 @@
+// Photographs at a training size: reduced decoding beside full decoding, turning, and memory for large ones.
+#include "data/prepared.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "data/image/resize.h"
+#include "engine/core/threads.h"
+#include "tests/data/support.h"
+
+namespace dermatome::data {
+namespace {
+
+using testing::Bytes;
+using testing::disc;
+using testing::exif_block;
+using testing::expect_error;
+using testing::make_jpeg;
+using testing::random_image;
+using testing::smooth_image;
+
+int largest_difference(const Image& a, const Image& b) {
+  EXPECT_EQ(a.pixels.size(), b.pixels.size());
+  int largest = 0;
+  for (std::size_t i = 0; i < a.pixels.size(); ++i) largest = std::max(largest, std::abs(a.pixels[i] - b.pixels[i]));
+  return largest;
+}
+
+TEST(ReductionOf, LeavesTwiceTheAskedForSides) {
+  const ImageInfo info{.width = 1600, .height = 1200};
+  EXPECT_EQ(reduction_of(info, 150, 150), 8);
+  EXPECT_EQ(reduction_of(info, 151, 150), 8);
+  EXPECT_EQ(reduction_of(info, 150, 151), 4);
+  EXPECT_EQ(reduction_of(info, 600, 600), 2);
+  EXPECT_EQ(reduction_of(info, 601, 601), 1);
+  EXPECT_EQ(reduction_of({.format = FileFormat::png, .width = 1600, .height = 1200}, 10, 10), 1);
+}
+
+TEST(ResizeReduced, CountsTheLastPixelByWhatItStandsFor) {
+  // 9 columns reduced by 8: the second pixel stands for one column, so it is a ninth of the mean of all.
+  Image reduced = make_image(2, 1, 1);
+  reduced.pixels = {90, 180};
+  EXPECT_EQ(resize_reduced(reduced, 8, 9, 1, 1, 1).pixels, (Bytes{100}));
+  const Image full = random_image(64, 48, 3, 1);
+  EXPECT_EQ(resize_reduced(full, 1, 64, 48, 10, 10), resize(full, 10, 10));
+  const Image half = resize(full, 32, 24);  // exact means but for their rounding
+  EXPECT_LE(largest_difference(resize_reduced(half, 2, 64, 48, 8, 8), resize(full, 8, 8)), 1);
+  expect_error([&] { resize_reduced(half, 2, 66, 48, 8, 8); }, {"32x24", "66x48", "reduced by 2"});
+  expect_error([&] { resize_reduced(half, 2, 64, 48, 33, 8); }, {"cannot grow"});
+}
+
+TEST(PreparePhotograph, IsCloseToFullDecoding) {
+  for (const auto& [width, height] : {std::pair{640, 480}, {1003, 517}, {2049, 1537}}) {
+    const Image image = smooth_image(width, height);
+    for (const bool progressive : {false, true}) {
+      const Bytes bytes =
+          make_jpeg(image.pixels, width, height, {.progressive = progressive, .luma_h = 2, .luma_v = 2});
+      const PreparedPhotograph prepared = prepare_photograph(bytes, "a.jpg", 64);
+      EXPECT_LE(largest_difference(prepared.image, resize(decode_rgb(bytes, "a.jpg").image, 64, 64)), 3) << width;
+      EXPECT_EQ(prepared.stored, (StoredGrid{.width = width, .height = height}));
+    }
+  }
+}
+
+TEST(PreparePhotograph, DecodesFullyWhereTheSizeIsNear) {
+  const Image image = random_image(200, 190, 3, 2);
+  const Bytes bytes = make_jpeg(image.pixels, 200, 190, {});
+  EXPECT_EQ(prepare_photograph(bytes, "a.jpg", 96).image, resize(decode_rgb(bytes, "a.jpg").image, 96, 96));
+  EXPECT_EQ(prepare_photograph(bytes, "a.jpg", 300).image, resize(decode_rgb(bytes, "a.jpg").image, 300, 300));
+}
+
+TEST(PreparePhotograph, TurnsAsDecodingDoes) {
+  const Image image = smooth_image(640, 480);
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Bytes bytes = make_jpeg(image.pixels, 640, 480, {.app1 = exif_block(orientation, true)});
+    const Image full = resize(decode_rgb(bytes, "a").image, 60, 60);
+    EXPECT_LE(largest_difference(prepare_photograph(bytes, "a", 60).image, full), 3) << orientation;
+  }
+}
+
+// Pixels that libjpeg makes of one row again and again, so that the test itself needs no memory for them.
+Bytes tall_jpeg(int width, int height, bool progressive) {
+  const Image row = smooth_image(width, 1);
+  jpeg_compress_struct state{};
+  jpeg_error_mgr errors{};
+  state.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&state);
+  unsigned char* out = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&state, &out, &size);
+  state.image_width = static_cast<JDIMENSION>(width);
+  state.image_height = static_cast<JDIMENSION>(height);
+  state.input_components = 3;
+  state.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&state);
+  if (progressive) jpeg_simple_progression(&state);
+  jpeg_start_compress(&state, TRUE);
+  while (state.next_scanline < state.image_height) {
+    auto* pixels = const_cast<JSAMPROW>(row.pixels.data());
+    jpeg_write_scanlines(&state, &pixels, 1);
+  }
+  jpeg_finish_compress(&state);
+  jpeg_destroy_compress(&state);
+  Bytes bytes(out, out + size);
+  std::free(out);
+  return bytes;
+}
+
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * 4096;
+}
+
+// Peak of the resident memory during `action`, above what was there before.
+template <typename Action>
+std::size_t peak_growth(const Action& action) {
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew from here
+  const std::size_t before = resident_bytes();
+  action();
+  const std::size_t peak = peak_resident_bytes();
+  return peak > before ? peak - before : 0;
+}
+
+TEST(PreparePhotograph, OfThirtyMegapixelsNeedsLittleMemory) {
+  const Bytes bytes = tall_jpeg(6720, 4480, false);
+  Image image;
+  const std::size_t growth = peak_growth([&] { image = prepare_photograph(bytes, "large.jpg", 256).image; });
+  EXPECT_EQ(image.width, 256);
+  EXPECT_LT(growth, std::size_t{12} << 20) << "all of its pixels would be 90 MB";
+  const std::size_t estimate = preparing_bytes(bytes, encode_png(make_image(8, 8, 1)), 256);
+  EXPECT_LT(growth, estimate + (std::size_t{4} << 20));
+}
+
+TEST(PreparingBytes, CoverWhatIsAllocated) {
+  const Bytes progressive = tall_jpeg(3000, 2000, true);
+  const Bytes mask = encode_png(disc(3000, 2000, 500));
+  const Sample sample{.id = "a", .image = "a.jpg", .mask = "a.png"};
+  const std::size_t estimate = preparing_bytes(progressive, mask, 256);
+  const std::size_t growth = peak_growth([&] { prepare_pair(sample, progressive, mask, 256); });
+  EXPECT_LT(growth, estimate + (std::size_t{4} << 20));
+  EXPECT_GT(growth, estimate / 4) << "an estimate that is far too large would keep threads waiting";
+  EXPECT_EQ(preparing_bytes(Bytes{1, 2}, mask, 256), 0u);
+}
+
+}  // namespace
+}  // namespace dermatome::data

@@ -1,0 +1,86 @@
+// --data, --images, --masks and --skip-bad.
+#include "tools/data_options.h"
+
+#include <filesystem>
+
+#include "data/name_list.h"
+#include "engine/core/error.h"
+#include "tools/training/evaluation.h"
+
+namespace dermatome {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string absolute(const std::string& path) {
+  return path.empty() ? "" : fs::absolute(path).string();
+}
+
+std::vector<data::Sample> readable(data::Pairing pairing, bool skip_bad, const Tell& tell) {
+  data::check_pairing(pairing, skip_bad);
+  for (const auto& unpaired : pairing.unpaired) {
+    tell(fmt::format("left out: {} has {}", unpaired.id, data::cause_of(unpaired, pairing)));
+  }
+  if (!pairing.lone_masks.empty()) {
+    std::vector<std::string> names;
+    for (const auto& mask : pairing.lone_masks) names.push_back(mask.filename().string());
+    tell(fmt::format("{} mask(s) in {} belong to no photograph in {} and are passed over: {}", names.size(),
+                     pairing.masks.string(), pairing.images.string(), data::first_names(names)));
+  }
+  return std::move(pairing.samples);
+}
+
+}  // namespace
+
+data::Pairing DataOptions::find(std::optional<data::Part> part) const {
+  if (!data.empty()) return data::find_pairs(data, part);
+  if (images.empty()) {
+    fail_usage(
+        "which photographs? Give --data DIR (a folder of an ISIC challenge, or with the folders images and masks) "
+        "or --images DIR with --masks DIR");
+  }
+  return data::pair_folders(images, masks);
+}
+
+std::vector<data::Sample> DataOptions::samples(const Tell& tell, std::optional<data::Part> part) const {
+  return readable(find(part), skip_bad, tell);
+}
+
+nlohmann::json DataOptions::to_json() const {
+  return {{"data", absolute(data)}, {"images", absolute(images)}, {"masks", absolute(masks)}, {"skip_bad", skip_bad}};
+}
+
+DataOptions DataOptions::from_json(const nlohmann::json& json) {
+  return {.data = json.value("data", ""),
+          .images = json.value("images", ""),
+          .masks = json.value("masks", ""),
+          .skip_bad = json.value("skip_bad", false)};
+}
+
+std::shared_ptr<DataOptions> add_data_options(CLI::App& command) {
+  auto options = std::make_shared<DataOptions>();
+  auto* data = command.add_option("--data", options->data,
+                                  "Folder of ISIC 2016, 2017 or 2018 Task 1, or with the folders images and masks");
+  auto* images = command.add_option("--images", options->images, "Folder of photographs, instead of --data");
+  auto* masks = command.add_option("--masks", options->masks,
+                                   "Folder of their masks: NAME, NAME_mask, NAME_segmentation or NAME_lesion");
+  images->excludes(data)->needs(masks);
+  masks->excludes(data)->needs(images);
+  command.add_flag("--skip-bad", options->skip_bad, "Go on without the photographs and masks that cannot be used");
+  return options;
+}
+
+std::vector<data::Sample> validation_samples(const std::string& root, bool skip_bad, const Tell& tell) {
+  const bool own_part = data::has_part(root, data::Part::validation);
+  return readable(data::find_pairs(root, own_part ? std::optional(data::Part::validation) : std::nullopt), skip_bad,
+                  tell);
+}
+
+std::vector<data::Sample> validation_samples_of(const fs::path& run, const nlohmann::json& info, const Tell& tell) {
+  const DataOptions options = DataOptions::from_json(info);
+  const std::string validation = info.value("validation", "");
+  if (!validation.empty()) return validation_samples(validation, options.skip_bad, tell);
+  return training::samples_of_part(options.samples(tell), run / "split.csv", data::Part::validation);
+}
+
+}  // namespace dermatome

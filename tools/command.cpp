@@ -55,6 +55,14 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
           "Leave out a pass of the compiler (repeatable)")
       ->group(debug);
   command
+      .add_option_function<std::vector<std::string>>(
+          "--disable-kernel",
+          [options](const std::vector<std::string>& names) {
+            for (const auto& name : names) disable_kernel(options->compile, name);
+          },
+          "Do without an implementation of kernels, such as winograd or onednn (repeatable)")
+      ->group(debug);
+  command
       .add_flag_callback(
           "--disable-planner", [options] { options->compile.planner = false; }, "Give every value memory of its own")
       ->group(debug);

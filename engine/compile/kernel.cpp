@@ -53,6 +53,8 @@ std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_vi
   for (const auto& entry : registry()) {
     if (entry.op != request.op.name() || entry.device != request.device.kind) continue;
     if (!implementation.empty() && entry.implementation != implementation) continue;
+    const auto& disabled = request.disabled;
+    if (std::find(disabled.begin(), disabled.end(), entry.implementation) != disabled.end()) continue;
     if (auto kernel = entry.factory(request)) return kernel;
   }
   std::vector<std::string> shapes;

@@ -25,6 +25,7 @@ struct KernelRequest {
   DType type;                     // Op::compute_type
   Device device;
   bool deterministic = false;
+  std::vector<std::string> disabled = {};  // implementations that are not to be asked
 
   bool has_input(int i) const {
     return static_cast<std::size_t>(i) < input_present.size() && input_present[static_cast<std::size_t>(i)];

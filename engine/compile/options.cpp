@@ -1,10 +1,13 @@
 // Compile options from the environment.
 #include "engine/compile/options.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
 
+#include "engine/compile/kernel.h"
 #include "engine/compile/pass.h"
 #include "engine/core/error.h"
 #include "engine/core/suggest.h"
@@ -37,12 +40,27 @@ void disable_pass(CompileOptions& options, const std::string& name) {
   options.disabled_passes.push_back(name);
 }
 
+void disable_kernel(CompileOptions& options, const std::string& name) {
+  std::vector<std::string> known;
+  for (const KernelEntry& entry : kernel_entries()) known.push_back(entry.implementation);
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    fail_usage("no kernel has the implementation '{}'; there are {}", name, fmt::join(known, ", "));
+  }
+  options.disabled_kernels.push_back(name);
+}
+
 CompileOptions options_from_environment() {
   CompileOptions options;
-  std::stringstream list(variable("DERMATOME_DISABLE_PASS"));
-  for (std::string name; std::getline(list, name, ',');) {
-    if (!name.empty()) disable_pass(options, name);
-  }
+  const auto for_each_name = [](const char* list_variable, const auto& apply) {
+    std::stringstream list(variable(list_variable));
+    for (std::string name; std::getline(list, name, ',');) {
+      if (!name.empty()) apply(name);
+    }
+  };
+  for_each_name("DERMATOME_DISABLE_PASS", [&](const std::string& name) { disable_pass(options, name); });
+  for_each_name("DERMATOME_DISABLE_KERNEL", [&](const std::string& name) { disable_kernel(options, name); });
   options.planner = !switched_on("DERMATOME_DISABLE_PLANNER");
   options.poison_arena = switched_on("DERMATOME_POISON_ARENA");
   options.verify_nodes = switched_on("DERMATOME_VERIFY_NODES");

@@ -14,16 +14,20 @@ struct CompileOptions {
   bool trace_nodes = false;   // one line a node on stderr, with time and largest magnitude
   std::string dump_tensors;   // folder that receives each node's outputs as .npy; empty: none
   bool deterministic = false;
+  std::vector<std::string> disabled_kernels;  // implementations that are not asked, such as "winograd" or "onednn"
 
   bool pass_enabled(const std::string& name) const;
 };
 
-// From DERMATOME_DISABLE_PASS (names separated by commas), DERMATOME_DISABLE_PLANNER, DERMATOME_POISON_ARENA,
-// DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and DERMATOME_DUMP_TENSORS.
-// Throws UsageError for a pass that does not exist.
+// From DERMATOME_DISABLE_PASS and DERMATOME_DISABLE_KERNEL (names separated by commas), DERMATOME_DISABLE_PLANNER,
+// DERMATOME_POISON_ARENA, DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and
+// DERMATOME_DUMP_TENSORS. Throws UsageError for a pass or an implementation that does not exist.
 CompileOptions options_from_environment();
 
 // Throws UsageError, with the nearest name, for a pass that does not exist.
 void disable_pass(CompileOptions& options, const std::string& name);
+
+// Throws UsageError, with the nearest name, when no kernel has such an implementation.
+void disable_kernel(CompileOptions& options, const std::string& name);
 
 }  // namespace dermatome

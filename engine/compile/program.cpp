@@ -29,7 +29,7 @@ struct Placement {
 };
 
 KernelRequest request_of(const Graph& graph, const Node& node, const std::vector<std::vector<int>>& users,
-                         const std::set<int>& kept, Device device, bool deterministic) {
+                         const std::set<int>& kept, Device device, const CompileOptions& options) {
   KernelRequest request{.op = node.op[0],
                         .attributes = node.attributes,
                         .inputs = {},
@@ -38,7 +38,8 @@ KernelRequest request_of(const Graph& graph, const Node& node, const std::vector
                         .output_used = {},
                         .type = DType::f32,
                         .device = device,
-                        .deterministic = deterministic};
+                        .deterministic = options.deterministic,
+                        .disabled = options.disabled_kernels};
   for (const Value input : node.inputs) {
     request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
     request.input_present.push_back(static_cast<bool>(input));
@@ -224,7 +225,7 @@ void Program::Impl::place_output(Value value) {
 
 void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>& users, const std::set<int>& kept) {
   const Node& node = graph.nodes()[static_cast<std::size_t>(index)];
-  const KernelRequest request = request_of(graph, node, users, kept, device, options.deterministic);
+  const KernelRequest request = request_of(graph, node, users, kept, device, options);
   Step step{.node = index, .name = node.name, .kernel = {}, .inputs = {}, .outputs = {}};
   try {
     step.kernel = make_kernel(request);

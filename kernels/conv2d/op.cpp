@@ -166,3 +166,4 @@ DERMATOME_REGISTER_OP(Conv2dWeightGradient);
 }  // namespace dermatome
 
 DERMATOME_REGISTER_CPU_TABLE(conv2d)
+DERMATOME_REGISTER_CPU_TABLE_AS(conv2d_winograd, "winograd", 20)

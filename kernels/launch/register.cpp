@@ -9,7 +9,7 @@
 namespace dermatome::launch {
 
 CpuTableRegistrar::CpuTableRegistrar(const FunctionEntry* v2, const FunctionEntry* v3, const FunctionEntry* v4,
-                                     const FunctionEntry* v4_bf16) {
+                                     const FunctionEntry* v4_bf16, std::string implementation, int priority) {
   const std::array<const FunctionEntry*, 4> tables{v2, v3, v4, v4_bf16};
   std::set<std::string> seen;
   for (const FunctionEntry* entry = v2; entry->op != nullptr; ++entry) {
@@ -17,13 +17,14 @@ CpuTableRegistrar::CpuTableRegistrar(const FunctionEntry* v2, const FunctionEntr
     if (!seen.insert(op).second) continue;
     register_kernel({.op = op,
                      .device = DeviceKind::cpu,
-                     .priority = 0,
-                     .implementation = "cpu",
-                     .factory = [tables, op](const KernelRequest& request) -> std::unique_ptr<Kernel> {
+                     .priority = priority,
+                     .implementation = implementation,
+                     .factory = [tables, op, implementation](const KernelRequest& request) -> std::unique_ptr<Kernel> {
                        const InstructionSet isa = instruction_set();
                        for (const auto* e = tables[static_cast<std::size_t>(isa)]; e->op != nullptr; ++e) {
                          if (e->op != op || e->type != request.type) continue;
-                         auto kernel = make_function_kernel(*e, request, fmt::format("cpu {}", name_of(isa)));
+                         auto kernel =
+                             make_function_kernel(*e, request, fmt::format("{} {}", implementation, name_of(isa)));
                          if (kernel != nullptr) return kernel;
                        }
                        return nullptr;

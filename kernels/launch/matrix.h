@@ -1,0 +1,95 @@
+// Matrix products of row-major blocks that lie in cache, for kernels that work on them in between (Winograd). Each
+// element of c is one chain of multiply-adds in the order of k, so results do not depend on how a caller splits rows or
+// columns.
+#pragma once
+
+#include "kernels/launch/simd.h"
+
+namespace dermatome::launch {
+inline namespace DERMATOME_ISA {
+
+using Index = std::int64_t;
+
+// Registers of a block of c: rows x columns. AVX-512 has 32 of them, the others 16.
+constexpr int kBlockRows = 6;
+#if defined(__AVX512F__)
+constexpr int kBlockColumns = 4;
+#else
+constexpr int kBlockColumns = 2;
+#endif
+// The widest panel of b, in floats.
+constexpr Index kPanel = kBlockColumns * kLanes;
+
+// a: element (row, k) at a[row * a_row + k * a_step]; b: (k, column) at b[k * b_row + column]; c likewise.
+struct Product {
+  const float* a;
+  Index a_row, a_step;
+  const float* b;
+  Index b_row;
+  float* c;
+  Index c_row;
+  Index depth;
+  bool accumulate;  // c += a b instead of c = a b
+};
+
+template <int Rows, int Columns>
+DERMATOME_HD void multiply_block(const Product& p, Index row) {
+  const float* a = p.a + row * p.a_row;
+  const float* b = p.b;
+  float* c = p.c + row * p.c_row;
+  const Index a_row = p.a_row;
+  Vec sum[Rows][Columns];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < Columns; ++v) sum[r][v] = p.accumulate ? load(c + r * p.c_row + v * kLanes) : Vec{};
+  }
+  for (Index k = 0; k < p.depth; ++k) {
+    Vec right[Columns];
+#pragma GCC unroll 4
+    for (int v = 0; v < Columns; ++v) right[v] = load(b + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const Vec left = broadcast(a[r * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < Columns; ++v) sum[r][v] = multiply_add(left, right[v], sum[r][v]);
+    }
+    a += p.a_step;
+    b += p.b_row;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < Columns; ++v) store(c + r * p.c_row + v * kLanes, sum[r][v]);
+  }
+}
+
+template <int Columns>
+inline __attribute__((noinline)) void multiply_rows(const Product& p, Index rows) {
+  Index row = 0;
+  for (; row + kBlockRows <= rows; row += kBlockRows) multiply_block<kBlockRows, Columns>(p, row);
+  switch (rows - row) {
+    case 5: return multiply_block<5, Columns>(p, row);
+    case 4: return multiply_block<4, Columns>(p, row);
+    case 3: return multiply_block<3, Columns>(p, row);
+    case 2: return multiply_block<2, Columns>(p, row);
+    case 1: return multiply_block<1, Columns>(p, row);
+    default: return;
+  }
+}
+
+// One panel: `columns` is a multiple of kLanes and at most kPanel.
+DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns) {
+  switch (columns / kLanes) {
+    case 1: return multiply_rows<1>(p, rows);
+    case 2: return multiply_rows<2>(p, rows);
+#if defined(__AVX512F__)
+    case 3: return multiply_rows<3>(p, rows);
+    case 4: return multiply_rows<4>(p, rows);
+#endif
+    default: return;
+  }
+}
+
+}  // namespace DERMATOME_ISA
+}  // namespace dermatome::launch

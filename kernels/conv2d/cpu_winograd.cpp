@@ -419,6 +419,13 @@ DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index
   }
 }
 
+// dbias[c]: the sum of dy over all pixels.
+void bias_gradient(const float* dy, Index pixels, Index channels, float* workspace, float* dbias) {
+  launch::reduce_channels<float, 1>(
+      pixels, channels, workspace, [=](Index row, Index c, float* terms) { terms[0] = dy[row * channels + c]; },
+      [=](Index c, const double* sums) { dbias[c] = static_cast<float>(sums[0]); });
+}
+
 void weight_gradient(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
@@ -431,6 +438,9 @@ void weight_gradient(const Call& call) {
   float* d = v + kPoints * layout.v_stride;
   float* du = d + kPoints * layout.d_stride;
   float* locals = du + layout.du;
+  if (float* dbias = launch::out<float>(call, 1); dbias != nullptr) {
+    bias_gradient(dy, t.n * t.out_height * t.out_width, t.out, zeros, dbias);
+  }
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
   const Index row_pieces = ceil_divide(t.in, kGradientRows);
   const Index column_pieces = ceil_divide(t.out, kPanel);
@@ -490,8 +500,12 @@ void weight_gradient(const Call& call) {
 
 Index weight_gradient_workspace(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
-  const GradientLayout layout = gradient_layout(tiling(g.n, g.height, g.width, g.in, g.out, g.pad));
-  return (layout.zeros + kPoints * (layout.v_stride + layout.d_stride) + layout.du + thread_count() * layout.local) * 4;
+  const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
+  const GradientLayout layout = gradient_layout(t);
+  const Index bytes =
+      (layout.zeros + kPoints * (layout.v_stride + layout.d_stride) + layout.du + thread_count() * layout.local) * 4;
+  const bool bias = call.outputs[1].data != nullptr;
+  return most(bytes, bias ? launch::reduce_channels_workspace<float, 1>(t.n * t.out_height * t.out_width, t.out) : 0);
 }
 
 // Vectors run along channels; a tile more than half empty would cost more than it saves.
@@ -507,7 +521,7 @@ bool fits_data_gradient(const Call& call) {
   return fits(data_gradient_geometry(call));
 }
 bool fits_weight_gradient(const Call& call) {
-  return call.outputs[1].data == nullptr && fits(weight_gradient_geometry(call));
+  return call.outputs[0].data != nullptr && fits(weight_gradient_geometry(call));
 }
 
 Index forward_workspace(const Call& call) {

@@ -251,6 +251,17 @@ TEST(Passes, UnknownNamesGetASuggestion) {
                            {"test_increment_frist", "did you mean 'test_increment_first'"});
 }
 
+TEST(Kernels, DisabledImplementationsAreNotAsked) {
+  Chain c;
+  c.graph.mark_output("y", c.builder.call("test_square", {c.x}));
+  CompileOptions options;
+  expect_error<UsageError>([&] { disable_kernel(options, "winogard"); }, {"'winogard'", "winograd", "cpu"});
+  EXPECT_TRUE(options.disabled_kernels.empty());
+  disable_kernel(options, "test");
+  StateStore store;
+  expect_error([&] { Program(c.graph, kCpuDevice, store, options); }, {"no test_square kernel", "cpu"});
+}
+
 TEST(Passes, RunInTheirOrder) {
   const auto rewrites = all_rewrites();
   EXPECT_TRUE(std::is_sorted(rewrites.begin(), rewrites.end(),

@@ -79,6 +79,15 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
   return options;
 }
 
+CLI::Validator share_check() {
+  return {[](const std::string& text) {
+            double value = -1;
+            const bool number = CLI::detail::lexical_cast(text, value);
+            return number && value >= 0 && value <= 1 ? "" : text + " is not a number from 0 to 1";
+          },
+          ""};
+}
+
 void write_text(const std::string& path, const std::string& text) {
   if (path == "-") {
     std::cout << text;
@@ -104,6 +113,8 @@ std::string WeightsOption::path() const {
   if (run.empty()) {
     fail_usage("which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
   }
+  DERMATOME_CHECK(std::filesystem::exists(run),
+                  "the run folder {} does not exist (`dermatome train --run {}` would make it)", run, run);
   for (const char* name : {"best.safetensors", "last.safetensors"}) {
     const auto path = std::filesystem::path(run) / name;
     if (std::filesystem::exists(path)) return path.string();

@@ -1,46 +1,59 @@
-// dermatome evaluate: the official ISIC scores of a trained model, per photograph and in the mean, at the stored size.
+// dermatome evaluate: the official ISIC scores per photograph and in the mean, at the stored size, of a trained model
+// or of masks that lie in a folder.
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <optional>
+
+#include "data/name_list.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/progress.h"
 #include "tools/training/evaluation.h"
+#include "tools/training/evaluation_masks.h"
+#include "tools/training/evaluation_output.h"
 
 namespace dermatome {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct EvaluateCommand {
-  std::string split, part, json;
+  std::string split, part, json, csv, predictions, truth;
   int size = 0;
+  std::optional<double> threshold;
   std::uint64_t seed = 42;
   std::shared_ptr<DataOptions> data;
   std::shared_ptr<RunOptions> options;
   std::shared_ptr<WeightsOption> weights;
 };
 
-nlohmann::json to_json(const training::Evaluation& evaluation, std::uint64_t seed) {
-  nlohmann::json json;
-  const auto means = evaluation.means();
-  for (int m = 0; m < training::kMetrics; ++m) {
-    const auto [low, high] =
-        training::bootstrap_interval(training::values_of(evaluation, static_cast<training::Metric>(m)), seed);
-    json[training::kMetricNames[m]] = means[static_cast<std::size_t>(m)];
-    json["interval_95"][training::kMetricNames[m]] = {low, high};
+struct Result {
+  training::Evaluation evaluation;
+  std::string heading;
+  nlohmann::json about;  // what was scored, for the JSON file
+};
+
+Result evaluate_folder(const EvaluateCommand& command, Progress& progress) {
+  const auto pairs = training::pair_masks(command.predictions, command.truth);
+  if (!pairs.extra.empty()) {
+    progress.message(fmt::format("{} predicted mask{} without a true mask {} left out: {}", pairs.extra.size(),
+                                 pairs.extra.size() == 1 ? "" : "s", pairs.extra.size() == 1 ? "is" : "are",
+                                 data::first_names(pairs.extra)));
   }
-  json["images"] = evaluation.images.size();
-  json["per_image"] = nlohmann::json::array();
-  for (const auto& image : evaluation.images) {
-    nlohmann::json row{{"id", image.id},
-                       {"width", image.width},
-                       {"height", image.height},
-                       {"truth_share", image.truth_share},
-                       {"predicted_share", image.predicted_share}};
-    for (int m = 0; m < training::kMetrics; ++m)
-      row[training::kMetricNames[m]] = image.scores[static_cast<std::size_t>(m)];
-    json["per_image"].push_back(std::move(row));
-  }
-  return json;
+  Result result;
+  result.evaluation = training::evaluate_masks(
+      pairs.pairs, [&](std::size_t done, std::size_t total) { progress.count("scoring", done, total); });
+  result.heading = fmt::format("{} masks of {} against {}; means with 95 % intervals", pairs.pairs.size(),
+                               command.predictions, command.truth);
+  result.about = {{"predictions", command.predictions}, {"truth", command.truth}};
+  return result;
+}
+
+// The split file of the run that made the checkpoint lies beside it.
+fs::path split_of(const std::string& checkpoint) {
+  return fs::path(checkpoint).parent_path() / "split.csv";
 }
 
 // With a split, the samples of one part of it; without, those of one part of a challenge or all there are.
@@ -53,38 +66,75 @@ std::vector<data::Sample> samples_of(const EvaluateCommand& command, const Tell&
                                    command.part.empty() ? data::Part::validation : data::parse_part(command.part));
 }
 
+Result evaluate_model(const EvaluateCommand& command, Progress& progress) {
+  const auto samples = samples_of(command, [&](const std::string& text) { progress.message(text); });
+  const std::string checkpoint = command.weights->path();
+  training::Predictor predictor(checkpoint, command.options->device(), command.options->compile,
+                                {.size = command.size, .threshold = command.threshold});
+  Result result;
+  result.evaluation = training::evaluate(
+      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); }, {},
+      command.data->skip_bad);
+  for (const auto& cause : result.evaluation.left_out) progress.message("left out: " + cause);
+  training::mark_trained_on(result.evaluation, training::training_names(split_of(checkpoint)));
+  result.heading = fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals",
+                               result.evaluation.images.size(), predictor.size());
+  result.about = {{"checkpoint", checkpoint},
+                  {"photographs", command.data->to_json()},
+                  {"size", predictor.size()},
+                  {"threshold", predictor.threshold()}};
+  return result;
+}
+
+// What the options ask for, or what is missing.
+bool scores_folder(const EvaluateCommand& command) {
+  const bool folders = !command.predictions.empty() || !command.truth.empty();
+  const bool model = !command.weights->run.empty() || !command.weights->weights.empty() ||
+                     !command.data->data.empty() || !command.data->images.empty();
+  if (folders && model) {
+    fail_usage(
+        "either a model is scored (--run or --weights, with --data), or masks are (--predictions with --truth), not "
+        "both at once");
+  }
+  if (folders && command.predictions.empty()) fail_usage("--truth needs --predictions DIR, the masks to score");
+  if (folders && command.truth.empty()) fail_usage("--predictions needs --truth DIR, the true masks");
+  if (!folders && !model) {
+    fail_usage(
+        "what shall be scored? Give --run DIR and --data DIR (a trained model and photographs with masks), or "
+        "--predictions DIR and --truth DIR (masks and true masks)");
+  }
+  if (folders && (command.size != 0 || command.threshold || !command.split.empty() || !command.part.empty())) {
+    fail_usage("--size, --threshold, --split and --part are for a model; masks are scored as they are");
+  }
+  if (command.json == "-" && command.csv == "-")
+    fail_usage("--json - and --csv - would mix on standard output; name a file");
+  return folders;
+}
+
 void run_evaluate(const EvaluateCommand& command) {
   command.options->apply();
   command.options->type();
-  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile,
-                                command.size);
   Progress progress;
-  const auto samples = samples_of(command, [&](const std::string& text) { progress.message(text); });
-  const auto evaluation = training::evaluate(
-      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); }, {},
-      command.data->skip_bad);
-  for (const auto& cause : evaluation.left_out) progress.message("left out: " + cause);
-  for (const auto& sentence : evaluation.repairs.sentences(evaluation.images.size())) progress.message(sentence);
-  if (command.json != "-") {
-    const auto means = evaluation.means();
-    progress.message(fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals",
-                                 evaluation.images.size(), predictor.size()));
-    for (int m = 0; m < training::kMetrics; ++m) {
-      std::string name = training::kMetricNames[m];
-      std::replace(name.begin(), name.end(), '_', ' ');
-      const auto values = training::values_of(evaluation, static_cast<training::Metric>(m));
-      const auto [low, high] = training::bootstrap_interval(values, command.seed);
-      fmt::print("{:<20} {:.4f}   ({:.4f} to {:.4f})\n", name, means[static_cast<std::size_t>(m)], low, high);
-    }
+  const Result result = scores_folder(command) ? evaluate_folder(command, progress) : evaluate_model(command, progress);
+  const auto& evaluation = result.evaluation;
+  for (const auto& note : training::notes_on(evaluation)) progress.message(note);
+  if (command.json != "-" && command.csv != "-") {
+    progress.message(result.heading);
+    fmt::print("{}", training::summary_text(evaluation, command.seed));
   }
-  if (!command.json.empty()) write_json(command.json, to_json(evaluation, command.seed));
+  if (!command.csv.empty()) write_text(command.csv, training::to_csv(evaluation));
+  if (!command.json.empty()) {
+    auto json = training::to_json(evaluation, command.seed);
+    json.update(result.about);
+    write_json(command.json, json);
+  }
 }
 
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
   auto* sub =
-      app.add_subcommand("evaluate", "Score a trained model on photographs with masks, as the ISIC challenge does");
+      app.add_subcommand("evaluate", "Score a trained model, or masks, against true masks as the ISIC challenge does");
   auto command = std::make_shared<EvaluateCommand>();
   command->weights = add_weights_option(*sub);
   command->data = add_data_options(*sub);
@@ -95,10 +145,19 @@ void add_evaluate(CLI::App& app) {
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
       ->capture_default_str()
       ->check(CLI::Range(0, 8192));
+  sub->add_option("--threshold", command->threshold,
+                  "A pixel is lesion where its probability is above; by default as trained (0.5)")
+      ->check(share_check());
+  const std::string masks = "Masks without a model";
+  sub->add_option("--predictions", command->predictions, "Folder of predicted masks, named as the true ones")
+      ->group(masks);
+  sub->add_option("--truth", command->truth, "Folder of true masks")->group(masks);
   sub->add_option("--seed", command->seed, "Of the resampling behind the 95 % bootstrap intervals")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  sub->add_option("--json", command->json, "Write the scores to this file, - for standard output");
+  sub->add_option("--csv", command->csv,
+                  "Write a row of scores for each photograph to this file, - for standard output");
+  sub->add_option("--json", command->json, "Write all scores to this file, - for standard output");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_evaluate(*command); });
 }

@@ -1,78 +1,110 @@
 // dermatome predict: masks of photographs, at each photograph's own size.
+#include <algorithm>
 #include <filesystem>
 
+#include "data/files.h"
 #include "data/image/outline.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
 #include "tools/progress.h"
-#include "tools/training/predictor.h"
+#include "tools/training/predictor_files.h"
+#include "tools/training/predictor_outputs.h"
 
 namespace dermatome {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kMask = "_segmentation.png";
+constexpr const char* kProbability = "_probability.npy";
+constexpr const char* kOverlay = "_overlay.png";
+constexpr const char* kTable = "predictions.csv";
+
 struct PredictCommand {
   std::vector<std::string> inputs;
   std::string out;
   int size = 0;
+  int batch = 8;
+  std::optional<double> threshold;
   bool probabilities = false;
   bool overlay = false;
   std::shared_ptr<RunOptions> options;
   std::shared_ptr<WeightsOption> weights;
 };
 
-// The photograph in its stored grid with the mask's outline, as thick as its size asks.
-data::Image overlay_of(const data::Photograph& photograph, const data::Image& mask) {
+// The photograph in its stored grid with the mask's outline, as thick as its size asks. It is read again, whole: the
+// network saw it at a fraction of its size.
+data::Image overlay_of(const fs::path& file, const data::Image& mask) {
+  const data::Photograph photograph = data::read_rgb(file);
   data::Image picture = data::to_stored(photograph.image, photograph.orientation);
   data::draw_outline(picture, mask, {.r = 255, .g = 0, .b = 200},
                      std::max(1, std::min(picture.width, picture.height) / 200));
   return picture;
 }
 
-// Two photographs of one stem would overwrite each other's masks.
-void check_stems(const std::vector<fs::path>& images) {
-  std::map<std::string, fs::path> seen;
-  for (const auto& image : images) {
-    const auto [other, added] = seen.emplace(image.stem().string(), image);
-    DERMATOME_CHECK(added, "{} and {} would write the same mask {}_segmentation.png; predict them into two folders",
-                    other->second.string(), image.string(), image.stem().string());
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  DERMATOME_CHECK(!error && fs::is_directory(folder), "the folder {} cannot be made ({})", folder.string(),
+                  error.message());
+}
+
+std::vector<training::PlannedFile> plan(const PredictCommand& command) {
+  std::vector<std::string> suffixes{kMask};
+  if (command.probabilities) suffixes.emplace_back(kProbability);
+  if (command.overlay) suffixes.emplace_back(kOverlay);
+  return training::plan_files({command.inputs.begin(), command.inputs.end()}, command.out, suffixes);
+}
+
+void write_files(const PredictCommand& command, const training::PlannedFile& file,
+                 const training::Prediction& prediction) {
+  const std::string path = (fs::path(command.out) / file.name).string();
+  data::write_png(path + kMask, prediction.mask);
+  if (command.probabilities) {
+    data::write_npy(path + kProbability, prediction.probability, prediction.height, prediction.width);
   }
+  if (command.overlay) data::write_png(path + kOverlay, overlay_of(file.photograph, prediction.mask));
+}
+
+// Writes predictions.csv and says what was done.
+std::string finish_table(const PredictCommand& command, const std::vector<std::string>& rows, std::size_t done,
+                         const std::vector<std::uint8_t>& empty) {
+  std::string table = training::table_header();
+  for (const auto& row : rows) table += row;
+  const fs::path path = fs::path(command.out) / kTable;
+  data::write_file(path, table);
+  const auto without = std::count(empty.begin(), empty.end(), std::uint8_t{1});
+  return fmt::format("{} mask{} in {}{}; areas, boxes and probabilities in {}", done, done == 1 ? "" : "s", command.out,
+                     without > 0 ? fmt::format(", {} without a lesion", without) : "", path.string());
 }
 
 void run_predict(const PredictCommand& command) {
   command.options->apply();
   command.options->type();
-  std::vector<fs::path> paths(command.inputs.begin(), command.inputs.end());
-  const auto images = data::find_images(paths, true);
-  check_stems(images);
-  training::Predictor predictor(command.weights->path(), command.options->device(), command.options->compile,
-                                command.size);
-  std::error_code error;
-  fs::create_directories(command.out, error);
-  DERMATOME_CHECK(!error && fs::is_directory(command.out), "the folder {} cannot be made ({})", command.out,
-                  error.message());
-  const fs::path out(command.out);
+  const std::string checkpoint = command.weights->path();
+  const auto files = plan(command);
+  training::Predictor predictor(checkpoint, command.options->device(), command.options->compile,
+                                {.size = command.size, .threshold = command.threshold});
+  make_folder(command.out);
+  for (const auto& file : files) make_folder(fs::path(command.out) / file.name.parent_path());
+
+  std::vector<fs::path> photographs;
+  for (const auto& file : files) photographs.push_back(file.photograph);
+  std::vector<std::string> rows(files.size());
+  std::vector<std::uint8_t> empty(files.size());
   Progress progress;
-  constexpr std::size_t kAtOnce = 8;
-  for (std::size_t next = 0; next < images.size(); next += kAtOnce) {
-    const std::size_t end = std::min(images.size(), next + kAtOnce);
-    std::vector<data::Photograph> photographs;
-    for (std::size_t i = next; i < end; ++i) photographs.push_back(data::read_rgb(images[i]));
-    const auto predictions = predictor.predict(photographs);
-    for (std::size_t i = next; i < end; ++i) {
-      const auto& prediction = predictions[i - next];
-      const std::string stem = images[i].stem().string();
-      data::write_png(out / (stem + "_segmentation.png"), prediction.mask);
-      if (command.probabilities) {
-        data::write_npy(out / (stem + "_probability.npy"), prediction.probability, prediction.height, prediction.width);
-      }
-      if (command.overlay)
-        data::write_png(out / (stem + "_overlay.png"), overlay_of(photographs[i - next], prediction.mask));
-      progress.count("predicting", i + 1, images.size());
-    }
+  const auto failures = training::predict_files(
+      predictor, photographs, {.batch = command.batch, .keep_probabilities = command.probabilities},
+      [&](std::size_t i, const data::StoredGrid&, const training::Prediction& prediction) {
+        write_files(command, files[i], prediction);
+        rows[i] = training::table_row(files[i], kMask, prediction);
+        empty[i] = prediction.is_empty() ? 1 : 0;
+      },
+      [&](std::size_t done, std::size_t total) { progress.count("predicting", done, total); });
+  if (failures.size() < files.size()) {
+    progress.message(finish_table(command, rows, files.size() - failures.size(), empty));
   }
-  progress.message(fmt::format("{} masks in {}", images.size(), out.string()));
+  if (!failures.empty()) fail("{}", training::describe(failures, files.size(), "photographs cannot be predicted"));
 }
 
 }  // namespace
@@ -81,11 +113,19 @@ void add_predict(CLI::App& app) {
   auto* sub = app.add_subcommand("predict", "Write the masks of photographs, at their own size");
   auto command = std::make_shared<PredictCommand>();
   command->weights = add_weights_option(*sub);
-  sub->add_option("images", command->inputs, "Photographs (JPEG, PNG) and folders of them")->required();
-  sub->add_option("--out", command->out, "Folder for <name>_segmentation.png")->required();
+  sub->add_option("images", command->inputs,
+                  "Photographs (JPEG, PNG) and folders of them, which are mirrored with all folders below")
+      ->required();
+  sub->add_option("--out", command->out, "Folder for <name>_segmentation.png and predictions.csv")->required();
   sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
       ->capture_default_str()
       ->check(CLI::Range(0, 8192));
+  sub->add_option("--threshold", command->threshold,
+                  "A pixel is lesion where its probability is above; by default as trained (0.5)")
+      ->check(share_check());
+  sub->add_option("--batch", command->batch, "Photographs that go through the network together")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
   sub->add_flag("--probabilities", command->probabilities,
                 "Also write <name>_probability.npy, float32 [height, width]");
   sub->add_flag("--overlay", command->overlay, "Also write <name>_overlay.png, the photograph with the outline");

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "data/files.h"
 #include "data/image/resize.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
@@ -49,6 +50,11 @@ data::Image small(const data::Image& image, bool mask) {
   const int width = std::max(1, static_cast<int>(image.width * scale + 0.5));
   const int height = std::max(1, static_cast<int>(image.height * scale + 0.5));
   return mask ? data::resize_mask(image, width, height) : data::resize(image, width, height);
+}
+
+// The photograph as its file has it, decoded no larger than the page shows it.
+data::Image stored_photograph(const fs::path& file) {
+  return data::decode_stored(data::read_file(file), file.string(), kPictureSide, kPictureSide).image;
 }
 
 void add_log(report::ReportData& report, const fs::path& run, const training::Recipe& recipe) {
@@ -103,22 +109,23 @@ void run_report(const ReportCommand& command) {
 
   Progress progress;
   const auto samples = validation_samples_of(run, info, [&](const std::string& text) { progress.message(text); });
-  std::vector<report::ReportImage> images;
+  std::vector<report::ReportImage> images(samples.size());
   const auto evaluation = training::evaluate(
       predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); },
-      [&](const training::ScoredImage& image, const data::Photograph& photograph, const data::Image& truth,
+      [&](std::size_t i, const training::ScoredImage& image, const data::StoredGrid&, const data::Image& truth,
           const training::Prediction& prediction) {
         data::Image cut = truth;
         data::cut_mask(cut);
-        images.push_back({.id = image.id,
-                          .jaccard = image.scores[training::kJaccard],
-                          .dice = image.scores[training::kDice],
-                          .lesion_area_share = image.truth_share,
-                          .photograph = small(data::to_stored(photograph.image, photograph.orientation), false),
-                          .truth = small(cut, true),
-                          .prediction = small(prediction.mask, true)});
+        images[i] = {.id = image.id,
+                     .jaccard = image.scores[training::kJaccard],
+                     .dice = image.scores[training::kDice],
+                     .lesion_area_share = image.counts.truth_share(),
+                     .photograph = small(stored_photograph(samples[i].image), false),
+                     .truth = small(cut, true),
+                     .prediction = small(prediction.mask, true)};
       },
       info.value("skip_bad", false));
+  std::erase_if(images, [](const report::ReportImage& image) { return image.photograph.pixels.empty(); });
   report.images = std::move(images);
   report.metrics = metrics_of(evaluation, recipe.seed);
 

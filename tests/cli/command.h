@@ -118,6 +118,14 @@ class CommandLine : public ::testing::Test {
     expect_sentence(outcome, outcome.err, code, parts);
   }
 
+  // The same, word by word.
+  void expect_exactly(int code, const std::vector<std::string>& arguments, const std::string& sentence) const {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(outcome.err, "dermatome: " + sentence + "\n");
+  }
+
   // The same where training had begun: only the last line is the error.
   void expect_failed(const std::vector<std::string>& arguments, const std::vector<std::string>& parts) const {
     const Outcome outcome = run(arguments);

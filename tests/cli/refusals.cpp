@@ -131,7 +131,7 @@ TEST_F(CommandLine, EvaluateAndReportRefuseWrongFolders) {
   expect_refused(1, {"report", "data"}, {"data is not the folder of a run"});
   expect_refused(1, {"report", "nowhere"}, {"nowhere is not the folder of a run"});
   data::write_file(mask(ids_[0]), data::testing::grey_png(data::testing::Bytes(12, 255), 4, 3));
-  expect_refused(1, {"evaluate", "--run", "r", "--data", "data", "--threads", "1"}, {ids_[0], "4 x 3"});
+  expect_refused(1, {"evaluate", "--run", "r", "--data", "data", "--threads", "1"}, {ids_[0], "4x3"});
 }
 
 TEST_F(CommandLine, RefusesPlacesThatCannotBeWritten) {

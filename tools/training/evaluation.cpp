@@ -1,51 +1,76 @@
-// Scoring a data set, a few photographs at a time.
+// Scoring a data set, and which of its photographs a run has seen before.
 #include "tools/training/evaluation.h"
 
 #include <algorithm>
 
+#include "data/csv.h"
+#include "data/files.h"
 #include "data/parallel.h"
 #include "engine/core/error.h"
-#include "engine/core/philox.h"
+#include "tools/training/evaluation_truth.h"
 
 namespace dermatome::training {
 namespace {
 
-constexpr std::size_t kAtOnce = 8;
+namespace fs = std::filesystem;
 
-double share_above(const data::Image& mask, int value) {
-  const auto count = std::count_if(mask.pixels.begin(), mask.pixels.end(), [&](std::uint8_t p) { return p > value; });
-  return static_cast<double>(count) / static_cast<double>(mask.pixels.size());
-}
+constexpr const char* kAdvice = ": repair or remove them, or leave them out with --skip-bad";
 
-struct Pair {
-  const data::Sample& sample;
-  data::Mask truth;
-};
-
-std::pair<data::Photograph, data::Mask> read_pair(const data::Sample& sample) {
-  auto photograph = data::read_rgb(sample.image);
-  auto truth = data::read_mask(sample.mask);
+void check_size(const data::Sample& sample) {
+  const auto image = data::probe(sample.image);
+  const auto mask = data::probe(sample.mask);
   DERMATOME_CHECK(
-      truth.grey.width == photograph.stored_width && truth.grey.height == photograph.stored_height,
-      "{} is {} x {} but its photograph {} is {} x {}; `dermatome check --fix` writes masks of the right size",
-      sample.mask.string(), truth.grey.width, truth.grey.height, sample.image.string(), photograph.stored_width,
-      photograph.stored_height);
-  return {std::move(photograph), std::move(truth)};
+      mask.width == image.width && mask.height == image.height,
+      "{} is {}x{} pixels but its photograph {} is {}x{}; `dermatome check --fix` writes masks of the right "
+      "size",
+      sample.mask.string(), mask.width, mask.height, sample.image.string(), image.width, image.height);
 }
 
-void add_score(Evaluation& evaluation, const Scores& scores, const Pair& pair, const Prediction& prediction) {
-  evaluation.images.push_back({.id = pair.sample.id,
-                               .scores = scores,
-                               .width = prediction.width,
-                               .height = prediction.height,
-                               .truth_share = share_above(pair.truth.grey, 128),
-                               .predicted_share = prediction.area_share()});
-  evaluation.repairs.count({.zero_one = pair.truth.was_zero_one, .colour = pair.truth.was_colour}, {});
+// A cause by sample, empty for those whose headers fit: so a mask of another size is told before an hour of predicting.
+std::vector<std::string> mismatches(const std::vector<data::Sample>& samples) {
+  return data::for_each_file(samples.size(), {}, [&](std::size_t i) { check_size(samples[i]); });
+}
+
+void refuse(const std::vector<std::string>& causes) {
+  std::vector<FileFailure> failures;
+  for (std::size_t i = 0; i < causes.size(); ++i) {
+    if (!causes[i].empty()) failures.push_back({i, causes[i]});
+  }
+  if (failures.empty()) return;
+  fail("{}{}", describe(failures, causes.size(), "photographs cannot be scored"), failures.size() > 1 ? kAdvice : "");
+}
+
+std::vector<std::string> lines_of(const fs::path& path) {
+  const auto bytes = data::read_file(path);
+  std::vector<std::string> lines(1);
+  for (const std::uint8_t byte : bytes) {
+    if (byte == '\n') {
+      lines.emplace_back();
+    } else {
+      lines.back() += static_cast<char>(byte);
+    }
+  }
+  return lines;
 }
 
 }  // namespace
 
-std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& samples, const std::filesystem::path& split,
+TruthReport& TruthReport::operator+=(const TruthReport& other) {
+  zero_one += other.zero_one;
+  grey_edged += other.grey_edged;
+  lossy += other.lossy;
+  return *this;
+}
+
+Scores Evaluation::means() const {
+  Scores means{};
+  for (const auto& image : images) {
+    for (std::size_t m = 0; m < means.size(); ++m) means[m] += image.scores[m] / static_cast<double>(images.size());
+  }
+  return means;
+}
+
+std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& samples, const fs::path& split,
                                           data::Part part) {
   std::vector<std::string> ids;
   for (const auto& sample : samples) ids.push_back(sample.id);
@@ -58,20 +83,31 @@ std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& sampl
   return chosen;
 }
 
-Interval bootstrap_interval(const std::vector<double>& values, std::uint64_t seed) {
-  constexpr std::size_t kResamples = 2000;
-  constexpr std::size_t kTail = kResamples / 40;
-  DERMATOME_CHECK(!values.empty(), "an interval needs at least one value");
-  Philox random(seed, 0xdd00000000000000ull);  // a stream of its own
-  std::vector<double> means;
-  for (std::size_t r = 0; r < kResamples; ++r) {
-    double sum = 0;
-    for (std::size_t i = 0; i < values.size(); ++i)
-      sum += values[random.below(static_cast<std::uint32_t>(values.size()))];
-    means.push_back(sum / static_cast<double>(values.size()));
+std::set<std::string> training_names(const fs::path& split) {
+  std::set<std::string> names;
+  std::error_code ignored;
+  if (!fs::is_regular_file(split, ignored)) return names;
+  const auto lines = lines_of(split);
+  const auto header = data::split_csv_line(lines.front());
+  const auto image = std::find(header.begin(), header.end(), "image") - header.begin();
+  const auto part = std::find(header.begin(), header.end(), "part") - header.begin();
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const auto fields = data::split_csv_line(lines[i]);
+    const auto count = static_cast<std::ptrdiff_t>(fields.size());
+    if (image >= count || part >= count || fields[static_cast<std::size_t>(part)] != data::name_of(data::Part::train))
+      continue;
+    names.insert(fields[static_cast<std::size_t>(image)]);
   }
-  std::sort(means.begin(), means.end());
-  return {means[kTail], means[kResamples - 1 - kTail]};
+  return names;
+}
+
+std::size_t mark_trained_on(Evaluation& evaluation, const std::set<std::string>& names) {
+  std::size_t count = 0;
+  for (auto& image : evaluation.images) {
+    image.trained_on = names.contains(image.id);
+    count += image.trained_on ? 1u : 0u;
+  }
+  return count;
 }
 
 std::vector<double> values_of(const Evaluation& evaluation, Metric metric) {
@@ -80,36 +116,52 @@ std::vector<double> values_of(const Evaluation& evaluation, Metric metric) {
   return values;
 }
 
-Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples,
-                    const std::function<void(std::size_t done, std::size_t total)>& progress,
-                    const OnPrediction& on_prediction, bool skip_bad) {
-  Evaluation evaluation;
-  for (std::size_t next = 0; next < samples.size(); next += kAtOnce) {
-    const std::size_t end = std::min(samples.size(), next + kAtOnce);
-    std::vector<Pair> pairs;
-    std::vector<data::Photograph> photographs;
-    for (std::size_t i = next; i < end; ++i) {
-      try {
-        auto [photograph, truth] = read_pair(samples[i]);
-        photographs.push_back(std::move(photograph));
-        pairs.push_back({samples[i], std::move(truth)});
-      } catch (const std::exception& error) {
-        evaluation.left_out.push_back(error.what());
-      }
-    }
-    const auto predictions = predictor.predict(photographs);
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      const data::Image& truth = pairs[i].truth.grey;
-      add_score(evaluation, predictor.score(predictions[i], truth), pairs[i], predictions[i]);
-      if (on_prediction) on_prediction(evaluation.images.back(), photographs[i], truth, predictions[i]);
-      if (progress) progress(evaluation.images.size() + evaluation.left_out.size(), samples.size());
-    }
+std::vector<SizeGroup> size_quarters(const Evaluation& evaluation, std::uint64_t seed) {
+  std::vector<SizedScores> images;
+  for (const auto& image : evaluation.images) images.push_back({image.counts.truth_share(), image.scores});
+  return size_quarters(std::move(images), seed);
+}
+
+Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples, const OnProgress& progress,
+                    const OnScored& on_scored, bool skip_bad) {
+  DERMATOME_CHECK(!samples.empty(), "there are no photographs to score");
+  std::vector<std::string> causes = mismatches(samples);
+  if (!skip_bad) refuse(causes);
+  std::vector<fs::path> files;
+  std::vector<std::size_t> indices;  // of the samples behind the files
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!causes[i].empty()) continue;
+    files.push_back(samples[i].image);
+    indices.push_back(i);
   }
-  if (!skip_bad)
-    data::check_failures(evaluation.left_out, samples.size(),
-                         ": repair or remove them, or leave them out with --skip-bad");
+  std::vector<ScoredImage> scored(samples.size());
+  std::vector<TruthReport> reports(samples.size());
+  const auto score = [&](std::size_t file, const data::StoredGrid& grid, const Prediction& prediction) {
+    const std::size_t i = indices[file];
+    const data::Image truth = read_truth(samples[i].mask, reports[i]);
+    const PixelCounts counts = count_pixels(prediction.mask, truth);
+    scored[i] = {.id = samples[i].id,
+                 .scores = scores_of(counts),
+                 .counts = counts,
+                 .width = truth.width,
+                 .height = truth.height};
+    if (on_scored) on_scored(i, scored[i], grid, truth, prediction);
+  };
+  for (auto& failure : predict_files(predictor, files, {}, score, progress)) {
+    causes[indices[failure.index]] = std::move(failure.cause);
+  }
+  if (!skip_bad) refuse(causes);
+  Evaluation evaluation;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!causes[i].empty()) {
+      evaluation.left_out.push_back(std::move(causes[i]));
+      continue;
+    }
+    evaluation.images.push_back(std::move(scored[i]));
+    evaluation.truth += reports[i];
+  }
   DERMATOME_CHECK(!evaluation.images.empty(), "none of {} photographs can be scored; the first: {}", samples.size(),
-                  evaluation.left_out.empty() ? "there are none" : evaluation.left_out.front());
+                  evaluation.left_out.front());
   return evaluation;
 }
 

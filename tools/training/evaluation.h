@@ -1,38 +1,70 @@
-// Scoring a data set with a Predictor.
+// Scoring a data set: photographs with a Predictor, or masks that somebody else predicted.
 #pragma once
 
 #include <filesystem>
 #include <functional>
+#include <set>
+#include <string>
 #include <vector>
 
+#include "data/dataset.h"
 #include "data/split.h"
-#include "tools/training/predictor.h"
+#include "tools/training/evaluation_scores.h"
+#include "tools/training/evaluation_statistics.h"
+#include "tools/training/predictor_files.h"
 
 namespace dermatome::training {
+
+struct ScoredImage {
+  std::string id;
+  Scores scores{};
+  PixelCounts counts;
+  int width = 0, height = 0;
+  bool trained_on = false;  // set by mark_trained_on
+};
+
+// How true masks differed from what the challenge publishes, in numbers of files.
+struct TruthReport {
+  std::size_t zero_one = 0;    // had the values 0 and 1, and were read as 0 and 255
+  std::size_t grey_edged = 0;  // had other values than 0 and 255, and were cut at > 128
+  std::size_t lossy = 0;       // were JPEGs
+
+  TruthReport& operator+=(const TruthReport& other);
+};
+
+struct Evaluation {
+  std::vector<ScoredImage> images;  // in the order of the samples
+  TruthReport truth;
+  std::vector<std::string> left_out;  // why, one a photograph that could not be scored
+
+  Scores means() const;
+};
 
 // The samples that the split file (columns image,part) puts into `part`. Throws Error when there are none.
 std::vector<data::Sample> samples_of_part(const std::vector<data::Sample>& samples, const std::filesystem::path& split,
                                           data::Part part);
 
-// The ends of the 95 % percentile bootstrap interval of the mean over images (Efron 1979), 2000 resamples of
-// Philox(seed). Throws Error for no values.
-struct Interval {
-  double low = 0, high = 0;
-};
-Interval bootstrap_interval(const std::vector<double>& values, std::uint64_t seed);
+// The names that a run's split file puts into its training part; none where there is no such file. Rows of other parts
+// and rows that cannot be read are passed over.
+std::set<std::string> training_names(const std::filesystem::path& split);
+
+// Marks the images whose id is among `names`; returns how many.
+std::size_t mark_trained_on(Evaluation& evaluation, const std::set<std::string>& names);
 
 // One metric of all images, in their order.
 std::vector<double> values_of(const Evaluation& evaluation, Metric metric);
 
-// What a caller may want to keep of each photograph: called in the order of the samples.
-using OnPrediction =
-    std::function<void(const ScoredImage&, const data::Photograph&, const data::Image& truth, const Prediction&)>;
+// size_quarters() of the images.
+std::vector<SizeGroup> size_quarters(const Evaluation& evaluation, std::uint64_t seed);
 
-// Masks keep their grey values but for those of 0 and 1, which are scaled. Photographs that cannot be read and masks
-// that cannot be read or have another size are named with the cause: with skip_bad in the result, otherwise in an
-// Error, after all were tried; and in an Error where none is left.
-Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples,
-                    const std::function<void(std::size_t done, std::size_t total)>& progress,
-                    const OnPrediction& on_prediction = {}, bool skip_bad = false);
+// What a caller may want to keep of each photograph: called once each, on any thread, several at a time.
+using OnScored = std::function<void(std::size_t index, const ScoredImage& scored, const data::StoredGrid& grid,
+                                    const data::Image& truth, const Prediction& prediction)>;
+
+// Unreadable files, masks of another size than their photograph (found before anything is predicted) and masks of more
+// than two classes are named with the cause: with skip_bad in the result, otherwise in an Error; and in an Error where
+// none is left. `index` above counts in `samples`.
+Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples, const OnProgress& progress,
+                    const OnScored& on_scored = {}, bool skip_bad = false);
 
 }  // namespace dermatome::training

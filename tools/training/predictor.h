@@ -1,80 +1,57 @@
-// Predictor: a trained model applied to photographs at their stored size; and its scores against true masks.
+// Predictor: a trained model applied to photographs, from their pixels to masks in the pixel grids of their files.
 #pragma once
 
-#include <array>
 #include <filesystem>
-#include <memory>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "data/codec.h"
-#include "data/dataset.h"
-#include "data/resident_set.h"
+#include "data/prepared.h"
 #include "engine/compile/program.h"
 #include "tools/training/checkpoint.h"
-#include "tools/training/networks.h"
+#include "tools/training/predictor_grid.h"
 
 namespace dermatome::training {
 
-// A photograph's prediction in the pixel grid of its file.
-struct Prediction {
-  int width = 0;
-  int height = 0;
-  std::vector<float> probability;  // [height, width], of lesion
-  data::Image mask;                // one channel, 0 or 255: probability > threshold
-
-  double area_share() const;  // of lesion pixels
+struct PredictorOptions {
+  int size = 0;                     // side of the network's input; 0: as the checkpoint says
+  std::optional<double> threshold;  // a pixel is lesion where its probability is above; absent: as the checkpoint says
 };
-
-using Scores = std::array<double, kMetrics>;
 
 class Predictor {
  public:
-  // `checkpoint`: last.safetensors or best.safetensors of a run. `size` 0: the size stored in it.
-  Predictor(const std::filesystem::path& checkpoint, Device device, const CompileOptions& compile, int size = 0);
+  // `checkpoint`: last.safetensors or best.safetensors of a run.
+  Predictor(const std::filesystem::path& checkpoint, Device device, const CompileOptions& compile,
+            const PredictorOptions& options = {});
 
   const CheckpointInfo& info() const { return info_; }
   const Model& model() const { return model_; }
   int size() const { return size_; }
+  double threshold() const { return threshold_; }
 
-  Prediction predict(const data::Photograph& photograph);
-  // Several at once: up to eight go through the network together.
-  std::vector<Prediction> predict(const std::vector<data::Photograph>& photographs);
+  // Probabilities of lesion, [size(), size()] an input, of at least one input, an RGB image of that size; all go
+  // through the network together.
+  std::vector<std::vector<float>> probabilities(std::span<const data::Image> inputs);
 
-  // Official ISIC scores of a prediction; a truth pixel counts as lesion when > 128. Throws Error when the sizes
-  // differ.
-  Scores score(const Prediction& prediction, const data::Image& truth);
+  // In the grid of the photograph's file. May be called from several threads at once.
+  Prediction finish(std::span<const float> map, const data::StoredGrid& grid, bool keep_probability = false) const;
+
+  // Of one photograph, the probabilities kept.
+  Prediction predict(const data::PreparedPhotograph& photograph);
 
  private:
   Program& network(std::int64_t batch);
-  Program& upsampler(std::int64_t height, std::int64_t width);
-  Program& scorer(std::int64_t height, std::int64_t width);
-  Prediction finish(const Tensor& probability, const data::Photograph& photograph);
 
   CheckpointInfo info_;
   Model model_;
   int size_;
+  double threshold_;
   Device device_;
   CompileOptions compile_;
   StateStore store_;
   std::map<std::int64_t, Program> networks_;
-  // Of the last photograph's size: neighbours in a folder often share it, and others would pile up.
-  std::unique_ptr<Program> upsampler_;
-  std::unique_ptr<Program> scorer_;
-};
-
-struct ScoredImage {
-  std::string id;
-  Scores scores{};
-  int width = 0, height = 0;
-  double truth_share = 0, predicted_share = 0;  // of lesion pixels
-};
-
-struct Evaluation {
-  std::vector<ScoredImage> images;
-  data::LoadReport repairs;           // of the masks
-  std::vector<std::string> left_out;  // why, one a photograph that could not be scored
-  Scores means() const;
 };
 
 }  // namespace dermatome::training

@@ -1,0 +1,155 @@
+// `dermatome evaluate` from the command line: what it prints and writes, and every sentence of its refusals.
+#include <nlohmann/json.hpp>
+
+#include "data/codec.h"
+#include "tests/cli/command.h"
+
+namespace dermatome::cli {
+namespace {
+
+using Evaluate = CommandLine;
+
+TEST_F(Evaluate, AsksWhatShallBeScored) {
+  expect_exactly(2, {"evaluate"},
+                 "what shall be scored? Give --run DIR and --data DIR (a trained model and photographs with masks), or "
+                 "--predictions DIR and --truth DIR (masks and true masks)");
+  expect_exactly(2, {"evaluate", "--run", "r"},
+                 "which photographs? Give --data DIR (a folder of an ISIC challenge, or with the folders images and "
+                 "masks) or --images DIR with --masks DIR");
+  expect_exactly(2, {"evaluate", "--data", "data"},
+                 "which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
+  expect_exactly(2, {"evaluate", "--truth", kMasks}, "--truth needs --predictions DIR, the masks to score");
+  expect_exactly(2, {"evaluate", "--predictions", kMasks}, "--predictions needs --truth DIR, the true masks");
+  expect_exactly(
+      2, {"evaluate", "--predictions", kMasks, "--truth", kMasks, "--run", "r"},
+      "either a model is scored (--run or --weights, with --data), or masks are (--predictions with --truth), not "
+      "both at once");
+}
+
+TEST_F(Evaluate, RefusesOptionsThatDoNotGoTogether) {
+  const std::vector<std::string> masks{"evaluate", "--predictions", kMasks, "--truth", kMasks};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), masks.begin(), masks.end());
+    return more;
+  };
+  const std::string only = "--size, --threshold, --split and --part are for a model; masks are scored as they are";
+  expect_exactly(2, with({"--size", "64"}), only);
+  expect_exactly(2, with({"--threshold", "0.4"}), only);
+  expect_exactly(2, with({"--split", "s.csv"}), only);
+  expect_exactly(2, with({"--json", "-", "--csv", "-"}),
+                 "--json - and --csv - would mix on standard output; name a file");
+  expect_exactly(2, with({"--part", "test"}), only);
+  expect_exactly(2, {"evaluate", "--run", "r", "--weights", "w", "--data", "data"}, "--run excludes --weights");
+  expect_exactly(2, {"evaluate", "--run", "r", "--data", "data", "--threshold", "1.5"},
+                 "--threshold: 1.5 is not a number from 0 to 1");
+  expect_exactly(2, {"evaluate", "--prediction", kMasks},
+                 "there is no option --prediction; did you mean --predictions?");
+}
+
+TEST_F(Evaluate, NamesFoldersThatAreMissing) {
+  expect_exactly(1, {"evaluate", "--run", "nowhere", "--data", "data"},
+                 "the run folder nowhere does not exist (`dermatome train --run nowhere` would make it)");
+  expect_exactly(1, {"evaluate", "--run", "data", "--data", "data"},
+                 "data holds no checkpoint (best.safetensors or last.safetensors): is it the folder of a run?");
+  expect_exactly(1, {"evaluate", "--weights", "no.safetensors", "--data", "data"},
+                 "the weights file no.safetensors does not exist");
+  expect_exactly(1, {"evaluate", "--predictions", "nowhere", "--truth", kMasks}, "the folder nowhere does not exist");
+  expect_exactly(1, {"evaluate", "--predictions", kMasks, "--truth", "nowhere"}, "the folder nowhere does not exist");
+  fs::create_directories(folder_ / "empty");
+  expect_exactly(1, {"evaluate", "--predictions", "empty", "--truth", kMasks},
+                 "empty holds no predicted masks (PNG files such as ISIC_0000000_segmentation.png)");
+  expect_exactly(1, {"evaluate", "--predictions", kMasks, "--truth", "tiny.graph"},
+                 "tiny.graph is a file, not a folder");
+}
+
+TEST_F(Evaluate, NamesMasksThatDoNotMatch) {
+  fs::copy(folder_ / kMasks, folder_ / "p");
+  const auto prediction = [&](std::size_t i) { return folder_ / "p" / (ids_[i] + "_segmentation.png"); };
+  const std::vector<std::string> command{"evaluate", "--predictions", "p", "--truth", kMasks};
+  fs::remove(prediction(3));
+  expect_exactly(1, command, std::string("1 of 5 true masks in ") + kMasks + " have no prediction in p: " + ids_[3]);
+  data::write_png(prediction(3), data::make_image(4, 3, 1));
+  const auto truth = data::probe(mask(ids_[3]));
+  expect_exactly(
+      1, command,
+      fmt::format("p/{0}_segmentation.png is 4x3 pixels but the true mask {1}/{0}_segmentation.png is {2}x{3}", ids_[3],
+                  kMasks, truth.width, truth.height));
+  fs::copy(mask(ids_[3]), folder_ / "p" / (ids_[3] + ".png"));
+  fs::copy(mask(ids_[3]), prediction(3), fs::copy_options::overwrite_existing);
+  EXPECT_EQ(run(command).code, 0) << "a picture without a suffix among masks with one is a photograph";
+  fs::rename(folder_ / "p" / (ids_[3] + ".png"), folder_ / "p" / (ids_[3] + "_mask.png"));
+  expect_exactly(
+      1, command,
+      fmt::format("p/{0}_mask.png and p/{0}_segmentation.png are both predicted masks of {0}; leave one of them",
+                  ids_[3]));
+  for (const auto& id : ids_) fs::remove(folder_ / "p" / (id + "_segmentation.png"));
+  fs::rename(folder_ / "p" / (ids_[3] + "_mask.png"), folder_ / "p/other_mask.png");
+  expect_exactly(
+      1, command,
+      fmt::format(
+          "no predicted mask in p has the name of a true mask in {}: {}_segmentation.png is sought, for example",
+          kMasks, ids_[0]));
+}
+
+TEST_F(Evaluate, ScoresMasksWithoutAModel) {
+  fs::copy(folder_ / kMasks, folder_ / "p");
+  data::write_png(folder_ / "p/extra_segmentation.png", data::make_image(4, 3, 1));
+  const Outcome outcome =
+      run({"evaluate", "--predictions", "p", "--truth", kMasks, "--csv", "s.csv", "--json", "s.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(
+      outcome.err,
+      std::string("1 predicted mask without a true mask is left out: extra_segmentation.png\n5 masks of p against ") +
+          kMasks + "; means with 95 % intervals\n");
+  EXPECT_TRUE(outcome.out.starts_with("jaccard              1.0000   (1.0000 to 1.0000)\nthresholded jaccard  1.0000"))
+      << outcome.out;
+  const auto json = nlohmann::json::parse(text_of(folder_ / "s.json"));
+  EXPECT_EQ(json.at("predictions"), "p");
+  EXPECT_EQ(json.at("images"), 5);
+  const std::string csv = text_of(folder_ / "s.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 6);
+  EXPECT_NE(csv.find("\n" + ids_[2] + ",1,1,1,1,1,1,"), std::string::npos) << csv;
+  const Outcome csv_alone = run({"evaluate", "--predictions", "p", "--truth", kMasks, "--csv", "-"});
+  EXPECT_EQ(csv_alone.out, csv);
+}
+
+// The scores of a model are those of the masks that it writes.
+TEST_F(Evaluate, AModelsScoresAreThoseOfItsMasks) {
+  train("r");
+  ASSERT_EQ(run({"predict", "--run", "r", "--out", "p", "--threads", "1", "--threshold", "0.45", kImages}).code, 0);
+  const Outcome model =
+      run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--threshold", "0.45", "--csv", "-"});
+  const Outcome masks = run({"evaluate", "--predictions", "p", "--truth", kMasks, "--csv", "-"});
+  ASSERT_EQ(model.code, 0) << model.err;
+  const auto without_last_column = [](std::string csv) {
+    for (auto at = csv.find('\n'); at != std::string::npos; at = csv.find('\n', at + 1)) {
+      const auto comma = csv.rfind(',', at);
+      csv.erase(comma, at - comma);
+      at = comma;
+    }
+    return csv;
+  };
+  EXPECT_EQ(without_last_column(model.out), without_last_column(masks.out));
+}
+
+TEST_F(Evaluate, WarnsOfPhotographsThatWereTrainedOn) {
+  train("r");
+  const std::string warning =
+      "warning: 4 of these 5 photographs have names that the run was trained on, so the scores say little about new "
+      "photographs\n";
+  for (const auto& model : {std::vector<std::string>{"--run", "r"}, {"--weights", "r/last.safetensors"}}) {
+    std::vector<std::string> command{"evaluate", "--data", "data", "--threads", "1", "--json", "e.json"};
+    command.insert(command.end(), model.begin(), model.end());
+    const Outcome outcome = run(command);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find(warning), std::string::npos) << outcome.err;
+    EXPECT_EQ(nlohmann::json::parse(text_of(folder_ / "e.json")).at("trained_on"), 4);
+  }
+  const Outcome validation =
+      run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--split", "r/split.csv"});
+  EXPECT_EQ(validation.code, 0) << validation.err;
+  EXPECT_EQ(validation.err.find("warning"), std::string::npos) << validation.err;
+}
+
+}  // namespace
+}  // namespace dermatome::cli

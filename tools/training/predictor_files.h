@@ -1,0 +1,41 @@
+// Many photographs through a Predictor, a batch at a time; a bad one does not stop the others.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tools/training/predictor.h"
+
+namespace dermatome::training {
+
+struct FilesOptions {
+  int batch = 8;  // photographs that go through the network together
+  bool keep_probabilities = false;
+};
+
+// What is done with each prediction: called once a photograph, on any thread, several at a time. What it throws counts
+// as that photograph's failure.
+using OnPrediction = std::function<void(std::size_t index, const data::StoredGrid& grid, Prediction& prediction)>;
+
+// Told after each batch, on the calling thread.
+using OnProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+struct FileFailure {
+  std::size_t index = 0;  // of the file
+  std::string cause;      // a sentence that names it
+};
+
+// Reads, predicts and hands out the files in batches; the last one may be smaller. What could not be read or handed out
+// comes back, sorted by index; an error of the network itself is thrown.
+std::vector<FileFailure> predict_files(Predictor& predictor, std::span<const std::filesystem::path> files,
+                                       const FilesOptions& options, const OnPrediction& on_prediction,
+                                       const OnProgress& progress = {});
+
+// "2 of 5 WHAT: CAUSE; CAUSE" with WHAT "photographs cannot be read", for example, the first ten causes and how many
+// more; one alone is its cause. Empty for no failures.
+std::string describe(const std::vector<FileFailure>& failures, std::size_t total, const std::string& what);
+
+}  // namespace dermatome::training

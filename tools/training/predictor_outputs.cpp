@@ -1,0 +1,96 @@
+// Planning of names, and rows of the table.
+#include "tools/training/predictor_outputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "data/csv.h"
+#include "data/dataset.h"
+#include "data/name_list.h"
+#include "engine/core/error.h"
+
+namespace dermatome::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path real_path(const fs::path& path) {
+  std::error_code error;
+  const fs::path real = fs::weakly_canonical(path, error);
+  return error ? path : real;
+}
+
+bool lies_below(const fs::path& path, const fs::path& folder) {
+  const auto [end, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  return end == folder.end();
+}
+
+// The photographs of one input with their names.
+std::vector<PlannedFile> files_of(const fs::path& input, const fs::path& out) {
+  std::vector<PlannedFile> files;
+  std::error_code ignored;
+  const bool folder = fs::is_directory(input, ignored);
+  // What lies below the output folder is left out, unless the folder given is or lies in the output folder itself.
+  const bool skip = folder && !lies_below(real_path(input), out);
+  for (const auto& photograph : data::find_images(std::vector{input}, true)) {
+    if (skip && lies_below(real_path(photograph), out)) continue;
+    const fs::path below = folder ? photograph.lexically_relative(input) : photograph.filename();
+    files.push_back({.photograph = photograph, .name = below.parent_path() / below.stem()});
+  }
+  return files;
+}
+
+fs::path with_suffix(fs::path name, const std::string& suffix) {
+  return name += suffix;
+}
+
+void check_names(const std::vector<PlannedFile>& files, const fs::path& out, const std::vector<std::string>& suffixes,
+                 const std::set<fs::path>& photographs) {
+  std::map<fs::path, fs::path> seen;
+  for (const auto& file : files) {
+    const auto [other, added] = seen.emplace(file.name, file.photograph);
+    DERMATOME_CHECK(added, "{} and {} would write the same mask {}; predict them into two folders",
+                    other->second.string(), file.photograph.string(),
+                    with_suffix(file.name, suffixes.front()).string());
+    for (const auto& suffix : suffixes) {
+      const fs::path written = out / with_suffix(file.name, suffix);
+      DERMATOME_CHECK(!photographs.contains(written),
+                      "the prediction of {} would overwrite the photograph {}; give another folder to --out",
+                      file.photograph.string(), written.string());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<PlannedFile> plan_files(const std::vector<fs::path>& inputs, const fs::path& out,
+                                    const std::vector<std::string>& suffixes) {
+  const fs::path real_out = real_path(out);
+  std::vector<PlannedFile> files;
+  std::set<fs::path> photographs;
+  for (const auto& input : inputs) {
+    for (auto& file : files_of(input, real_out)) {
+      if (photographs.insert(real_path(file.photograph)).second) files.push_back(std::move(file));
+    }
+  }
+  DERMATOME_CHECK(!files.empty(), "all photographs lie below {}, the folder given to --out", out.string());
+  check_names(files, real_out, suffixes, photographs);
+  return files;
+}
+
+std::string table_header() {
+  return "image,mask,width,height,empty,area_share,box_left,box_top,box_width,box_height,mean_probability,"
+         "lesion_probability\n";
+}
+
+std::string table_row(const PlannedFile& file, const std::string& suffix, const Prediction& p) {
+  return fmt::format("{},{},{},{},{},{:.6f},{},{},{},{},{:.6f},{:.6f}\n", data::csv_field(file.photograph.string()),
+                     data::csv_field(with_suffix(file.name, suffix).string()), p.width, p.height, p.is_empty() ? 1 : 0,
+                     p.area_share(), p.box.left, p.box.top, p.box.width(), p.box.height(), p.mean_probability,
+                     p.lesion_probability);
+}
+
+}  // namespace dermatome::training

@@ -1,0 +1,28 @@
+// Where predictions are written: the tree of the photographs, mirrored below one folder; and their table.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tools/training/predictor_grid.h"
+
+namespace dermatome::training {
+
+struct PlannedFile {
+  std::filesystem::path photograph;
+  std::filesystem::path name;  // below the output folder, without ending: "clinic/IMG_0042"
+};
+
+// Photographs as given, and those of folders and the folders below them, each of which is mirrored: a/b/x.jpg of the
+// given folder a becomes b/x. Files below `out` are what was predicted before, and passed over. Each file comes once.
+// Throws Error for a path that does not exist, where nothing is found, where two photographs would have one name, and
+// where `suffixes` behind a name in `out` would be the name of a given photograph.
+std::vector<PlannedFile> plan_files(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& out,
+                                    const std::vector<std::string>& suffixes);
+
+// Of predictions.csv.
+std::string table_header();
+std::string table_row(const PlannedFile& file, const std::string& suffix, const Prediction& prediction);
+
+}  // namespace dermatome::training

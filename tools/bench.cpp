@@ -195,7 +195,6 @@ void print_nodes(StepBench& bench, double seconds) {
 
 void run_step(const BenchCommand& command) {
   command.options->apply();
-  command.options->type();
   const Model model = find_model(command.model);
   StepBench bench(command, model);
   if (command.rounds) {
@@ -210,8 +209,9 @@ void run_step(const BenchCommand& command) {
   const double middle = command.batch / median(times);
   const double best = command.batch / *std::min_element(times.begin(), times.end());
   if (command.json != "-") {
-    fmt::print("{} {} {} px batch {} f32 on {} threads: {:.2f} images/s in the median of {} steps, {:.2f} at best\n",
-               model.name(), command.mode, command.size, command.batch, threads(), middle, times.size(), best);
+    fmt::print("{} {} {} px batch {} {} on {} threads: {:.2f} images/s in the median of {} steps, {:.2f} at best\n",
+               model.name(), command.mode, command.size, command.batch, command.options->type_name, threads(), middle,
+               times.size(), best);
     fmt::print("peak memory {} MiB; arena {} MiB, largest live set {} MiB\n", peak_resident_bytes() >> 20,
                bench.arena_bytes() >> 20, bench.arena_lower_bound() >> 20);
   }

@@ -27,13 +27,21 @@ int exit_code() {
 
 DType RunOptions::type() const {
   const DType type = parse_dtype(type_name);
-  if (type != DType::f32) {
-    fail_usage("--type {} is not offered here: training and prediction run in f32", type_name);
+  if (type == DType::f32) return type;
+  if (type != DType::bf16) fail_usage("--type {} is not offered: f32 or bf16", type_name);
+  const Device place = device();
+  if (place.kind == DeviceKind::reference)
+    fail_usage("--type bf16 is not offered on the reference device, which computes in f32");
+  if (place.kind == DeviceKind::cpu && instruction_set() != InstructionSet::v4_bf16) {
+    fail_usage(
+        "--type bf16 needs a processor with AVX512-BF16 and would be slower than f32 on this one ({}); use --type f32",
+        name_of(instruction_set()));
   }
   return type;
 }
 
-void RunOptions::apply() const {
+void RunOptions::apply() {
+  compile.activations = type();
   set_threads(threads);
 }
 
@@ -45,7 +53,8 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
       ->capture_default_str()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   command.add_option("--device", options->device_name, "auto, cpu, reference, cuda or cuda:N")->capture_default_str();
-  command.add_option("--type", options->type_name, "Element type: f32")->capture_default_str();
+  command.add_option("--type", options->type_name, "Element type of activations: f32 or bf16 (weights stay f32)")
+      ->capture_default_str();
   command
       .add_option_function<std::vector<std::string>>(
           "--disable-pass",

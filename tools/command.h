@@ -32,8 +32,8 @@ struct RunOptions {
   CompileOptions compile;  // the environment's switches, then the command line's
 
   Device device() const { return parse_device(device_name); }
-  DType type() const;  // throws UsageError for a type that the device does not offer
-  void apply() const;  // sets the threads
+  DType type() const;  // of activations; throws UsageError for a type that the device does not offer
+  void apply();        // checks the type, sets it for the compiler, and sets the threads
 };
 
 // The object lives as long as the application does.

@@ -113,7 +113,6 @@ bool scores_folder(const EvaluateCommand& command) {
 
 void run_evaluate(const EvaluateCommand& command) {
   command.options->apply();
-  command.options->type();
   Progress progress;
   const Result result = scores_folder(command) ? evaluate_folder(command, progress) : evaluate_model(command, progress);
   const auto& evaluation = result.evaluation;

@@ -80,7 +80,6 @@ std::string finish_table(const PredictCommand& command, const std::vector<std::s
 
 void run_predict(const PredictCommand& command) {
   command.options->apply();
-  command.options->type();
   const std::string checkpoint = command.weights->path();
   const auto files = plan(command);
   training::Predictor predictor(checkpoint, command.options->device(), command.options->compile,

@@ -112,7 +112,6 @@ void prepare_run_folder(const fs::path& run, bool overwrite) {
 void run_train(const TrainCommand& command) {
   const training::Recipe recipe = recipe_of(command);
   command.options->apply();
-  command.options->type();
   command.options->device();
   const Model model = find_model(recipe.model);
   training::check_groups(recipe, model.groups());
@@ -133,14 +132,15 @@ void run_train(const TrainCommand& command) {
   nlohmann::json info = command.data->to_json();
   info.update({{"validation", command.validation.empty() ? "" : fs::absolute(command.validation).string()},
                {"threads", threads()},
+               {"type", command.options->type_name},
                {"instruction_set", std::string(name_of(instruction_set()))},
                {"device", to_string(command.options->device())},
                {"processor", cpu_model_name()}});
   write_json((run / "run.json").string(), info);
-  progress.message(
-      fmt::format("{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({})",
-                  split.data.train.size(), split.data.validation.size(), model.name(),
-                  to_string(command.options->device()), threads(), name_of(instruction_set())));
+  progress.message(fmt::format(
+      "{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({}), {}",
+      split.data.train.size(), split.data.validation.size(), model.name(), to_string(command.options->device()),
+      threads(), name_of(instruction_set()), command.options->type_name));
   std::signal(SIGINT, remember_signal);
   std::signal(SIGTERM, remember_signal);
   const training::TrainingObserver observer{

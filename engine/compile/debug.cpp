@@ -50,6 +50,21 @@ std::string file_name(std::string name) {
   return name;
 }
 
+// The reference computes in f32 where a node does in bf16.
+TensorDesc reference_desc(TensorDesc desc) {
+  if (desc.type == DType::bf16) desc.type = DType::f32;
+  return desc;
+}
+
+Tensor reference_input(const Tensor& tensor) {
+  if (!tensor.defined() || tensor.type() != DType::bf16) return tensor;
+  Tensor wide(reference_desc(tensor.desc()));
+  const auto values = as_doubles(tensor);
+  std::transform(values.begin(), values.end(), wide.as<float>().begin(),
+                 [](double value) { return static_cast<float>(value); });
+  return wide;
+}
+
 double tolerance_of(DType type) {
   switch (type) {
     case DType::f64: return 1e-9;
@@ -91,17 +106,19 @@ void dump_step(const std::string& folder, int index, const Step& step, Device de
 }
 
 void verify_step(const Node& node, const Step& step, const std::vector<Tensor>& inputs_before, Device device) {
+  std::vector<Tensor> reference_inputs;
   std::vector<TensorDesc> input_descs;
   std::vector<bool> present;
   for (const Tensor& tensor : inputs_before) {
-    input_descs.push_back(tensor.defined() ? tensor.desc() : TensorDesc{});
+    reference_inputs.push_back(reference_input(tensor));
+    input_descs.push_back(tensor.defined() ? reference_inputs.back().desc() : TensorDesc{});
     present.push_back(tensor.defined());
   }
   std::vector<TensorDesc> output_descs;
   std::vector<bool> used;
   std::vector<Tensor> expected;
   for (const Operand& output : step.outputs) {
-    output_descs.push_back(desc_of(output));
+    output_descs.push_back(reference_desc(desc_of(output)));
     used.push_back(output.data != nullptr);
     expected.emplace_back(output_descs.back());
   }
@@ -117,12 +134,15 @@ void verify_step(const Node& node, const Step& step, const std::vector<Tensor>& 
   const auto kernel = make_kernel(request);
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
-  for (const Tensor& tensor : inputs_before) {
+  for (const Tensor& tensor : reference_inputs) {
     inputs.push_back(operand_of(tensor.defined() ? tensor.desc() : TensorDesc{}, tensor.data()));
   }
   for (std::size_t i = 0; i < expected.size(); ++i) {
     outputs.push_back(operand_of(expected[i].desc(), used[i] ? expected[i].data() : nullptr));
   }
+  const auto is_bf16 = [](const Operand& operand) { return operand.type == DType::bf16; };
+  const bool in_bf16 = std::any_of(step.inputs.begin(), step.inputs.end(), is_bf16) ||
+                       std::any_of(step.outputs.begin(), step.outputs.end(), is_bf16);
   const Buffer workspace({DeviceKind::reference, 0}, kernel->workspace_bytes());
   kernel->run({.inputs = inputs.data(),
                .outputs = outputs.data(),
@@ -135,7 +155,7 @@ void verify_step(const Node& node, const Step& step, const std::vector<Tensor>& 
     if (!used[i]) continue;
     const auto want = as_doubles(expected[i]);
     const auto got = as_doubles(host_copy(step.outputs[i], device));
-    const double bound = tolerance_of(expected[i].type()) * (largest(want) + 1e-6);
+    const double bound = tolerance_of(in_bf16 ? DType::bf16 : expected[i].type()) * (largest(want) + 1e-6);
     for (std::size_t k = 0; k < want.size(); ++k) {
       const double difference = std::abs(want[k] - got[k]);
       DERMATOME_CHECK(difference <= bound,

@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/dtype.h"
+
 namespace dermatome {
 
 struct CompileOptions {
+  DType activations = DType::f32;  // bf16: the pass bf16_activations applies the type policy
   std::vector<std::string> disabled_passes;
   bool planner = true;        // false: every value has memory of its own
   bool poison_arena = false;  // before each run the arena is filled with NaN patterns

@@ -167,6 +167,11 @@ void run_passes(Graph& graph, const CompileOptions& options, std::map<std::strin
   graph.remove_dead_nodes();
   for (const Rewrite* rewrite : all_rewrites()) {
     if (!options.pass_enabled(rewrite->name)) continue;
+    if (rewrite->apply_to_graph != nullptr) {
+      const int changes = rewrite->apply_to_graph(graph, options);
+      if (applied != nullptr) (*applied)[rewrite->name] = changes;
+      continue;
+    }
     const Pattern pattern(rewrite->pattern);
     int count = 0;
     while (apply_once(graph, *rewrite, pattern)) {

@@ -49,7 +49,10 @@ struct Rewrite {
     Value from;
     Value to;
   };
-  std::vector<Replacement> (*apply)(Builder&, const Match&);
+  std::vector<Replacement> (*apply)(Builder&, const Match&) = nullptr;
+  // Instead of a pattern, for what no pattern can say: runs once over the whole graph and returns how often it changed
+  // it.
+  int (*apply_to_graph)(Graph&, const CompileOptions&) = nullptr;
 };
 
 void register_rewrite(Rewrite rewrite);

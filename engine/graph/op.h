@@ -17,12 +17,26 @@ namespace dermatome {
 class Builder;
 class GradientContext;
 
+// What the type policy (engine/compile/type_policy.h) may make of a floating-point input when activations are bf16.
+enum class Precision : std::uint8_t {
+  full,     // stays f32: weights, statistics, logits
+  follows,  // bf16 where another input of the node is bf16 already: arithmetic that only moves memory
+  reduced,  // always bf16: arithmetic that is worth a cast
+};
+
 struct InputSpec {
   std::string name;
   bool optional = false;
   bool state = false;     // the graph language makes this input a named state of the layer (see Op::states)
   bool variadic = false;  // the last input only: any number of tensors
+  Precision precision = Precision::full;
 };
+inline InputSpec follows(std::string name) {
+  return {.name = std::move(name), .precision = Precision::follows};
+}
+inline InputSpec reduced(std::string name) {
+  return {.name = std::move(name), .precision = Precision::reduced};
+}
 
 struct OutputSpec {
   std::string name;
@@ -115,6 +129,11 @@ class Op {
   virtual std::vector<StateSpec> states(const Attributes&, const TensorDesc& /*x*/) const { return {}; }
 
   virtual void specialise(Attributes&, Phase) const {}
+
+  // For an op that accumulates in f32 and can write its first output so although its inputs are bf16: sets the
+  // attribute that asks for it. The type policy calls it where nobody wants the output in bf16 (logits). False: it
+  // cannot.
+  virtual bool write_full_precision(Attributes&) const { return false; }
 
   // Type under which kernels are looked up: that of the first floating-point output, or else input.
   virtual DType compute_type(const OpCall& call, const std::vector<TensorDesc>& outputs) const;

@@ -6,14 +6,19 @@
 namespace dermatome::add {
 namespace {
 
+using launch::load;
+using launch::store;
+
+template <typename T>
 void run(const Call& call) {
-  const float* a = launch::in<float>(call, 0);
-  const float* b = launch::in<float>(call, 1);
-  float* sum = launch::out<float>(call, 0);
-  launch::for_each(call.outputs[0].elements, [=](std::int64_t i) { sum[i] = forward(a[i], b[i]); });
+  const T* a = launch::in<T>(call, 0);
+  const T* b = launch::in<T>(call, 1);
+  T* sum = launch::out<T>(call, 0);
+  launch::for_each(call.outputs[0].elements,
+                   [=](std::int64_t i) { sum[i] = store<T>(forward(load(a[i]), load(b[i]))); });
 }
 
 }  // namespace
 }  // namespace dermatome::add
 
-DERMATOME_CPU_TABLE(add, {"add", DType::f32, add::run})
+DERMATOME_CPU_TABLE(add, {"add", DType::f32, add::run<float>}, {"add", DType::bf16, add::run<launch::Bfloat16>})

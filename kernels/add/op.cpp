@@ -10,7 +10,7 @@ class Add final : public Op {
   Add()
       : Op({.name = "add",
             .summary = "sum of two tensors of one shape",
-            .inputs = {{"a"}, {"b"}},
+            .inputs = {follows("a"), follows("b")},
             .outputs = {{"sum"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

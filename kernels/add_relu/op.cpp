@@ -10,7 +10,7 @@ class AddRelu final : public Op {
   AddRelu()
       : Op({.name = "add_relu",
             .summary = "max(a + b, 0) in one pass",
-            .inputs = {{"a"}, {"b"}},
+            .inputs = {follows("a"), follows("b")},
             .outputs = {{"y"}},
             .attributes = {}}) {}
 

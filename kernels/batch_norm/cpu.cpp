@@ -10,25 +10,28 @@
 namespace dermatome::batch_norm {
 namespace {
 
-using Index = std::int64_t;
+using launch::Index;
+using launch::load;
+using launch::store;
 
 // Of each chunk: sums and squared deviations from the chunk's mean, [chunk][2][channels].
-void chunk_statistics(const float* x, Index rows, Index channels, float* workspace) {
+template <typename T>
+void chunk_statistics(const T* x, Index rows, Index channels, float* workspace) {
   launch::for_each_chunk(rows, channels, [=](Index chunk, Index begin, Index end) {
     float* sum = workspace + chunk * 2 * channels;
     float* squares = sum + channels;
     for (Index c = 0; c < 2 * channels; ++c) sum[c] = 0;
     for (Index r = begin; r < end; ++r) {
-      const float* row = x + r * channels;
+      const T* row = x + r * channels;
 #pragma omp simd
-      for (Index c = 0; c < channels; ++c) sum[c] += row[c];
+      for (Index c = 0; c < channels; ++c) sum[c] += load(row[c]);
     }
     const float inverse = 1.0f / static_cast<float>(end - begin);
     for (Index r = begin; r < end; ++r) {
-      const float* row = x + r * channels;
+      const T* row = x + r * channels;
 #pragma omp simd
       for (Index c = 0; c < channels; ++c) {
-        const float d = row[c] - sum[c] * inverse;
+        const float d = load(row[c]) - sum[c] * inverse;
         squares[c] += d * d;
       }
     }
@@ -57,22 +60,24 @@ Statistics combine(const float* workspace, Index rows, Index channels, Index c) 
 }
 
 // y = x * scale[c] + shift[c]
-void apply_rows(const float* x, Index rows, Index channels, const float* scale, const float* shift, float* y) {
+template <typename T>
+void apply_rows(const T* x, Index rows, Index channels, const float* scale, const float* shift, T* y) {
   launch::for_each_row(rows, channels, [=](Index r) {
-    const float* from = x + r * channels;
-    float* to = y + r * channels;
+    const T* from = x + r * channels;
+    T* to = y + r * channels;
 #pragma omp simd
-    for (Index c = 0; c < channels; ++c) to[c] = apply<float>({scale[c], shift[c]}, from[c]);
+    for (Index c = 0; c < channels; ++c) to[c] = store<T>(apply<float>({scale[c], shift[c]}, load(from[c])));
   });
 }
 
+template <typename T>
 void forward(const Call& call) {
-  const float* x = launch::in<float>(call, 0);
+  const T* x = launch::in<T>(call, 0);
   const float* gamma = launch::in<float>(call, 1);
   const float* beta = launch::in<float>(call, 2);
   const float* running_mean = launch::in<float>(call, 3);
   const float* running_var = launch::in<float>(call, 4);
-  float* y = launch::out<float>(call, 0);
+  T* y = launch::out<T>(call, 0);
   const Index channels = call.inputs[1].elements;
   const Index rows = call.inputs[0].elements / channels;
   const bool train = launch::integer(call, kMode) == kModeTrain;
@@ -111,14 +116,14 @@ Index forward_workspace(const Call& call) {
 }
 
 // Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
-template <bool kFixedStatistics>
+template <typename T, bool kFixedStatistics>
 void backward(const Call& call) {
-  const float* dy = launch::in<float>(call, 0);
-  const float* x = launch::in<float>(call, 1);
+  const T* dy = launch::in<T>(call, 0);
+  const T* x = launch::in<T>(call, 1);
   const float* gamma = launch::in<float>(call, 2);
   const float* mean = launch::in<float>(call, 3);
   const float* last = launch::in<float>(call, 4);
-  float* dx = launch::out<float>(call, 0);
+  T* dx = launch::out<T>(call, 0);
   float* dgamma = launch::out<float>(call, 1);
   float* dbeta = launch::out<float>(call, 2);
   const Index channels = call.inputs[2].elements;
@@ -128,9 +133,9 @@ void backward(const Call& call) {
   launch::reduce_channels<float, 2>(
       rows, channels, partial,
       [=](Index r, Index c, float* terms) {
-        const float d = dy[r * channels + c];
+        const float d = load(dy[r * channels + c]);
         terms[0] = d;
-        terms[1] = d * (x[r * channels + c] - mean[c]);
+        terms[1] = d * (load(x[r * channels + c]) - mean[c]);
       },
       [=](Index c, const double* sums) {
         const double inverse = kFixedStatistics ? 1.0 / sqrt(static_cast<double>(last[c]) + launch::real(call, 0))
@@ -151,9 +156,9 @@ void backward(const Call& call) {
     const Index base = r * channels;
 #pragma omp simd
     for (Index c = 0; c < channels; ++c) {
-      const float from_dy = factors[c] * dy[base + c];
-      dx[base + c] =
-          kFixedStatistics ? from_dy : from_dy + (factors[channels + c] * x[base + c] + factors[2 * channels + c]);
+      const float from_dy = factors[c] * load(dy[base + c]);
+      const float from_x = factors[channels + c] * load(x[base + c]) + factors[2 * channels + c];
+      dx[base + c] = store<T>(kFixedStatistics ? from_dy : from_dy + from_x);
     }
   });
 }
@@ -166,7 +171,13 @@ Index backward_workspace(const Call& call) {
 }  // namespace
 }  // namespace dermatome::batch_norm
 
-DERMATOME_CPU_TABLE(batch_norm, {"batch_norm", DType::f32, batch_norm::forward, batch_norm::forward_workspace},
-                    {"batch_norm_gradient", DType::f32, batch_norm::backward<false>, batch_norm::backward_workspace},
-                    {"batch_norm_frozen_gradient", DType::f32, batch_norm::backward<true>,
-                     batch_norm::backward_workspace})
+// Beside bf16 activations statistics, scales and their gradients are f32.
+DERMATOME_CPU_TABLE(
+    batch_norm, {"batch_norm", DType::f32, batch_norm::forward<float>, batch_norm::forward_workspace},
+    {"batch_norm", DType::bf16, batch_norm::forward<launch::Bfloat16>, batch_norm::forward_workspace, nullptr, true},
+    {"batch_norm_gradient", DType::f32, batch_norm::backward<float, false>, batch_norm::backward_workspace},
+    {"batch_norm_gradient", DType::bf16, batch_norm::backward<launch::Bfloat16, false>, batch_norm::backward_workspace,
+     nullptr, true},
+    {"batch_norm_frozen_gradient", DType::f32, batch_norm::backward<float, true>, batch_norm::backward_workspace},
+    {"batch_norm_frozen_gradient", DType::bf16, batch_norm::backward<launch::Bfloat16, true>,
+     batch_norm::backward_workspace, nullptr, true})

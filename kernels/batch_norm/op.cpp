@@ -25,7 +25,7 @@ class BatchNorm final : public Op {
   BatchNorm()
       : Op({.name = "batch_norm",
             .summary = "normalises each channel; mode train uses and tracks batch statistics, frozen and eval do not",
-            .inputs = {{.name = "x"},
+            .inputs = {follows("x"),
                        {.name = "weight", .state = true},
                        {.name = "bias", .state = true},
                        {.name = "running_mean", .state = true},
@@ -106,7 +106,7 @@ class BatchNormGradient final : public Op {
   BatchNormGradient()
       : Op({.name = "batch_norm_gradient",
             .summary = "gradients of batch_norm (mode train) by x, gamma and beta",
-            .inputs = {{"dy"}, {"x"}, {"weight"}, {"mean"}, {"inverse_deviation"}},
+            .inputs = {follows("dy"), follows("x"), {"weight"}, {"mean"}, {"inverse_deviation"}},
             .outputs = {{"dx"}, {"dweight"}, {"dbias"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
@@ -129,7 +129,7 @@ class BatchNormFrozenGradient final : public Op {
   BatchNormFrozenGradient()
       : Op({.name = "batch_norm_frozen_gradient",
             .summary = "gradients of batch_norm (mode frozen) by x, gamma and beta",
-            .inputs = {{"dy"}, {"x"}, {"weight"}, {"running_mean"}, {"running_var"}},
+            .inputs = {follows("dy"), follows("x"), {"weight"}, {"running_mean"}, {"running_var"}},
             .outputs = {{"dx"}, {"dweight"}, {"dbias"}},
             .attributes = {real_attribute("eps", 1e-5, 0)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

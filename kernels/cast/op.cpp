@@ -10,7 +10,7 @@ class Cast final : public Op {
   Cast()
       : Op({.name = "cast",
             .summary = "x in another element type: any into a floating-point one, rounded to nearest even",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}},
             .attributes = {choice_attribute("type", {"f32", "bf16", "f64", "u8", "i32"}, "f32")}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

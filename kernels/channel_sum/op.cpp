@@ -10,20 +10,21 @@ class ChannelSum final : public Op {
   ChannelSum()
       : Op({.name = "channel_sum",
             .summary = "sum over all but the last axis: [.., C] to [C]",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{.name = "sum", .differentiable = false}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const TensorDesc& x = call.input(0);
-    DERMATOME_CHECK(x.shape.rank() > 0 && (x.type == DType::f32 || x.type == DType::f64),
-                    "x must be [.., C] of type f32 or f64, it is {}", to_string(x));
-    return {{x.type, {x.shape[-1]}}};
+    DERMATOME_CHECK(x.shape.rank() > 0 && is_floating(x.type), "x must be [.., C] of a floating-point type, it is {}",
+                    to_string(x));
+    return {{x.type == DType::f64 ? DType::f64 : DType::f32, {x.shape[-1]}}};
   }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
     cost.flops = static_cast<double>(call.shape(0).elements());
     return cost;
   }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
 };
 
 DERMATOME_REGISTER_OP(ChannelSum);

@@ -18,7 +18,7 @@ class Concat final : public Op {
   Concat()
       : Op({.name = "concat",
             .summary = "tensors side by side along the channels (the last axis)",
-            .inputs = {{.name = "x", .variadic = true}},
+            .inputs = {{.name = "x", .variadic = true, .precision = Precision::follows}},
             .outputs = {{"y"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

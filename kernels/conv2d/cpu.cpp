@@ -7,7 +7,9 @@
 namespace dermatome::conv2d {
 namespace {
 
-using Index = std::int64_t;
+using launch::Index;
+using launch::load;
+using launch::store;
 
 // weight OIHW -> [ky][kx][i][o]: rows of output channels.
 void to_khwio(const Geometry& g, const float* weight, float* packed) {
@@ -29,75 +31,104 @@ void to_khwoi(const Geometry& g, const float* weight, float* packed) {
   });
 }
 
-// y[0..count) += sum over k of x[k] * rows[k][0..count)
-DERMATOME_HD void multiply_add_rows(const float* x, Index terms, const float* rows, Index count, float* y) {
+// Channels of one pixel that are summed at once, in f32 whatever the tensors' type.
+constexpr Index kBlock = 128;
+
+// sums[0..count) += sum over k of x[k] * rows[k * stride + 0..count)
+template <typename T>
+DERMATOME_HD void multiply_add_rows(const T* x, Index terms, const float* rows, Index stride, Index count,
+                                    float* sums) {
   for (Index k = 0; k < terms; ++k) {
-    const float factor = x[k];
-    const float* row = rows + k * count;
+    const float factor = load(x[k]);
+    const float* row = rows + k * stride;
 #pragma omp simd
-    for (Index c = 0; c < count; ++c) y[c] += factor * row[c];
+    for (Index c = 0; c < count; ++c) sums[c] += factor * row[c];
   }
 }
 
-void forward(const Call& call) {
+// f(first channel, how many) for the blocks of so many channels.
+template <typename F>
+DERMATOME_HD void for_each_block(Index channels, const F& f) {
+  for (Index begin = 0; begin < channels; begin += kBlock)
+    f(begin, channels - begin < kBlock ? channels - begin : kBlock);
+}
+
+template <typename T, typename Y>
+void forward_to(const Call& call) {
   const Geometry g = forward_geometry(call);
-  const float* x = launch::in<float>(call, 0);
+  const T* x = launch::in<T>(call, 0);
   const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
-  float* y = launch::out<float>(call, 0);
+  Y* y = launch::out<Y>(call, 0);
   auto* packed = static_cast<float*>(call.workspace);
   to_khwio(g, launch::in<float>(call, 1), packed);
   launch::for_each_row(g.n * g.out_height, g.out_width * g.out * g.in * g.kernel, [=](Index row) {
     const Index n = row / g.out_height;
     const Index oy = row % g.out_height;
     for (Index ox = 0; ox < g.out_width; ++ox) {
-      float* out = y + (row * g.out_width + ox) * g.out;
-      for (Index o = 0; o < g.out; ++o) out[o] = bias != nullptr ? bias[o] : 0.0f;
-      for (Index ky = 0; ky < g.kernel; ++ky) {
-        const Index iy = oy * g.stride - g.pad + ky;
-        if (iy < 0 || iy >= g.height) continue;
-        for (Index kx = 0; kx < g.kernel; ++kx) {
-          const Index ix = ox * g.stride - g.pad + kx;
-          if (ix < 0 || ix >= g.width) continue;
-          multiply_add_rows(x + ((n * g.height + iy) * g.width + ix) * g.in, g.in,
-                            packed + (ky * g.kernel + kx) * g.in * g.out, g.out, out);
+      for_each_block(g.out, [=](Index begin, Index count) {
+        float sums[kBlock];
+        for (Index o = 0; o < count; ++o) sums[o] = bias != nullptr ? bias[begin + o] : 0.0f;
+        for (Index ky = 0; ky < g.kernel; ++ky) {
+          const Index iy = oy * g.stride - g.pad + ky;
+          if (iy < 0 || iy >= g.height) continue;
+          for (Index kx = 0; kx < g.kernel; ++kx) {
+            const Index ix = ox * g.stride - g.pad + kx;
+            if (ix < 0 || ix >= g.width) continue;
+            multiply_add_rows(x + ((n * g.height + iy) * g.width + ix) * g.in, g.in,
+                              packed + (ky * g.kernel + kx) * g.in * g.out + begin, g.out, count, sums);
+          }
         }
-      }
+        Y* out = y + (row * g.out_width + ox) * g.out + begin;
+        for (Index o = 0; o < count; ++o) out[o] = store<Y>(sums[o]);
+      });
     }
   });
 }
 
+template <typename T>
+void forward(const Call& call) {
+  if (call.outputs[0].type == DType::f32) return forward_to<T, float>(call);
+  forward_to<T, T>(call);
+}
+
 // In gather form: every dx pixel collects the outputs whose windows cover it, so rows are independent.
+template <typename T>
 void data_gradient(const Call& call) {
   const Geometry g = data_gradient_geometry(call);
-  const float* dy = launch::in<float>(call, 0);
-  float* dx = launch::out<float>(call, 0);
+  const T* dy = launch::in<T>(call, 0);
+  T* dx = launch::out<T>(call, 0);
   auto* packed = static_cast<float*>(call.workspace);
   to_khwoi(g, launch::in<float>(call, 1), packed);
   launch::for_each_row(g.n * g.height, g.width * g.out * g.in * g.kernel, [=](Index row) {
     const Index n = row / g.height;
     const Index iy = row % g.height;
     for (Index ix = 0; ix < g.width; ++ix) {
-      float* to = dx + (row * g.width + ix) * g.in;
-      for (Index i = 0; i < g.in; ++i) to[i] = 0;
-      for (Index ky = 0; ky < g.kernel; ++ky) {
-        const Index sy = iy + g.pad - ky;
-        if (sy < 0 || sy % g.stride != 0 || sy / g.stride >= g.out_height) continue;
-        for (Index kx = 0; kx < g.kernel; ++kx) {
-          const Index sx = ix + g.pad - kx;
-          if (sx < 0 || sx % g.stride != 0 || sx / g.stride >= g.out_width) continue;
-          multiply_add_rows(dy + ((n * g.out_height + sy / g.stride) * g.out_width + sx / g.stride) * g.out, g.out,
-                            packed + (ky * g.kernel + kx) * g.in * g.out, g.in, to);
+      for_each_block(g.in, [=](Index begin, Index count) {
+        float sums[kBlock];
+        for (Index i = 0; i < count; ++i) sums[i] = 0;
+        for (Index ky = 0; ky < g.kernel; ++ky) {
+          const Index sy = iy + g.pad - ky;
+          if (sy < 0 || sy % g.stride != 0 || sy / g.stride >= g.out_height) continue;
+          for (Index kx = 0; kx < g.kernel; ++kx) {
+            const Index sx = ix + g.pad - kx;
+            if (sx < 0 || sx % g.stride != 0 || sx / g.stride >= g.out_width) continue;
+            multiply_add_rows(dy + ((n * g.out_height + sy / g.stride) * g.out_width + sx / g.stride) * g.out, g.out,
+                              packed + (ky * g.kernel + kx) * g.in * g.out + begin, g.in, count, sums);
+          }
         }
-      }
+        T* to = dx + (row * g.width + ix) * g.in + begin;
+        for (Index i = 0; i < count; ++i) to[i] = store<T>(sums[i]);
+      });
     }
   });
 }
 
 // Each (tap, input channel) owns a row of output channels; sums run over output rows in f32 and over images in f64.
+template <typename T>
 void weight_gradient(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
-  const float* x = launch::in<float>(call, 0);
-  const float* dy = launch::in<float>(call, 1);
+  const T* x = launch::in<T>(call, 0);
+  const T* dy = launch::in<T>(call, 1);
   float* dweight = launch::out<float>(call, 0);
   float* dbias = launch::out<float>(call, 1);
   const Index taps = g.kernel * g.kernel;
@@ -120,10 +151,10 @@ void weight_gradient(const Call& call) {
       for (Index ox = 0; ox < g.out_width; ++ox) {
         const Index ix = ox * g.stride - g.pad + kx;
         if (!is_bias && (ix < 0 || ix >= g.width)) continue;
-        const float factor = is_bias ? 1.0f : x[((n * g.height + iy) * g.width + ix) * g.in + i];
-        const float* from = dy + (line * g.out_width + ox) * g.out;
+        const float factor = is_bias ? 1.0f : load(x[((n * g.height + iy) * g.width + ix) * g.in + i]);
+        const T* from = dy + (line * g.out_width + ox) * g.out;
 #pragma omp simd
-        for (Index o = 0; o < g.out; ++o) sum[o] += factor * from[o];
+        for (Index o = 0; o < g.out; ++o) sum[o] += factor * load(from[o]);
       }
       for (Index o = 0; o < g.out; ++o) total[o] += static_cast<double>(sum[o]);
     }
@@ -150,6 +181,14 @@ Index weight_gradient_workspace(const Call& call) {
 }  // namespace
 }  // namespace dermatome::conv2d
 
-DERMATOME_CPU_TABLE(conv2d, {"conv2d", DType::f32, conv2d::forward, conv2d::packed_weight_bytes},
-                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient, conv2d::packed_weight_bytes},
-                    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient, conv2d::weight_gradient_workspace})
+// Beside bf16 activations the weight and its gradient are f32.
+DERMATOME_CPU_TABLE(conv2d, {"conv2d", DType::f32, conv2d::forward<float>, conv2d::packed_weight_bytes},
+                    {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::packed_weight_bytes, nullptr,
+                     true},
+                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>, conv2d::packed_weight_bytes},
+                    {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,
+                     conv2d::packed_weight_bytes, nullptr, true},
+                    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>,
+                     conv2d::weight_gradient_workspace},
+                    {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
+                     conv2d::weight_gradient_workspace, nullptr, true})

@@ -4,7 +4,8 @@
 namespace dermatome {
 namespace {
 
-onednn::ConvolutionShape shape_of(const KernelRequest& request, const Shape& x, const Shape& y, bool bias) {
+onednn::ConvolutionShape shape_of(const KernelRequest& request, const Shape& x, const Shape& y, DType result,
+                                  bool bias) {
   const auto& a = request.attributes;
   return {.n = x[0],
           .height = x[1],
@@ -17,25 +18,28 @@ onednn::ConvolutionShape shape_of(const KernelRequest& request, const Shape& x, 
           .stride = a.integer("stride"),
           .pad = a.integer("pad"),
           .type = request.type,
+          .result = result,
           .bias = bias};
 }
 
 std::unique_ptr<Kernel> forward(const KernelRequest& request) {
   const bool bias = request.has_input(2);
-  return onednn::make_convolution(shape_of(request, request.inputs[0].shape, request.outputs[0].shape, bias),
-                                  {.x = 0, .weight = 1, .bias = bias ? 2 : -1, .y = 0});
+  return onednn::make_convolution(
+      shape_of(request, request.inputs[0].shape, request.outputs[0].shape, request.outputs[0].type, bias),
+      {.x = 0, .weight = 1, .bias = bias ? 2 : -1, .y = 0});
 }
 
 std::unique_ptr<Kernel> data_gradient(const KernelRequest& request) {
   return onednn::make_convolution_data_gradient(
-      shape_of(request, request.outputs[0].shape, request.inputs[0].shape, false), {.dy = 0, .weight = 1, .dx = 0});
+      shape_of(request, request.outputs[0].shape, request.inputs[0].shape, request.outputs[0].type, false),
+      {.dy = 0, .weight = 1, .dx = 0});
 }
 
 std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
   if (!request.uses_output(0)) return nullptr;
   const bool bias = request.uses_output(1);
   return onednn::make_convolution_weight_gradient(
-      shape_of(request, request.inputs[0].shape, request.inputs[1].shape, bias),
+      shape_of(request, request.inputs[0].shape, request.inputs[1].shape, request.type, bias),
       {.x = 0, .dy = 1, .dweight = 0, .dbias = bias ? 1 : -1});
 }
 

@@ -23,14 +23,15 @@ class Conv2d final : public Op {
   Conv2d()
       : Op({.name = "conv2d",
             .summary = "2-d convolution (cross-correlation) with zero padding",
-            .inputs = {{.name = "x"},
+            .inputs = {reduced("x"),
                        {.name = "weight", .state = true},
                        {.name = "bias", .optional = true, .state = true}},
             .outputs = {{"y"}},
             .attributes = {required_integer("channels", 1), required_integer("kernel", 1),
                            integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
                            boolean_attribute("bias", true),
-                           choice_attribute("init", {"kaiming_normal", "uniform"}, "kaiming_normal")}}) {}
+                           choice_attribute("init", {"kaiming_normal", "uniform"}, "kaiming_normal"),
+                           choice_attribute("output_type", {"same", "f32"}, "same")}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const Shape& x = call.shape(0);
@@ -44,10 +45,16 @@ class Conv2d final : public Op {
                     call.has_input(2) ? "given" : "missing");
     DERMATOME_CHECK(!call.has_input(2) || (call.shape(2) == Shape{w[0]}), "bias {} does not fit {} channels",
                     to_string(call.shape(2)), w[0]);
-    return {{call.input(0).type,
+    return {{a.choice("output_type") == "same" ? call.input(0).type : DType::f32,
              {x[0], output_size(x[1], kernel, a.integer("stride"), a.integer("pad")),
               output_size(x[2], kernel, a.integer("stride"), a.integer("pad")), w[0]}}};
   }
+
+  bool write_full_precision(Attributes& a) const override {
+    a.set("output_type", std::string("f32"));
+    return true;
+  }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
 
   // kaiming_normal: He et al. 2015 (arXiv 1502.01852), fan out, gain sqrt 2, as torchvision's ResNet.
   // uniform: U(+-1/sqrt(in*k*k)), weight and bias, as PyTorch 0.3 and fastai 0.7.
@@ -105,7 +112,7 @@ class Conv2dDataGradient final : public Op {
   Conv2dDataGradient()
       : Op({.name = "conv2d_data_gradient",
             .summary = "gradient of conv2d by x: dy and the weight give dx of the stated height and width",
-            .inputs = {{"dy"}, {"weight"}},
+            .inputs = {reduced("dy"), {"weight"}},
             .outputs = {{"dx"}},
             .attributes = {required_integer("kernel", 1), integer_attribute("stride", 1, 1),
                            integer_attribute("pad", 0, 0), required_integer("height", 1),
@@ -137,7 +144,7 @@ class Conv2dWeightGradient final : public Op {
   Conv2dWeightGradient()
       : Op({.name = "conv2d_weight_gradient",
             .summary = "gradients of conv2d by weight and bias",
-            .inputs = {{"x"}, {"dy"}},
+            .inputs = {reduced("x"), reduced("dy")},
             .outputs = {{"dweight"}, {"dbias"}},
             .attributes = {required_integer("kernel", 1), integer_attribute("stride", 1, 1),
                            integer_attribute("pad", 0, 0)}}) {}

@@ -14,13 +14,14 @@ class ConvTranspose2d final : public Op {
       : Op({.name = "conv_transpose2d",
             .summary =
                 "transposed 2-d convolution: x [n, h, w, in] becomes [n, (h-1)*stride - 2*pad + kernel, ..., channels]",
-            .inputs = {{.name = "x"},
+            .inputs = {reduced("x"),
                        {.name = "weight", .state = true},
                        {.name = "bias", .optional = true, .state = true}},
             .outputs = {{"y"}},
             .attributes = {required_integer("channels", 1), required_integer("kernel", 1),
                            integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
-                           boolean_attribute("bias", true)}}) {}
+                           boolean_attribute("bias", true),
+                           choice_attribute("output_type", {"same", "f32"}, "same")}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const Shape& x = call.shape(0);
@@ -38,8 +39,15 @@ class ConvTranspose2d final : public Op {
       return (side - 1) * a.integer("stride") - 2 * a.integer("pad") + kernel;
     };
     DERMATOME_CHECK(size(x[1]) > 0 && size(x[2]) > 0, "pad={} leaves nothing of x {}", a.integer("pad"), to_string(x));
-    return {{call.input(0).type, {x[0], size(x[1]), size(x[2]), w[1]}}};
+    return {
+        {a.choice("output_type") == "same" ? call.input(0).type : DType::f32, {x[0], size(x[1]), size(x[2]), w[1]}}};
   }
+
+  bool write_full_precision(Attributes& a) const override {
+    a.set("output_type", std::string("f32"));
+    return true;
+  }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
 
   // fastai 0.7 on PyTorch 0.3: weight and bias U(+-1/sqrt(in*k*k)). Today's PyTorch takes `out` instead of `in`.
   std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {

@@ -10,9 +10,10 @@ using launch::Index;
 
 constexpr Index kBlock = 64;
 
+template <typename T>
 void run_forward(const Call& call) {
-  const float* x = launch::in<float>(call, 0);
-  float* y = launch::out<float>(call, 0);
+  const T* x = launch::in<T>(call, 0);
+  T* y = launch::out<T>(call, 0);
   const Index channels = call.inputs[0].extent[3];
   const Index pixels = call.inputs[0].extent[1] * call.inputs[0].extent[2];
   const Index blocks = (channels + kBlock - 1) / kBlock;
@@ -21,30 +22,33 @@ void run_forward(const Call& call) {
     const Index begin = row % blocks * kBlock;
     const Index count = channels - begin < kBlock ? channels - begin : kBlock;
     double sums[kBlock] = {};
-    const float* from = x + n * pixels * channels + begin;
+    const T* from = x + n * pixels * channels + begin;
     for (Index p = 0; p < pixels; ++p, from += channels) {
 #pragma omp simd
-      for (Index c = 0; c < count; ++c) sums[c] += static_cast<double>(from[c]);
+      for (Index c = 0; c < count; ++c) sums[c] += static_cast<double>(launch::load(from[c]));
     }
-    for (Index c = 0; c < count; ++c) y[n * channels + begin + c] = mean<float>(sums[c], pixels);
+    for (Index c = 0; c < count; ++c) y[n * channels + begin + c] = launch::store<T>(mean<float>(sums[c], pixels));
   });
 }
 
+template <typename T>
 void run_backward(const Call& call) {
-  const float* dy = launch::in<float>(call, 0);
-  float* dx = launch::out<float>(call, 0);
+  const T* dy = launch::in<T>(call, 0);
+  T* dx = launch::out<T>(call, 0);
   const Index channels = call.outputs[0].extent[3];
   const Index pixels = call.outputs[0].extent[1] * call.outputs[0].extent[2];
   launch::for_each_row(call.outputs[0].extent[0] * pixels, channels, [=](Index row) {
-    const float* from = dy + row / pixels * channels;
-    float* to = dx + row * channels;
+    const T* from = dy + row / pixels * channels;
+    T* to = dx + row * channels;
 #pragma omp simd
-    for (Index c = 0; c < channels; ++c) to[c] = share(from[c], pixels);
+    for (Index c = 0; c < channels; ++c) to[c] = launch::store<T>(share(launch::load(from[c]), pixels));
   });
 }
 
 }  // namespace
 }  // namespace dermatome::global_average_pool
 
-DERMATOME_CPU_TABLE(global_average_pool, {"global_average_pool", DType::f32, global_average_pool::run_forward},
-                    {"global_average_pool_gradient", DType::f32, global_average_pool::run_backward})
+DERMATOME_CPU_TABLE(global_average_pool, {"global_average_pool", DType::f32, global_average_pool::run_forward<float>},
+                    {"global_average_pool", DType::bf16, global_average_pool::run_forward<launch::Bfloat16>},
+                    {"global_average_pool_gradient", DType::f32, global_average_pool::run_backward<float>},
+                    {"global_average_pool_gradient", DType::bf16, global_average_pool::run_backward<launch::Bfloat16>})

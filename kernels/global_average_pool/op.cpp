@@ -10,7 +10,7 @@ class GlobalAveragePool final : public Op {
   GlobalAveragePool()
       : Op({.name = "global_average_pool",
             .summary = "mean over the pixels of each image: [N, H, W, C] to [N, C]",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
@@ -36,7 +36,7 @@ class GlobalAveragePoolGradient final : public Op {
   GlobalAveragePoolGradient()
       : Op({.name = "global_average_pool_gradient",
             .summary = "dy / (H * W) at every pixel",
-            .inputs = {{"dy"}},
+            .inputs = {follows("dy")},
             .outputs = {{"dx"}},
             .attributes = {required_integer("height", 1), required_integer("width", 1)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/compile/call.h"
+#include "kernels/launch/element_types.h"
 #include "kernels/launch/host_device.h"
 
 namespace dermatome::launch {

@@ -56,6 +56,24 @@ DERMATOME_HD Bfloat16 to_bf16(double x) {
   return round_bits_to_bf16(bits);
 }
 
+// Elements in memory and as kernels compute with them: bf16 is widened to float on loading and rounded on storing, so
+// that one functor serves both types.
+DERMATOME_HD float load(float x) {
+  return x;
+}
+DERMATOME_HD float load(Bfloat16 x) {
+  return widen(x);
+}
+
+template <typename T>
+DERMATOME_HD T store(float x) {
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    return to_bf16(x);
+  } else {
+    return x;
+  }
+}
+
 template <typename To, typename From>
 DERMATOME_HD To convert(From x) {
   if constexpr (std::is_same_v<From, Bfloat16>) {

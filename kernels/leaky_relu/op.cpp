@@ -14,7 +14,7 @@ class LeakyRelu final : public Op {
   LeakyRelu()
       : Op({.name = "leaky_relu",
             .summary = "x where x > 0, else slope * x",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}},
             .attributes = {slope()}}) {}
 
@@ -31,7 +31,7 @@ class LeakyReluGradient final : public Op {
   LeakyReluGradient()
       : Op({.name = "leaky_relu_gradient",
             .summary = "dy where x > 0, else slope * dy",
-            .inputs = {{"dy"}, {"x"}},
+            .inputs = {follows("dy"), follows("x")},
             .outputs = {{"dx"}},
             .attributes = {slope()}}) {}
 

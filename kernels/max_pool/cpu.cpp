@@ -7,12 +7,15 @@ namespace dermatome::max_pool {
 namespace {
 
 using launch::Index;
+using launch::load;
+using launch::store;
 
 // Channels whose running maxima are held at once.
 constexpr Index kBlock = 64;
 
+template <typename T>
 struct Window {
-  const float* image;  // the image's first element
+  const T* image;      // the image's first element
   Index row_elements;  // from one row of the image to the next
   Index channels;
   Index h, w;  // the window's first position
@@ -21,35 +24,38 @@ struct Window {
 };
 
 // y, index: of this window's first channel; null where nobody uses them.
-void pool_window(const Window& window, Index first_channel, Index count, float* y, std::uint8_t* index) {
+template <typename T>
+void pool_window(const Window<T>& window, Index first_channel, Index count, T* y, std::uint8_t* index) {
   float largest[kBlock];
   std::int32_t taken[kBlock];
   bool first = true;
   for (Index kh = window.taps_h.first; kh < window.taps_h.behind; ++kh) {
-    const float* row = window.image + (window.h + kh) * window.row_elements + first_channel;
+    const T* row = window.image + (window.h + kh) * window.row_elements + first_channel;
     for (Index kw = window.taps_w.first; kw < window.taps_w.behind; ++kw) {
-      const float* x = row + (window.w + kw) * window.channels;
+      const T* x = row + (window.w + kw) * window.channels;
       const auto tap = static_cast<std::int32_t>(kh * window.kernel + kw);
 #pragma omp simd
       for (Index c = 0; c < count; ++c) {
-        const bool takes = first || takes_over(x[c], largest[c]);
-        largest[c] = takes ? x[c] : largest[c];
+        const float value = load(x[c]);
+        const bool takes = first || takes_over(value, largest[c]);
+        largest[c] = takes ? value : largest[c];
         taken[c] = takes ? tap : taken[c];
       }
       first = false;
     }
   }
   if (y != nullptr) {
-    for (Index c = 0; c < count; ++c) y[first_channel + c] = largest[c];
+    for (Index c = 0; c < count; ++c) y[first_channel + c] = store<T>(largest[c]);
   }
   if (index != nullptr) {
     for (Index c = 0; c < count; ++c) index[first_channel + c] = static_cast<std::uint8_t>(taken[c]);
   }
 }
 
+template <typename T>
 void run_forward(const Call& call) {
-  const float* x = launch::in<float>(call, 0);
-  float* y = launch::out<float>(call, 0);
+  const T* x = launch::in<T>(call, 0);
+  T* y = launch::out<T>(call, 0);
   std::uint8_t* index = launch::out<std::uint8_t>(call, 1);
   const Index kernel = launch::integer(call, kKernel);
   const Index stride = launch::integer(call, kStride);
@@ -58,14 +64,14 @@ void run_forward(const Call& call) {
   const Index out_height = call.outputs[0].extent[1], out_width = call.outputs[0].extent[2];
   launch::for_each_row(call.inputs[0].extent[0] * out_height, out_width * channels * kernel * kernel, [=](Index row) {
     const Index start_h = row % out_height * stride - pad;
-    Window window{.image = x + row / out_height * height * width * channels,
-                  .row_elements = width * channels,
-                  .channels = channels,
-                  .h = start_h,
-                  .w = 0,
-                  .taps_h = taps_inside(start_h, kernel, height),
-                  .taps_w = {},
-                  .kernel = kernel};
+    Window<T> window{.image = x + row / out_height * height * width * channels,
+                     .row_elements = width * channels,
+                     .channels = channels,
+                     .h = start_h,
+                     .w = 0,
+                     .taps_h = taps_inside(start_h, kernel, height),
+                     .taps_w = {},
+                     .kernel = kernel};
     for (Index ow = 0; ow < out_width; ++ow) {
       window.w = ow * stride - pad;
       window.taps_w = taps_inside(window.w, kernel, width);
@@ -78,10 +84,11 @@ void run_forward(const Call& call) {
   });
 }
 
+template <typename T>
 void run_backward(const Call& call) {
-  const float* dy = launch::in<float>(call, 0);
+  const T* dy = launch::in<T>(call, 0);
   const std::uint8_t* index = launch::in<std::uint8_t>(call, 1);
-  float* dx = launch::out<float>(call, 0);
+  T* dx = launch::out<T>(call, 0);
   const Index kernel = launch::integer(call, kKernel);
   const Index stride = launch::integer(call, kStride);
   const Index pad = launch::integer(call, kPad);
@@ -95,15 +102,19 @@ void run_backward(const Call& call) {
     const Range rows = windows_over(h, kernel, stride, pad, out_height);
     for (Index w = 0; w < width; ++w) {
       const Range columns = windows_over(w, kernel, stride, pad, out_width);
-      float* to = dx + (row * width + w) * channels;
-      for (Index c = 0; c < channels; ++c) to[c] = 0;
-      for (Index oh = rows.first; oh < rows.behind; ++oh) {
-        for (Index ow = columns.first; ow < columns.behind; ++ow) {
-          const Index at = ((first_out_row + oh) * out_width + ow) * channels;
-          const auto tap = static_cast<std::uint8_t>((h + pad - oh * stride) * kernel + (w + pad - ow * stride));
+      T* to = dx + (row * width + w) * channels;
+      for (Index begin = 0; begin < channels; begin += kBlock) {
+        const Index count = channels - begin < kBlock ? channels - begin : kBlock;
+        float sums[kBlock] = {};
+        for (Index oh = rows.first; oh < rows.behind; ++oh) {
+          for (Index ow = columns.first; ow < columns.behind; ++ow) {
+            const Index at = ((first_out_row + oh) * out_width + ow) * channels + begin;
+            const auto tap = static_cast<std::uint8_t>((h + pad - oh * stride) * kernel + (w + pad - ow * stride));
 #pragma omp simd
-          for (Index c = 0; c < channels; ++c) to[c] += index[at + c] == tap ? dy[at + c] : 0.0f;
+            for (Index c = 0; c < count; ++c) sums[c] += index[at + c] == tap ? load(dy[at + c]) : 0.0f;
+          }
         }
+        for (Index c = 0; c < count; ++c) to[begin + c] = store<T>(sums[c]);
       }
     }
   });
@@ -112,5 +123,7 @@ void run_backward(const Call& call) {
 }  // namespace
 }  // namespace dermatome::max_pool
 
-DERMATOME_CPU_TABLE(max_pool, {"max_pool", DType::f32, max_pool::run_forward},
-                    {"max_pool_gradient", DType::f32, max_pool::run_backward})
+DERMATOME_CPU_TABLE(max_pool, {"max_pool", DType::f32, max_pool::run_forward<float>},
+                    {"max_pool", DType::bf16, max_pool::run_forward<launch::Bfloat16>},
+                    {"max_pool_gradient", DType::f32, max_pool::run_backward<float>},
+                    {"max_pool_gradient", DType::bf16, max_pool::run_backward<launch::Bfloat16>})

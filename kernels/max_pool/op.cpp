@@ -20,7 +20,7 @@ class MaxPool final : public Op {
   MaxPool()
       : Op({.name = "max_pool",
             .summary = "largest value of each kernel x kernel window; padding never wins",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}, {.name = "index", .differentiable = false}},
             .attributes = {kernel_attribute(), required_integer("stride", 1), integer_attribute("pad", 0, 0)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
@@ -59,7 +59,7 @@ class MaxPoolGradient final : public Op {
   MaxPoolGradient()
       : Op({.name = "max_pool_gradient",
             .summary = "sum, for each input of max_pool, of dy over the windows that took it",
-            .inputs = {{"dy"}, {"index"}},
+            .inputs = {follows("dy"), {"index"}},
             .outputs = {{"dx"}},
             .attributes = {kernel_attribute(), required_integer("stride", 1), integer_attribute("pad", 0, 0),
                            required_integer("height", 1), required_integer("width", 1)}}) {}

@@ -7,7 +7,8 @@ namespace {
 
 class Relu final : public Op {
  public:
-  Relu() : Op({.name = "relu", .summary = "max(x, 0)", .inputs = {{"x"}}, .outputs = {{"y"}}, .attributes = {}}) {}
+  Relu()
+      : Op({.name = "relu", .summary = "max(x, 0)", .inputs = {follows("x")}, .outputs = {{"y"}}, .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override { return {call.input(0)}; }
   void gradient(GradientContext& context) const override {
     context.set(0, context.builder().call("relu_gradient", {context.upstream(), context.output(0)}));
@@ -20,7 +21,7 @@ class ReluGradient final : public Op {
   ReluGradient()
       : Op({.name = "relu_gradient",
             .summary = "dy where y > 0, else 0",
-            .inputs = {{"dy"}, {"y"}},
+            .inputs = {follows("dy"), follows("y")},
             .outputs = {{"dx"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

@@ -16,7 +16,7 @@ class Scale final : public Op {
   Scale()
       : Op({.name = "scale",
             .summary = "factor * x",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}},
             .attributes = {factor_attribute()}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

@@ -17,7 +17,7 @@ class Slice final : public Op {
   Slice()
       : Op({.name = "slice",
             .summary = "the channels begin to begin + channels - 1",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}},
             .attributes = {required_integer("begin", 0), required_integer("channels", 1)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
@@ -42,7 +42,7 @@ class SliceGradient final : public Op {
   SliceGradient()
       : Op({.name = "slice_gradient",
             .summary = "dy at the channels from begin on of a tensor of that many channels, zero elsewhere",
-            .inputs = {{"dy"}},
+            .inputs = {follows("dy")},
             .outputs = {{"dx"}},
             .attributes = {required_integer("begin", 0), required_integer("channels", 1)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

@@ -11,7 +11,7 @@ class UpsampleBilinear final : public Op {
   UpsampleBilinear()
       : Op({.name = "upsample_bilinear",
             .summary = "x at height x width pixels, bilinear with half-pixel centres; also downwards, without a filter",
-            .inputs = {{"x"}},
+            .inputs = {follows("x")},
             .outputs = {{"y"}},
             .attributes = {required_integer("height", 1), required_integer("width", 1)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {

@@ -71,12 +71,11 @@ struct Descs {
   memory::desc x, weight, weight_gradient, weight_plain, bias, y;
   memory::dims strides, pad_low, pad_high;
 
-  explicit Descs(const ConvolutionShape& s) {
-    const auto type = type_of(s.type);
+  Descs(const ConvolutionShape& s, DType x_type, DType y_type) {
     const auto f32 = memory::data_type::f32;
-    x = {{s.n, s.in, s.height, s.width}, type, Tag::nhwc};
-    y = {{s.n, s.out, s.out_height, s.out_width}, type, Tag::nhwc};
-    weight = {{s.out, s.in, s.kernel, s.kernel}, type, Tag::any};
+    x = {{s.n, s.in, s.height, s.width}, type_of(x_type), Tag::nhwc};
+    y = {{s.n, s.out, s.out_height, s.out_width}, type_of(y_type), Tag::nhwc};
+    weight = {{s.out, s.in, s.kernel, s.kernel}, type_of(s.type), Tag::any};
     weight_gradient = {{s.out, s.in, s.kernel, s.kernel}, f32, Tag::any};
     weight_plain = {{s.out, s.in, s.kernel, s.kernel}, f32, Tag::oihw};
     bias = s.bias ? memory::desc({s.out}, f32, Tag::x) : memory::desc();
@@ -336,7 +335,7 @@ std::string version() {
 
 std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const ForwardOperands& operands) {
   return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
-    const Descs d(shape);
+    const Descs d(shape, shape.type, shape.result);
     auto desc = forward_desc(d);
     if (!skip_references(desc)) return nullptr;
     return std::make_unique<ForwardKernel>(desc, d, operands);
@@ -348,8 +347,8 @@ std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& s
   return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
     ConvolutionShape plain = shape;
     plain.bias = false;
-    const Descs d(plain);
-    auto desc = data_gradient_desc(d, forward_desc(d));
+    const Descs d(plain, plain.result, plain.type);
+    auto desc = data_gradient_desc(d, forward_desc(Descs(plain, plain.type, plain.type)));
     if (!skip_references(desc)) return nullptr;
     return std::make_unique<DataGradientKernel>(desc, d, operands);
   });
@@ -358,7 +357,7 @@ std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& s
 std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,
                                                          const WeightGradientOperands& operands) {
   return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
-    const Descs d(shape);
+    const Descs d(shape, shape.type, shape.type);
     auto desc = weight_gradient_desc(d, forward_desc(d));
     if (!skip_references(desc)) return nullptr;
     return std::make_unique<WeightGradientKernel>(desc, d, operands);

@@ -16,7 +16,8 @@ struct ConvolutionShape {
   std::int64_t n, height, width, in;
   std::int64_t out_height, out_width, out;
   std::int64_t kernel, stride, pad;
-  DType type;
+  DType type;    // of what is read
+  DType result;  // of the y or dx that is written: `type`, or f32
   bool bias;
 };
 

@@ -41,7 +41,8 @@ TEST_F(CommandLine, RefusesWhatThisBuildCannotDo) {
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--threads", "-1"}, {"--threads -1"});
   expect_refused(2, training("r", {"--device", "cuda"}), {"no cuda device", "--device cpu"});
   expect_refused(2, training("r", {"--device", "cdu"}), {"cdu"});
-  expect_refused(2, training("r", {"--type", "bf16"}), {"--type bf16"});
+  expect_refused(2, training("r", {"--type", "f64"}), {"--type f64", "f32 or bf16"});
+  expect_refused(2, training("r", {"--type", "bf16", "--device", "reference"}), {"--type bf16", "reference"});
   expect_refused(2, training("r", {"--type", "f23"}), {"'f23'"});
   expect_refused(2, training("r", {"--disable-pass", "nothing"}), {"nothing"});
   EXPECT_FALSE(fs::exists(folder_ / "r")) << "a refused command line leaves no run folder";

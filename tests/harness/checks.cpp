@@ -65,28 +65,33 @@ AssertionResult agree(const Tensor& want_tensor, const Tensor& got_tensor, doubl
   constexpr double kSmallest = std::numeric_limits<float>::min();
   const double floor = got_tensor.type() == DType::f64 ? 0.0 : kSmallest;
   const double bound = exact ? 0.0 : std::max(tolerance * largest, floor);
+  const bool in_bf16 = want_tensor.type() == DType::bf16 || got_tensor.type() == DType::bf16;
+  const double rounding = in_bf16 ? 0x1p-8 : 0.0;  // of each element by itself
   std::size_t worst = 0;
   double difference = 0;
+  double most_beyond = 0;
   for (std::size_t i = 0; i < want.size(); ++i) {
     const double here = std::abs(want[i] - got[i]);
-    if (here <= difference) continue;  // also false for NaN, which is the worst
+    const double beyond = here - (bound + rounding * std::abs(want[i]));
+    if (beyond <= most_beyond) continue;  // also false for NaN, which is the worst
+    most_beyond = beyond;
     difference = here;
     worst = i;
     if (std::isnan(here)) break;
   }
-  if (difference <= bound) return AssertionSuccess();
+  if (most_beyond <= 0) return AssertionSuccess();
   return AssertionFailure() << fmt::format(
              "{}: element {} is {} instead of {}; {:.2e} of the largest magnitude {}, {:.2e} allowed", what, worst,
              got[worst], want[worst], difference / largest, largest, tolerance);
 }
 
-bool accepts(const OpCase& op_case, const Implementation& implementation) {
-  return make(implementation, request_for(instantiate(op_case), implementation.place())) != nullptr;
+bool accepts(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type) {
+  return make(implementation, request_for(instantiate(op_case, type), implementation.place())) != nullptr;
 }
 
-AssertionResult check_parity(const OpCase& op_case, const Implementation& implementation) {
-  const Instance in_f64 = instantiate(op_case, DType::f64);
-  const Instance as_is = instantiate(op_case);
+AssertionResult check_parity(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type) {
+  const Instance as_is = instantiate(op_case, type);
+  const Instance in_f64 = widened(as_is);
   const auto want = Meaning(in_f64).outputs(in_f64);
   const ReadyKernel kernel = ready(as_is, implementation);
   const auto got = kernel.run(as_is, implementation.place());
@@ -109,9 +114,10 @@ AssertionResult check_composition(const OpCase& op_case, const Implementation& i
   return AssertionSuccess();
 }
 
-AssertionResult check_reruns(const OpCase& op_case, const Implementation& implementation, bool any_threads) {
+AssertionResult check_reruns(const OpCase& op_case, const Implementation& implementation, bool any_threads,
+                             std::optional<DType> type) {
   const ThreadScope restore;
-  const Instance instance = instantiate(op_case);
+  const Instance instance = instantiate(op_case, type);
   // A kernel may depend on the number of threads that it was made for, its results may not.
   set_threads(1);
   const ReadyKernel kernel = ready(instance, implementation);
@@ -133,8 +139,8 @@ AssertionResult check_reruns(const OpCase& op_case, const Implementation& implem
   return compare(3, 0xff);
 }
 
-AssertionResult check_in_place(const OpCase& op_case, const Implementation& implementation) {
-  const Instance instance = instantiate(op_case);
+AssertionResult check_in_place(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type) {
+  const Instance instance = instantiate(op_case, type);
   const ReadyKernel kernel = ready(instance, implementation);
   const auto apart = kernel.run(instance, implementation.place());
   for (const InPlace& pair : instance.op.in_place(call_of(instance))) {
@@ -154,8 +160,9 @@ AssertionResult check_in_place(const OpCase& op_case, const Implementation& impl
   return AssertionSuccess();
 }
 
-AssertionResult check_unused_outputs(const OpCase& op_case, const Implementation& implementation) {
-  const Instance instance = instantiate(op_case);
+AssertionResult check_unused_outputs(const OpCase& op_case, const Implementation& implementation,
+                                     std::optional<DType> type) {
+  const Instance instance = instantiate(op_case, type);
   const ReadyKernel kernel = ready(instance, implementation);
   const auto all = kernel.run(instance, implementation.place());
   for (std::size_t i = 0; i < instance.outputs.size(); ++i) {
@@ -174,8 +181,9 @@ AssertionResult check_unused_outputs(const OpCase& op_case, const Implementation
 
 namespace {
 
-AssertionResult compare_program(const OpCase& op_case, Device device, bool inputs_are_states) {
-  const Instance shapes = instantiate(op_case);
+AssertionResult compare_program(const OpCase& op_case, Device device, std::optional<DType> type,
+                                bool inputs_are_states) {
+  const Instance shapes = instantiate(op_case, type);
   SmallProgram small(device);
   Graph graph;
   std::vector<Value> inputs;
@@ -183,7 +191,7 @@ AssertionResult compare_program(const OpCase& op_case, Device device, bool input
     const Tensor& input = shapes.inputs[i];
     if (!input.defined()) {
       inputs.emplace_back();
-    } else if (inputs_are_states && is_floating(input.type())) {
+    } else if (inputs_are_states && is_floating(input.type()) && input.type() != DType::bf16) {
       inputs.push_back(graph.read_state({.name = input_name(i), .desc = input.desc(), .initializer = {}, .group = {}}));
     } else {
       inputs.push_back(graph.add_input(input_name(i), input.desc()));
@@ -196,7 +204,7 @@ AssertionResult compare_program(const OpCase& op_case, Device device, bool input
   small.program.emplace(std::move(graph), device, small.store, without_passes());
 
   for (const unsigned salt : {0u, 1u}) {
-    const Instance as_is = instantiate(op_case, {}, salt);
+    const Instance as_is = instantiate(op_case, type, salt);
     for (std::size_t i = 0; i < as_is.inputs.size(); ++i) {
       if (!as_is.inputs[i].defined()) continue;
       if (small.store.contains(input_name(i))) {
@@ -220,9 +228,9 @@ AssertionResult compare_program(const OpCase& op_case, Device device, bool input
 
 }  // namespace
 
-AssertionResult check_program(const OpCase& op_case, Device device) {
-  if (auto result = compare_program(op_case, device, true); !result) return result;
-  return compare_program(op_case, device, false);
+AssertionResult check_program(const OpCase& op_case, Device device, std::optional<DType> type) {
+  if (auto result = compare_program(op_case, device, type, true); !result) return result;
+  return compare_program(op_case, device, type, false);
 }
 
 }  // namespace dermatome::harness

@@ -274,9 +274,15 @@ bool has_gradient(const OpCase& op_case) {
   }
 }
 
-AssertionResult check_gradient_on(const OpCase& op_case, Device device) {
-  const Setting wide = setting_of(op_case);
-  const Setting as_is = setting_of(op_case, {});
+AssertionResult check_gradient_on(const OpCase& op_case, Device device, std::optional<DType> type) {
+  const Setting as_is = setting_of(op_case, type);
+  Setting wide{.instance = widened(as_is.instance),
+               .wanted = as_is.wanted,
+               .upstream = as_is.upstream,
+               .weights = as_is.weights};
+  for (std::size_t o = 0; o < wide.weights.size(); ++o) {
+    if (as_is.upstream[o]) wide.weights[o] = tensor_from(values_of(as_is.weights[o]), wide.instance.outputs[o]);
+  }
   const auto want = analytic_gradient(wide.instance, wide.weights, wide.wanted, wide.upstream);
   const auto got = analytic_gradient(as_is.instance, as_is.weights, as_is.wanted, as_is.upstream, device);
   for (std::size_t i = 0; i < want.size(); ++i) {

@@ -21,42 +21,46 @@ std::string identifier(std::string text) {
   return text;
 }
 
-// One implementation of a case's op.
+// One implementation of a case's op, in the case's own types or in bf16.
 struct KernelCase {
   const OpCase* op_case;
   Implementation implementation;
+  std::optional<DType> type;
 };
 
 struct WholeCase {
   const OpCase* op_case;
+  std::optional<DType> type;
 };
 
 // Failures print the test's name, not the bytes of its parameter.
 void PrintTo(const KernelCase& item, std::ostream* out) {
-  *out << name_of(*item.op_case) << " " << item.implementation.name;
+  *out << name_of(*item.op_case) << " " << item.implementation.name << (item.type ? " bf16" : "");
 }
 
 void PrintTo(const WholeCase& item, std::ostream* out) {
-  *out << name_of(*item.op_case);
+  *out << name_of(*item.op_case) << (item.type ? " bf16" : "");
 }
 
-// "odd_sides_cpu" for the device's plain implementation, "odd_sides_cpu_onednn" for others.
+// "odd_sides_cpu" for the device's plain implementation, "odd_sides_cpu_onednn" for others; "..._bf16".
 std::string name_of_kernel_case(const testing::TestParamInfo<KernelCase>& info) {
-  const auto& [op_case, implementation] = info.param;
+  const auto& [op_case, implementation, type] = info.param;
   const std::string device = implementation.device == DeviceKind::cuda ? "cuda" : to_string(implementation.place());
   const std::string suffix = implementation.name == device ? "" : "_" + implementation.name;
-  return identifier(op_case->op + "_" + op_case->name + "_" + device + suffix);
+  return identifier(op_case->op + "_" + op_case->name + "_" + device + suffix + (type ? "_bf16" : ""));
 }
 
 std::string name_of_case(const testing::TestParamInfo<WholeCase>& info) {
-  return identifier(info.param.op_case->op + "_" + info.param.op_case->name);
+  return identifier(info.param.op_case->op + "_" + info.param.op_case->name + (info.param.type ? "_bf16" : ""));
 }
 
 std::vector<KernelCase> kernel_cases() {
   std::vector<KernelCase> list;
   for (const OpCase& op_case : all_cases()) {
-    for (Implementation& implementation : implementations_of(op_case.op)) {
-      list.push_back({&op_case, std::move(implementation)});
+    for (const Implementation& implementation : implementations_of(op_case.op)) {
+      list.push_back({&op_case, implementation, {}});
+      const bool reference = implementation.device == DeviceKind::reference;  // computes in f32 and f64
+      if (!reference && has_bf16_form(op_case)) list.push_back({&op_case, implementation, DType::bf16});
     }
   }
   return list;
@@ -65,7 +69,15 @@ std::vector<KernelCase> kernel_cases() {
 std::vector<WholeCase> cases_where(bool (*keep)(const OpCase&)) {
   std::vector<WholeCase> list;
   for (const OpCase& op_case : all_cases()) {
-    if (keep(op_case)) list.push_back({&op_case});
+    if (keep(op_case)) list.push_back({&op_case, {}});
+  }
+  return list;
+}
+
+std::vector<WholeCase> bf16_cases() {
+  std::vector<WholeCase> list;
+  for (const OpCase& op_case : all_cases()) {
+    if (find_op(op_case.op) != nullptr && has_bf16_form(op_case)) list.push_back({&op_case, DType::bf16});
   }
   return list;
 }
@@ -101,11 +113,12 @@ class KernelTest : public testing::TestWithParam<KernelCase> {
     const DeviceKind device = implementation().device;
     if (!has_backend(device)) GTEST_SKIP() << "this build has no such device";
     if (backend_of(device).device_count() == 0) GTEST_SKIP() << "there is no such device here";
-    if (!accepts(op_case(), implementation()))
+    if (!accepts(op_case(), implementation(), type()))
       GTEST_SKIP() << implementation().name << " leaves this case to another kernel";
   }
   const OpCase& op_case() const { return *GetParam().op_case; }
   const Implementation& implementation() const { return GetParam().implementation; }
+  std::optional<DType> type() const { return GetParam().type; }
 };
 
 class DeviceParity : public KernelTest {};
@@ -116,18 +129,18 @@ class GradientCheck : public testing::TestWithParam<WholeCase> {};
 class AsProgram : public testing::TestWithParam<WholeCase> {};
 
 TEST_P(DeviceParity, AgreesWithTheMeaningInF64) {
-  EXPECT_TRUE(check_parity(op_case(), implementation()));
+  EXPECT_TRUE(check_parity(op_case(), implementation(), type()));
 }
 
 // oneDNN and cuDNN promise the same bits only for the same number of threads.
 TEST_P(Reruns, HaveTheSameBits) {
   const bool own = implementation().device == DeviceKind::cpu && implementation().name != "onednn";
-  EXPECT_TRUE(check_reruns(op_case(), implementation(), own));
+  EXPECT_TRUE(check_reruns(op_case(), implementation(), own, type()));
 }
 
 TEST_P(Memory, SharedWhereDeclaredAndAbsentWhereUnused) {
-  EXPECT_TRUE(check_in_place(op_case(), implementation()));
-  EXPECT_TRUE(check_unused_outputs(op_case(), implementation()));
+  EXPECT_TRUE(check_in_place(op_case(), implementation(), type()));
+  EXPECT_TRUE(check_unused_outputs(op_case(), implementation(), type()));
 }
 
 TEST_P(Composition, EqualsTheFusedKernelInF64) {
@@ -141,11 +154,11 @@ TEST_P(GradientCheck, MatchesCentralDifferences) {
 // Also where central differences would take too long. Gradient ops, which have no gradient themselves, pass.
 TEST_P(AsProgram, HasTheSameGradientOnTheCpu) {
   if (!has_gradient(*GetParam().op_case)) return;
-  EXPECT_TRUE(check_gradient_on(*GetParam().op_case, kCpu));
+  EXPECT_TRUE(check_gradient_on(*GetParam().op_case, kCpu, GetParam().type));
 }
 
 TEST_P(AsProgram, HasTheBitsOfItsKernel) {
-  EXPECT_TRUE(check_program(*GetParam().op_case, kCpu));
+  EXPECT_TRUE(check_program(*GetParam().op_case, kCpu, GetParam().type));
 }
 
 INSTANTIATE_TEST_SUITE_P(Harness, DeviceParity, testing::ValuesIn(kernel_cases()), name_of_kernel_case);
@@ -153,6 +166,7 @@ INSTANTIATE_TEST_SUITE_P(Harness, Reruns, testing::ValuesIn(kernel_cases()), nam
 INSTANTIATE_TEST_SUITE_P(Harness, Memory, testing::ValuesIn(kernel_cases()), name_of_kernel_case);
 INSTANTIATE_TEST_SUITE_P(Harness, Composition, testing::ValuesIn(fused_kernel_cases()), name_of_kernel_case);
 INSTANTIATE_TEST_SUITE_P(Harness, AsProgram, testing::ValuesIn(cases_where(of_known_op)), name_of_case);
+INSTANTIATE_TEST_SUITE_P(HarnessBf16, AsProgram, testing::ValuesIn(bf16_cases()), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Harness, GradientCheck,
                          testing::ValuesIn(cases_where([](const OpCase& c) { return c.check_gradient; })),
                          name_of_case);
@@ -185,6 +199,14 @@ TEST(Registry, EveryCaseHasAReferenceInBothTypesAndACpuKernel) {
     }
     const Instance instance = instantiate(op_case);
     EXPECT_NO_THROW(make_kernel(request_for(instance, kCpu))) << name_of(op_case);
+  }
+}
+
+// What an op declares must be offered, or a network in bf16 cannot be compiled.
+TEST(Registry, EveryCaseThatMayBeBf16HasACpuKernelInIt) {
+  for (const WholeCase& item : bf16_cases()) {
+    const Instance instance = instantiate(*item.op_case, DType::bf16);
+    EXPECT_NO_THROW(make_kernel(request_for(instance, kCpu))) << name_of(*item.op_case);
   }
 }
 

@@ -78,6 +78,27 @@ float from_bf16(std::uint16_t word) {
   return value;
 }
 
+// In f64 all floating-point inputs change, in bf16 those that the op declares so; the rest only loses its finer digits.
+Tensor converted(const Tensor& tensor, DType floating, Precision precision) {
+  if (!is_floating(tensor.type())) return tensor;
+  if (floating != DType::bf16) return tensor_from(values_of(tensor), {floating, tensor.shape()});
+  const Tensor rounded = tensor_from(values_of(tensor), {DType::bf16, tensor.shape()});
+  return precision == Precision::full ? tensor_from(values_of(rounded), tensor.desc()) : rounded;
+}
+
+Precision precision_of(const Op& op, std::size_t input) {
+  const auto& specs = op.signature().inputs;
+  return specs[std::min(input, specs.size() - 1)].precision;
+}
+
+void infer_outputs(Instance& instance, const std::string& name) {
+  try {
+    instance.outputs = instance.op.infer(call_of(instance));
+  } catch (const Error& error) {
+    fail("case {}: {}", name, error.what());
+  }
+}
+
 }  // namespace
 
 Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsigned salt) {
@@ -93,7 +114,7 @@ Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsig
       continue;
     }
     Tensor tensor = draw(op_case.inputs[i], Philox(seed, i));
-    if (floating && is_floating(tensor.type())) tensor = tensor_from(values_of(tensor), {*floating, tensor.shape()});
+    if (floating) tensor = converted(tensor, *floating, precision_of(op, i));
     instance.inputs.push_back(std::move(tensor));
   }
   // As Graph::add_node: inputs left out at the end are absent.
@@ -101,12 +122,27 @@ Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsig
   const bool variadic = !specs.empty() && specs.back().variadic;
   while (!variadic && instance.inputs.size() < specs.size()) instance.inputs.emplace_back();
 
-  try {
-    instance.outputs = op.infer(call_of(instance));
-  } catch (const Error& error) {
-    fail("case {}: {}", name_of(op_case), error.what());
-  }
+  infer_outputs(instance, name_of(op_case));
   return instance;
+}
+
+Instance widened(const Instance& instance) {
+  Instance wide = instance;
+  for (Tensor& input : wide.inputs) {
+    if (input.defined()) input = converted(input, DType::f64, Precision::full);
+  }
+  infer_outputs(wide, instance.op.name());
+  return wide;
+}
+
+bool has_bf16_form(const OpCase& op_case) {
+  const Op& op = op_named(op_case.op);
+  for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
+    const CaseInput& input = op_case.inputs[i];
+    const bool given = input.fill.kind != InputFill::Kind::absent && input.desc.type == DType::f32;
+    if (given && precision_of(op, i) != Precision::full) return true;
+  }
+  return false;
 }
 
 OpCall call_of(const Instance& instance) {

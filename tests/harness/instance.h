@@ -18,8 +18,15 @@ struct Instance {
 
 // Inputs are drawn from Philox by the case's names, the input's index and `salt`, in the case's own types. With
 // `floating`, every floating-point input is then converted to that type, so that the same case can run in f32 and in
-// f64 from the same numbers. Throws Error for a case that its op refuses.
+// f64 from the same numbers. bf16 stands for what the type policy makes of the op: all numbers are rounded to bf16, and
+// the inputs that their op declares so have that type. Throws Error for a case that its op refuses.
 Instance instantiate(const OpCase& op_case, std::optional<DType> floating = {}, unsigned salt = 0);
+
+// The same numbers in f64.
+Instance widened(const Instance& instance);
+
+// Whether the case has an input that may be bf16.
+bool has_bf16_form(const OpCase& op_case);
 
 // Descriptions as the op sees them; valid while the instance lives.
 OpCall call_of(const Instance& instance);

@@ -273,6 +273,29 @@ TEST(PlantedErrors, StaleWeightIsFound) {
   expect_failure(check_program(op_case, kCpu), "contents 1");
 }
 
+// 1.1 x in bf16, cut off instead of rounded: within two units of the last place, yet wrong.
+void cut_off(const Call& call) {
+  for (std::int64_t i = 0; i < call.inputs[0].elements; ++i) {
+    const float exact = 1.1f * launch::load(in<launch::Bfloat16>(call, 0)[i]);
+    out<launch::Bfloat16>(call, 0)[i] = {static_cast<std::uint16_t>(launch::bits_of(exact) >> 16)};
+  }
+}
+
+template <typename T>
+void times_1_1(const Call& call) {
+  for (std::int64_t i = 0; i < call.inputs[0].elements; ++i) out<T>(call, 0)[i] = T(1.1f) * in<T>(call, 0)[i];
+}
+
+TEST(PlantedErrors, CuttingOffToBf16IsFound) {
+  const std::string name = "test_planted_cut_off";
+  if (find_op(name) == nullptr) {
+    register_test_op({.signature = signature(name, {follows("x")})});
+    register_test_kernels(name, DeviceKind::cpu, cut_off, nullptr);
+    register_test_kernels(name, DeviceKind::reference, times_1_1<float>, times_1_1<double>);
+  }
+  expect_failure(check_parity(case_of(name), on_cpu(name), DType::bf16), "element");
+}
+
 // The second output is wrong when the first one is not asked for.
 void forgets_when_alone(const Call& call) {
   if (call.outputs[0].data != nullptr) out<float>(call, 0)[0] = in<float>(call, 0)[0];

@@ -34,7 +34,8 @@ nlohmann::json to_json(const CheckpointInfo& info) {
             {"best_jaccard", info.position.best_jaccard}}},
           {"seed", info.seed},
           {"threads", info.threads},
-          {"instruction_set", info.instruction_set}};
+          {"instruction_set", info.instruction_set},
+          {"type", info.type}};
 }
 
 CheckpointInfo from_json(const nlohmann::json& json) {
@@ -53,6 +54,7 @@ CheckpointInfo from_json(const nlohmann::json& json) {
   info.seed = json.at("seed");
   info.threads = json.at("threads");
   info.instruction_set = json.at("instruction_set");
+  info.type = json.value("type", "f32");
   return info;
 }
 

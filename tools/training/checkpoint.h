@@ -36,7 +36,8 @@ struct CheckpointInfo {
   std::uint64_t seed = 0;
   int threads = 0;
   std::string instruction_set;
-  std::string version;  // of dermatome
+  std::string type = "f32";  // of the activations; the states are f32 in any case
+  std::string version;       // of dermatome
 };
 
 // States whose name starts with "gradient/" are left out; `weights_only` also leaves out the optimiser's. Written

@@ -347,6 +347,7 @@ class Trainer {
                       .seed = options_.recipe.seed,
                       .threads = threads(),
                       .instruction_set = std::string(name_of(instruction_set())),
+                      .type = std::string(name_of(options_.compile.activations)),
                       .version = kVersion},
                      weights_only);
   }

@@ -1,0 +1,16 @@
+// The type policy of mixed precision: activations and their gradients in bf16; logits, statistics, weights and their
+// gradients in f32. Which input may be what is declared by each op (InputSpec::precision), not here.
+#pragma once
+
+#include "engine/graph/graph.h"
+
+namespace dermatome {
+
+// Rebuilds the graph so that every f32 input declared `reduced` is read as bf16, and every one that `follows` where
+// another input of its node is bf16. Casts are added where types meet, one a value and type; a value that was cast is
+// never cast back, its origin is taken. Graph inputs, outputs and states keep their types. An op whose output nobody
+// wants in bf16 is asked to write f32 (Op::write_full_precision). Returns the number of nodes that now read or write
+// bf16, casts left out. Values and nodes are numbered anew.
+int apply_type_policy(Graph& graph);
+
+}  // namespace dermatome

@@ -14,7 +14,8 @@
 
 namespace dermatome {
 
-// Each subcommand's file defines one of these; it adds itself to the application and does its work in a callback.
+// Each subcommand's file defines one of these; it adds itself to the application and does its work in a callback. What
+// its options take (a folder, a file, a model, ...) stands in tools/option_value.cpp, for help and completion.
 void add_train(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_predict(CLI::App& app);
@@ -23,6 +24,8 @@ void add_graph(CLI::App& app);
 void add_config(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_info(CLI::App& app);
+void add_completion(CLI::App& app);
+void add_manual(CLI::App& app);
 
 // --threads, --device, --type and the debug switches.
 struct RunOptions {

@@ -1,4 +1,6 @@
 // dermatome: the command line. Exit codes: 0 ok, 1 run time, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+#include <fmt/ranges.h>
+
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -7,6 +9,9 @@
 #include "engine/core/error.h"
 #include "engine/core/suggest.h"
 #include "tools/command.h"
+#include "tools/completion.h"
+#include "tools/help.h"
+#include "tools/option_value.h"
 #include "tools/version.h"
 
 namespace {
@@ -27,25 +32,78 @@ const CLI::App& active_command(const CLI::App& app) {
   return commands.empty() ? app : active_command(*commands.front());
 }
 
-// One sentence for what CLI11 refuses, with the nearest name for a misspelt one.
+std::vector<std::string> names_of_commands(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* sub : commands_of(command)) names.push_back(sub->get_name());
+  return names;
+}
+
+// One sentence for a word that CLI11 did not expect, with the nearest name for a misspelt one.
+std::string explain_extra(const CLI::App& command, const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  const bool root = command.get_parent() == nullptr;
+  if (word.starts_with("-")) {
+    const std::string near = nearest(name, names_of_options(command));
+    return fmt::format("{} no option {}{}", root ? "there is" : words_of(command) + " has", name,
+                       near.empty() ? fmt::format("; `{} --help` lists them", path_of(command))
+                                    : fmt::format("; did you mean {}?", near));
+  }
+  const auto names = names_of_commands(command);
+  if (names.empty()) return fmt::format("{} takes no further '{}'", words_of(command), word);
+  const std::string near = nearest(name, names);
+  return fmt::format("there is no command '{}'{}", root ? word : words_of(command) + " " + word,
+                     near.empty()
+                         ? fmt::format("; there {} {}", names.size() == 1 ? "is" : "are", fmt::join(names, ", "))
+                         : fmt::format("; did you mean '{}'?", near));
+}
+
+// The option whose name stands first in CLI11's message.
+const CLI::Option* option_in(const CLI::App& command, const std::string& message) {
+  for (const auto* option : command.get_options()) {
+    const std::string name = option->get_name();
+    const auto at = message.find(name);
+    if (at != std::string::npos &&
+        (at + name.size() == message.size() || message[at + name.size()] == ':' || message[at + name.size()] == ' ')) {
+      return option;
+    }
+  }
+  return nullptr;
+}
+
+// One sentence for a value that is missing or not what the option takes; empty for any other error.
+std::string explain_value(const CLI::App& command, const CLI::ParseError& error) {
+  const bool missing = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr;
+  const bool wrong = dynamic_cast<const CLI::ValidationError*>(&error) != nullptr ||
+                     dynamic_cast<const CLI::ConversionError*>(&error) != nullptr;
+  const CLI::Option* option = missing || wrong ? option_in(command, error.what()) : nullptr;
+  if (option == nullptr) return "";
+  if (missing && option->results().empty())
+    return fmt::format("{} needs a value: {}", option->get_name(), domain_of(*option));
+  if (missing) return fmt::format("{} takes one value and got more", option->get_name());
+  return fmt::format("{} must be {}, not '{}'", option->get_name(), domain_of(*option),
+                     fmt::join(option->results(), " "));
+}
+
+// One sentence for what CLI11 refuses.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = active_command(app);
   const auto extras = app.remaining(true);
+  const bool unexpected = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+  const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   // A misspelt option is often why a required one is missing.
-  const bool required = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !extras.empty();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr && !required) return error.what();
-  const std::string word = extras.empty() ? "" : extras.front();
-  const std::string name = word.substr(0, word.find('='));
-  if (!word.starts_with("-")) {
-    std::vector<std::string> names;
-    for (const auto* sub : command.get_subcommands([](const CLI::App*) { return true; }))
-      names.push_back(sub->get_name());
-    return fmt::format("'{}' is not understood{}", word, did_you_mean(name, names));
+  if ((unexpected || missing) && !extras.empty()) return explain_extra(command, extras.front());
+  if (missing && command.get_require_subcommand_min() > 0 && command.get_subcommands().empty()) {
+    const auto names = names_of_commands(command);
+    return fmt::format("{} what? There {} {}", words_of(command), names.size() == 1 ? "is" : "are",
+                       fmt::join(names, ", "));
   }
-  const std::string near = nearest(name, names_of_options(command));
-  return fmt::format("there is no option {}{}", name,
-                     near.empty() ? fmt::format("; `dermatome {} --help` lists them", command.get_name())
-                                  : fmt::format("; did you mean {}?", near));
+  if (const std::string text = explain_value(command, error); !text.empty()) return text;
+  std::string text = error.what();
+  if (const auto at = text.find(" excludes "); at != std::string::npos) {
+    return fmt::format("{} and {} cannot be given together", text.substr(0, at), text.substr(at + 10));
+  }
+  if (missing) text += fmt::format("; `{} --help` explains", path_of(command));
+  return text;
 }
 
 int report_error(const std::string& text, int code) {
@@ -53,12 +111,19 @@ int report_error(const std::string& text, int code) {
   return code;
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Dermatome trains, evaluates and runs U-Net34 on photographs of skin lesions. Not a medical device.",
-               "dermatome");
-  app.set_version_flag("--version", fmt::format("dermatome {}", kVersion));
+constexpr const char* kFirstSteps =
+    "First steps\n"
+    "  dermatome train --data my_isic --run runs/first\n"
+    "  dermatome evaluate --run runs/first --data my_isic --split runs/first/split.csv\n"
+    "  dermatome predict --run runs/first holiday --out masks --overlay\n"
+    "\n"
+    "`dermatome COMMAND --help` explains one command. Not a medical device.";
+
+void describe(CLI::App& app) {
+  app.set_version_flag("--version", fmt::format("dermatome {}", kVersion), "Print the version");
+  app.set_help_flag("-h,--help", "Print this help");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(0, 1);
-  app.set_help_all_flag("--help-all", "Help of all subcommands");
   add_train(app);
   add_evaluate(app);
   add_predict(app);
@@ -67,6 +132,22 @@ int run(int argc, char** argv) {
   add_graph(app);
   add_bench(app);
   add_info(app);
+  add_completion(app);
+  add_manual(app);
+  name_value_kinds(app);
+  // Behind the commands, which would inherit these.
+  app.set_help_all_flag("--help-all", "Print the help of every command");
+  app.footer(kFirstSteps);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Dermatome trains, evaluates and runs U-Net34, which outlines skin lesions on photographs.",
+               "dermatome");
+  describe(app);
+  if (argc > 1 && std::string_view(argv[1]) == kCompleteCommand) {
+    for (const auto& line : completions(app, {argv + 2, argv + argc})) fmt::print("{}\n", line);
+    return 0;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -82,7 +163,8 @@ int run(int argc, char** argv) {
     return report_error(explain(app, error), 2);
   }
   if (app.get_subcommands().empty()) {
-    return report_error("which command? `dermatome --help` lists them", 2);
+    std::cerr << app.help();  // a script whose command got lost must not go on
+    return 2;
   }
   return exit_code();
 }

@@ -5,18 +5,28 @@ namespace dermatome::cli {
 namespace {
 
 TEST_F(CommandLine, AsksForACommand) {
-  expect_refused(2, {}, {"which command?", "--help"});
   expect_refused(2, {"predct"}, {"'predct'", "did you mean 'predict'?"});
-  expect_refused(2, {"bench", "stp"}, {"'stp'", "did you mean 'step'?"});
+  expect_refused(2, {"flatten"}, {"'flatten'", "train, evaluate, predict"});
+  expect_refused(2, {"bench", "stp"}, {"'bench stp'", "did you mean 'step'?"});
+  expect_refused(2, {"bench"}, {"dermatome: bench what?", "step"});
+  expect_refused(2, {"info", "more"}, {"dermatome: info takes no further 'more'"});
 }
 
 TEST_F(CommandLine, RefusesWrongOptions) {
-  expect_refused(2, {"train", "--dat", "data", "--run", "r"}, {"there is no option --dat", "did you mean --data?"});
+  expect_refused(2, {"train", "--dat", "data", "--run", "r"},
+                 {"dermatome: train has no option --dat", "did you mean --data?"});
   expect_refused(2, {"train", "--data", "data", "--run", "r", "--ovrwrite"}, {"did you mean --overwrite?"});
   expect_refused(2, {"train", "--run", "r"}, {"which photographs?", "--data DIR", "--images DIR", "--masks DIR"});
   expect_refused(2, {"train", "--data", "data"}, {"--run is required"});
-  expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "-1"}, {"--seed", "-1"});
-  expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "x"}, {"--seed"});
+  expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "-1"},
+                 {"--seed must be a whole number from 0 to ", "not '-1'"});
+  expect_refused(2, {"train", "--data", "data", "--run", "r", "--seed", "x"},
+                 {"--seed must be a whole number", "not 'x'"});
+  expect_refused(2, {"graph", "tiny.graph", "--size"}, {"--size needs a value: a whole number from 1 to 16384"});
+  expect_refused(2, {"bench", "step", "--mode", "trian"}, {"--mode must be train or infer, not 'trian'"});
+  expect_refused(2, {"bench", "step", "--seconds", "0"}, {"--seconds must be a number above 0, not '0'"});
+  expect_refused(2, {"train", "--data", "d", "--run", "r", "--split", "s", "--test-share", "0.1"},
+                 {"--split and --test-share cannot be given together"});
   expect_refused(2, {"graph", "tiny.graph", "--size", "0"}, {"--size"});
   expect_refused(2, {"predict", "--out", "p", kImages}, {"--run DIR", "--weights FILE"});
   expect_refused(2, {"evaluate", "--data", "data", "--run", "r", "--size", "-3"}, {"--size", "-3"});

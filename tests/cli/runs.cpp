@@ -133,24 +133,6 @@ TEST_F(CommandLine, ConfigPrintsARecipeThatTrainAccepts) {
   EXPECT_EQ(text_of(folder_ / "r/resolved.toml"), config.out);
 }
 
-TEST_F(CommandLine, HelpOfEveryCommandExitsWithZero) {
-  const std::vector<std::vector<std::string>> commands{{},         {"train"},        {"evaluate"}, {"predict"},
-                                                       {"report"}, {"config"},       {"graph"},    {"bench"},
-                                                       {"info"},   {"bench", "step"}};
-  for (auto command : commands) {
-    command.push_back("--help");
-    const Outcome outcome = run(command);
-    EXPECT_EQ(outcome.code, 0) << command.front();
-    EXPECT_NE(outcome.out.find("--help"), std::string::npos) << command.front();
-    EXPECT_EQ(outcome.err, "") << command.front();
-    if (command.size() > 1) {
-      EXPECT_NE(outcome.out.find(command[command.size() - 2]), std::string::npos) << outcome.out;
-    }
-  }
-  EXPECT_TRUE(run({"--version"}).out.starts_with("dermatome "));
-  EXPECT_EQ(run({"info", "--ops"}).code, 0);
-}
-
 TEST_F(CommandLine, JsonOnStandardOutputStandsAlone) {
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{"graph", "tiny.graph", "--size", "32", "--json", "-"},

@@ -50,6 +50,17 @@ void apply_override(Recipe& recipe, std::string_view assignment);
 // A TOML text that parse_recipe reads back to the same recipe; `commented` explains each key.
 std::string to_toml(const Recipe& recipe, bool commented);
 
+// A key of the schema as the reference and completion show it.
+struct SettingDescription {
+  std::string table;  // "": of the run; "stage"; "augmentation": of a stage's table of that name
+  std::string name;
+  std::string values;                // "a whole number from 1 to 8192"
+  std::vector<std::string> choices;  // the words, where there are but these
+  std::string fallback;              // the default, as TOML
+  std::string explanation;
+};
+std::vector<SettingDescription> describe_settings();
+
 // Throws UsageError when a stage names a group that the model does not have.
 void check_groups(const Recipe& recipe, const std::vector<std::string>& groups);
 

@@ -1,0 +1,260 @@
+// The keys of a recipe.
+#include "tools/training/recipe_schema.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace dermatome::training {
+
+std::string place(const std::string& file, const toml::source_region& source) {
+  if (file.empty()) return "";  // an assignment on the command line
+  return source.begin.line > 0 ? fmt::format("{}:{}: ", file, source.begin.line) : file + ": ";
+}
+
+std::string ValueKind::text() const {
+  if (!choices.empty()) return fmt::format("one of {}", fmt::join(choices, ", "));
+  return range.empty() ? type : fmt::format("{} from {}", type, range);
+}
+
+void Item::fail(const std::string& but) const {
+  fail_usage("{}{} must be {}{}", place(file, node.source()), key, kind.text(), but);
+}
+
+double Item::number(double low, double high) const {
+  const auto value = node.value<double>();
+  if (!value || !node.is_number() || !(*value >= low && *value <= high)) fail();
+  return *value;
+}
+
+std::int64_t Item::whole(std::int64_t low, std::int64_t high) const {
+  const auto value = node.value<std::int64_t>();
+  if (!value || !node.is_integer() || *value < low || *value > high) fail();
+  return *value;
+}
+
+std::string Item::word() const {
+  const auto value = node.value<std::string>();
+  if (!value) fail();
+  if (std::find(kind.choices.begin(), kind.choices.end(), *value) == kind.choices.end()) {
+    fail(fmt::format(", not '{}'{}", *value,
+                     nearest(*value, kind.choices).empty() ? "" : did_you_mean(*value, kind.choices)));
+  }
+  return *value;
+}
+
+bool Item::truth() const {
+  const auto value = node.value<bool>();
+  if (!value || !node.is_boolean()) fail();
+  return *value;
+}
+
+std::vector<std::string> Item::words() const {
+  const auto* array = node.as_array();
+  if (array == nullptr) fail();
+  std::vector<std::string> words;
+  for (const auto& element : *array) {
+    const auto word = element.value<std::string>();
+    if (!word) fail();
+    words.push_back(*word);
+  }
+  return words;
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "\"";
+}
+
+namespace {
+
+template <typename Real>
+std::string real_text(Real value) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string list_text(const std::vector<std::string>& list) {
+  std::vector<std::string> parts;
+  for (const auto& entry : list) parts.push_back(quoted(entry));
+  return fmt::format("[{}]", fmt::join(parts, ", "));
+}
+
+// A key that is one number of its target. `range` where the bounds are not to be printed as they are ("0 to below 1").
+template <typename Target, typename Whole>
+Key<Target> whole_key(std::string name, Whole Target::*field, std::int64_t low, std::int64_t high,
+                      std::string explanation) {
+  return {std::move(name),
+          {.type = "a whole number", .range = fmt::format("{} to {}", low, high), .choices = {}},
+          std::move(explanation),
+          [=](Target& t, const Item& item) { t.*field = static_cast<Whole>(item.whole(low, high)); },
+          [=](const Target& t) { return std::to_string(t.*field); }};
+}
+
+template <typename Target, typename Real>
+Key<Target> real_key(std::string name, Real Target::*field, double low, double high, std::string explanation,
+                     std::string range = "") {
+  if (range.empty()) range = fmt::format("{} to {}", low, high);
+  return {std::move(name),
+          {.type = "a number", .range = std::move(range), .choices = {}},
+          std::move(explanation),
+          [=](Target& t, const Item& item) { t.*field = static_cast<Real>(item.number(low, high)); },
+          [=](const Target& t) { return real_text(t.*field); }};
+}
+
+template <typename Target>
+Key<Target> truth_key(std::string name, bool Target::*field, std::string explanation) {
+  return {std::move(name),
+          {.type = "true or false", .range = "", .choices = {}},
+          std::move(explanation),
+          [=](Target& t, const Item& item) { t.*field = item.truth(); },
+          [=](const Target& t) { return t.*field ? "true" : "false"; }};
+}
+
+// The rate of the groups that a table of rates does not name.
+constexpr const char* kOtherGroups = "*";
+constexpr double kLargestRate = 100;
+
+// Groups have dots in their names, which TOML reads as tables in tables: lr.encoder.early = 1e-5.
+void set_group_rates(StageSettings& stage, const toml::table& table, const std::string& prefix, const Item& item) {
+  for (const auto& [key, node] : table) {
+    const std::string group = prefix + std::string(key.str());
+    if (const auto* below = node.as_table()) {
+      set_group_rates(stage, *below, group + ".", item);
+      continue;
+    }
+    const ValueKind kind{.type = "a rate", .range = item.kind.range, .choices = {}};
+    const Item rate{node, fmt::format("{}.{}", item.key, group), item.file, kind};
+    const double value = rate.number(0, kLargestRate);
+    (group == kOtherGroups ? stage.lr : stage.group_lr[group]) = value;
+  }
+}
+
+void set_rates(StageSettings& stage, const Item& item) {
+  if (const auto* table = item.node.as_table()) {
+    set_group_rates(stage, *table, "", item);
+    return;
+  }
+  stage.lr = item.number(0, kLargestRate);
+  stage.group_lr.clear();
+}
+
+std::string rates_text(const StageSettings& stage) {
+  if (stage.group_lr.empty()) return real_text(stage.lr);
+  std::string text = fmt::format("{{ {} = {}", quoted(kOtherGroups), real_text(stage.lr));
+  for (const auto& [group, rate] : stage.group_lr) text += fmt::format(", {} = {}", quoted(group), real_text(rate));
+  return text + " }";
+}
+
+void set_augmentation(StageSettings& stage, const Item& item) {
+  if (const auto word = item.node.value<std::string>()) {
+    if (*word != "full" && *word != "none") item.fail();
+    stage.augmentation = *word == "full" ? data::AugmentationSettings{} : data::AugmentationSettings::none();
+    return;
+  }
+  const auto* table = item.node.as_table();
+  if (table == nullptr) item.fail();
+  for (const auto& [name, node] : *table) {
+    set_key(augmentation_keys(), stage.augmentation, item.key + ".", std::string(name.str()), node, item.file,
+            node.source());
+  }
+}
+
+std::string augmentation_text(const StageSettings& stage) {
+  std::vector<std::string> parts;
+  for (const auto& key : augmentation_keys()) parts.push_back(key.name + " = " + key.print(stage.augmentation));
+  return fmt::format("{{ {} }}", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
+const std::vector<Key<Recipe>>& recipe_keys() {
+  static const std::vector<Key<Recipe>> keys{
+      {"model",
+       {.type = "the name of a model or the path of a .graph file", .range = "", .choices = {}},
+       "unet34, unet34_large_head, or the path of a .graph file",
+       [](Recipe& r, const Item& item) {
+         const auto word = item.node.value<std::string>();
+         if (!word) item.fail();
+         r.model = *word;
+       },
+       [](const Recipe& r) { return quoted(r.model); }},
+      whole_key("seed", &Recipe::seed, 0, INT64_MAX, "of initial weights, order, augmentation and split"),
+  };
+  return keys;
+}
+
+const std::vector<Key<StageSettings>>& stage_keys() {
+  using S = StageSettings;
+  static const std::vector<Key<S>> keys{
+      whole_key("size", &S::size, 1, 8192,
+                "photographs are squashed to size x size pixels; a multiple of 32 for U-Net34"),
+      whole_key("batch", &S::batch, 1, 65536, "images a step"),
+      whole_key("accumulate", &S::accumulate, 1, 65536, "batches whose gradients are added before the weights move"),
+      whole_key("epochs", &S::epochs, 1, 1000000, "how often every photograph is seen"),
+      {"frozen",
+       {.type = "a list of words", .range = "", .choices = {}},
+       "parameter groups that do not learn, of encoder.early, encoder.late, decoder",
+       [](S& s, const Item& item) { s.frozen = item.words(); },
+       [](const S& s) { return list_text(s.frozen); }},
+      {"batch_norm",
+       {.type = "a word", .range = "", .choices = {"live", "frozen"}},
+       "live: batch statistics, running ones move; frozen: running statistics everywhere, gamma and beta learn",
+       [](S& s, const Item& item) { s.batch_norm = item.word(); },
+       [](const S& s) { return quoted(s.batch_norm); }},
+      {"schedule",
+       {.type = "a word", .range = "", .choices = schedule_names()},
+       "how the rate moves: use_clr rises, then falls; stlr is use_clr with div 32 and cut_div 10; constant",
+       [](S& s, const Item& item) { s.schedule.name = item.word(); },
+       [](const S& s) { return quoted(s.schedule.name); }},
+      {"div",
+       {.type = "a number", .range = "1 to 1e9", .choices = {}},
+       "use_clr: largest rate / smallest rate",
+       [](S& s, const Item& item) { s.schedule.div = item.number(1, 1e9); },
+       [](const S& s) { return real_text(s.schedule.div); }},
+      {"cut_div",
+       {.type = "a whole number", .range = "1 to 1000000", .choices = {}},
+       "use_clr: the rate rises for 1/cut_div of the steps",
+       [](S& s, const Item& item) { s.schedule.cut_div = item.whole(1, 1000000); },
+       [](const S& s) { return std::to_string(s.schedule.cut_div); }},
+      {"lr",
+       {.type = "a rate, or a table of rates by group,", .range = fmt::format("0 to {}", kLargestRate), .choices = {}},
+       "largest learning rate, or one a group: { decoder = 1e-3, \"*\" = 1e-5 }, * for all others",
+       set_rates,
+       rates_text},
+      real_key("beta1", &S::beta1, 0, 0.999999, "Adam: decay of the mean of the gradients", "0 to below 1"),
+      real_key("beta2", &S::beta2, 0, 0.999999999, "Adam: decay of the mean of their squares", "0 to below 1"),
+      real_key("eps", &S::eps, 0, 1, "Adam: added to the root of the squares' mean"),
+      real_key("weight_decay", &S::weight_decay, 0, 1, "L2, added to the gradient"),
+      {"augmentation",
+       {.type = "\"full\", \"none\" or a table of settings", .range = "", .choices = {}},
+       "\"full\", \"none\", or what differs from full",
+       set_augmentation,
+       augmentation_text},
+  };
+  return keys;
+}
+
+const std::vector<Key<data::AugmentationSettings>>& augmentation_keys() {
+  using A = data::AugmentationSettings;
+  static const std::vector<Key<A>> keys{
+      truth_key("dihedral", &A::dihedral, "turns by quarters"),
+      real_key("flip_probability", &A::flip_probability, 0, 1, "of exchanging left and right"),
+      real_key("rotate_degrees", &A::rotate_degrees, 0, 180, "rotation U(-this, this)"),
+      real_key("rotate_probability", &A::rotate_probability, 0, 1, "of rotating at all"),
+      real_key("zoom", &A::zoom, 1, 10, "magnification U(1, this)"),
+      real_key("zoom_probability", &A::zoom_probability, 0, 1, "of magnifying at all"),
+      real_key("lighting", &A::lighting, 0, 0.99, "brightness and contrast U(-this, this)"),
+      truth_key("reflect_mask", &A::reflect_mask, "false: beyond the border a mask is background, as in fastai 0.7"),
+      truth_key("rotate_about_whole_pixel", &A::rotate_about_whole_pixel,
+                "true: about pixel (S/2, S/2), as in fastai 0.7"),
+  };
+  return keys;
+}
+
+}  // namespace dermatome::training

@@ -146,34 +146,68 @@ DERMATOME_HD void transform_output_tile(const Tiling& t, const float* m, Index s
   }
 }
 
-// Kernels as the products want them, u[point * stride + (k - first_k) * width + column], from weights OIHW. The data
-// gradient is a convolution by the kernels turned half round, with the channels' parts exchanged.
-template <bool kTurned>
+// One kernel for each lane, at the points: u[point * stride].
+DERMATOME_HD void transform_kernel_taps(const Vec* taps, float* u, Index stride) {
+  Vec half[kInput * 3];
+#pragma GCC unroll 3
+  for (int c = 0; c < 3; ++c) transform_kernel(taps + c, 3, half + c, 3);
+  for (int r = 0; r < kInput; ++r) {
+    Vec row[kInput];
+    transform_kernel(half + r * 3, 1, row, 1);
+#pragma GCC unroll 6
+    for (int c = 0; c < kInput; ++c) launch::store(u + (r * kInput + c) * stride, row[c]);
+  }
+}
+
+// Kernels as the products want them, u[point * stride + (k - first_k) * width + column], from weights OIHW. Lanes are
+// output channels, which lie far apart: kLanes kernels of as many of them are turned over in registers.
 DERMATOME_HD void transform_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
                                     Index first_column, Index width, float* u, Index stride) {
   for (Index column = 0; column < width; column += kLanes) {
-    for (Index k = first_k; k < last_k; ++k) {
-      const Index out = first_column + column;
-      const float* taps = kTurned ? weight + (k * t.out + out) * kTaps : weight + (out * t.in + k) * kTaps;
-      const Index lane_stride = kTurned ? kTaps : t.in * kTaps;
-      Vec half[kInput * 3];
-      for (int c = 0; c < 3; ++c) {
-        Vec kernel_column[3];
-#pragma GCC unroll 3
-        for (int r = 0; r < 3; ++r) {
-          const int tap = r * 3 + c;
-          kernel_column[r] = launch::gather(taps + (kTurned ? 8 - tap : tap), lane_stride);
-        }
-        transform_kernel(kernel_column, 1, half + c, 3);
+    for (Index k = first_k; k < last_k; k += kLanes) {
+      const float* from = weight + ((first_column + column) * t.in + k) * kTaps;
+      Vec taps[kLanes * kTaps];
+      for (int part = 0; part < kTaps; ++part) {
+        Vec rows[kLanes];
+        for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load(from + lane * t.in * kTaps + part * kLanes);
+        launch::transpose(rows);
+        for (int lane = 0; lane < kLanes; ++lane) taps[part * kLanes + lane] = rows[lane];
       }
-      float* to = u + (k - first_k) * width + column;
-      for (int r = 0; r < kInput; ++r) {
-        Vec row[kInput];
-        transform_kernel(half + r * 3, 1, row, 1);
-#pragma GCC unroll 6
-        for (int c = 0; c < kInput; ++c) launch::store(to + (r * kInput + c) * stride, row[c]);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        transform_kernel_taps(taps + lane * kTaps, u + (k + lane - first_k) * width + column, stride);
       }
     }
+  }
+}
+
+// The same for the data gradient: a convolution by the kernels turned half round, with the channels' parts exchanged.
+// Lanes are the weights' input channels, whose kernels lie one behind the other.
+DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
+                                           Index first_column, Index width, float* u, Index stride) {
+  constexpr int kFirst = kTaps < kLanes ? kTaps : kLanes;
+  for (Index k = first_k; k < last_k; ++k) {
+    for (Index column = 0; column < width; column += kLanes) {
+      const float* from = weight + (k * t.out + first_column + column) * kTaps;
+      Vec taps[kTaps];
+      for (int begin = 0; begin < kTaps; begin += kLanes) {
+        Vec rows[kLanes];
+        const int count = kTaps - begin < kFirst ? kTaps - begin : kFirst;
+        for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load_first(from + lane * kTaps + begin, count);
+        launch::transpose(rows);
+        for (int tap = 0; tap < count; ++tap) taps[kTaps - 1 - begin - tap] = rows[tap];
+      }
+      transform_kernel_taps(taps, u + (k - first_k) * width + column, stride);
+    }
+  }
+}
+
+template <bool kTurned>
+DERMATOME_HD void transform_kernels_as(const Tiling& t, const float* weight, Index first_k, Index last_k,
+                                       Index first_column, Index width, float* u, Index stride) {
+  if constexpr (kTurned) {
+    transform_turned_kernels(t, weight, first_k, last_k, first_column, width, u, stride);
+  } else {
+    transform_kernels(t, weight, first_k, last_k, first_column, width, u, stride);
   }
 }
 
@@ -237,8 +271,8 @@ void convolve_blocks(const Tiling& t, const float* x, const float* weight, const
       const Index column = unit / depths * kPanel;
       const Index k = unit % depths * kPanelDepth;
       const Index width = least(kPanel, mine.out - column);
-      transform_kernels<kTurned>(mine, weight, k, least(k + kPanelDepth, mine.in), column, width,
-                                 u + mine.in * column + k * width, mine.in * mine.out);
+      transform_kernels_as<kTurned>(mine, weight, k, least(k + kPanelDepth, mine.in), column, width,
+                                    u + mine.in * column + k * width, mine.in * mine.out);
     }
 #pragma omp for schedule(static)
     for (Index first = 0; first < mine.tiles; first += layout.tiles) {
@@ -310,7 +344,7 @@ void convolve_panels(const Tiling& t, const float* x, const float* weight, const
       const Index width = least(layout.width, mine.out - column);
       for (Index k = 0; k < mine.in; k += kPanelDepth) {
         const Index depth = least(kPanelDepth, mine.in - k);
-        transform_kernels<kTurned>(mine, weight, k, k + depth, column, width, u, layout.u_stride);
+        transform_kernels_as<kTurned>(mine, weight, k, k + depth, column, width, u, layout.u_stride);
         for (Index point = 0; point < kPoints; ++point) {
           launch::multiply_panel({.a = v + point * layout.v_stride + k,
                                   .a_row = mine.in,
@@ -374,7 +408,7 @@ void data_gradient(const Call& call) {
 // --- the weight gradient: 36 products over the tiles, of transformed inputs and transformed output gradients ---
 
 constexpr Index kGradientTiles = 96;  // whose transforms lie in cache at a time where there are many
-constexpr Index kGradientRows = 24;   // input channels of a piece
+constexpr Index kGradientRows = 48;   // input channels of a piece
 
 struct GradientLayout {
   bool accumulate;                  // all of du is kept and blocks of tiles add to it; else pieces of du, all tiles
@@ -399,21 +433,26 @@ GradientLayout gradient_layout(const Tiling& t) {
 DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index stride, Index row_stride,
                                          Index first_row, Index rows, Index first_column, Index columns,
                                          float* dweight) {
-  for (Index row = 0; row < rows; ++row) {
+  for (Index row = 0; row < rows; row += kLanes) {
     for (Index column = 0; column < columns; column += kLanes) {
-      const float* from = du + row * row_stride + column;
-      Vec half[3 * kInput];
-      for (int c = 0; c < kInput; ++c) {
-        Vec points[kInput];
-#pragma GCC unroll 6
-        for (int r = 0; r < kInput; ++r) points[r] = launch::load(from + (r * kInput + c) * stride);
-        transform_kernel_gradient(points, 1, half + c, kInput);
-      }
-      Vec taps[kTaps];
-      for (int r = 0; r < 3; ++r) transform_kernel_gradient(half + r * kInput, 1, taps + r * 3, 1);
-      float* to = dweight + ((first_column + column) * t.in + first_row + row) * kTaps;
+      Vec taps[kLanes * kTaps];
       for (int lane = 0; lane < kLanes; ++lane) {
-        for (Index tap = 0; tap < kTaps; ++tap) to[lane * t.in * kTaps + tap] = taps[tap][lane];
+        const float* from = du + (row + lane) * row_stride + column;
+        Vec half[3 * kInput];
+        for (int c = 0; c < kInput; ++c) {
+          Vec points[kInput];
+#pragma GCC unroll 6
+          for (int r = 0; r < kInput; ++r) points[r] = launch::load(from + (r * kInput + c) * stride);
+          transform_kernel_gradient(points, 1, half + c, kInput);
+        }
+        for (int r = 0; r < 3; ++r) transform_kernel_gradient(half + r * kInput, 1, taps + lane * kTaps + r * 3, 1);
+      }
+      float* to = dweight + ((first_column + column) * t.in + first_row + row) * kTaps;
+      for (int part = 0; part < kTaps; ++part) {
+        Vec lines[kLanes];
+        for (int lane = 0; lane < kLanes; ++lane) lines[lane] = taps[part * kLanes + lane];
+        launch::transpose(lines);
+        for (int lane = 0; lane < kLanes; ++lane) launch::store(to + lane * t.in * kTaps + part * kLanes, lines[lane]);
       }
     }
   }

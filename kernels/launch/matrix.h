@@ -64,17 +64,21 @@ DERMATOME_HD void multiply_block(const Product& p, Index row) {
   }
 }
 
+// Rows in blocks of nearly equal height: a low last block would wait for its loads.
 template <int Columns>
 inline __attribute__((noinline)) void multiply_rows(const Product& p, Index rows) {
-  Index row = 0;
-  for (; row + kBlockRows <= rows; row += kBlockRows) multiply_block<kBlockRows, Columns>(p, row);
-  switch (rows - row) {
-    case 5: return multiply_block<5, Columns>(p, row);
-    case 4: return multiply_block<4, Columns>(p, row);
-    case 3: return multiply_block<3, Columns>(p, row);
-    case 2: return multiply_block<2, Columns>(p, row);
-    case 1: return multiply_block<1, Columns>(p, row);
-    default: return;
+  const Index blocks = (rows + kBlockRows - 1) / kBlockRows;
+  for (Index block = 0, row = 0; block < blocks; ++block) {
+    const Index height = (rows - row + blocks - block - 1) / (blocks - block);
+    switch (height) {
+      case 6: multiply_block<6, Columns>(p, row); break;
+      case 5: multiply_block<5, Columns>(p, row); break;
+      case 4: multiply_block<4, Columns>(p, row); break;
+      case 3: multiply_block<3, Columns>(p, row); break;
+      case 2: multiply_block<2, Columns>(p, row); break;
+      default: multiply_block<1, Columns>(p, row); break;
+    }
+    row += height;
   }
 }
 

@@ -45,11 +45,43 @@ DERMATOME_HD Vec multiply_add(Vec a, Vec b, Vec c) {
 #endif
 }
 
-// from[0], from[stride], from[2 * stride] ...
-DERMATOME_HD Vec gather(const float* from, std::int64_t stride) {
-  Vec x;
-  for (int lane = 0; lane < kLanes; ++lane) x[lane] = from[lane * stride];
+// The first `count` lanes from memory, the others zero; reads nothing behind them.
+DERMATOME_HD Vec load_first(const float* from, int count) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
+#else
+  Vec x{};
+  for (int lane = 0; lane < count; ++lane) x[lane] = from[lane];
   return x;
+#endif
+}
+
+using VecIndex = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
+
+// Exchanges the blocks of `Distance` lanes that lie off the diagonal of each pair of rows, for all distances in turn.
+template <int Distance>
+DERMATOME_HD void transpose_blocks(Vec* rows) {
+  VecIndex upper;
+  VecIndex lower;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const bool first = (lane & Distance) == 0;
+    upper[lane] = first ? lane : kLanes + lane - Distance;
+    lower[lane] = first ? lane + Distance : kLanes + lane;
+  }
+#pragma GCC unroll 16
+  for (int row = 0; row < kLanes; ++row) {
+    if ((row & Distance) != 0) continue;
+    const Vec a = rows[row];
+    const Vec b = rows[row + Distance];
+    rows[row] = __builtin_shuffle(a, b, upper);
+    rows[row + Distance] = __builtin_shuffle(a, b, lower);
+  }
+  if constexpr (Distance > 1) transpose_blocks<Distance / 2>(rows);
+}
+
+// Of kLanes x kLanes floats.
+DERMATOME_HD void transpose(Vec* rows) {
+  transpose_blocks<kLanes / 2>(rows);
 }
 
 }  // namespace DERMATOME_ISA

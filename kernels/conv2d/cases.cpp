@@ -51,6 +51,15 @@ const CaseRegistrar cases{
     forward("no_padding", {1, 10, 11, 16}, 80, 3, 1, 0, false, false),
     forward("wide_padding", {1, 5, 6, 16}, 16, 3, 1, 2, false, false),
     forward("large_kernels", {1, 9, 8, 224}, 208, 3, 1, 1, true, false),
+    // Products: windows over the border, more terms than a block's, panels narrower than the widest, gaps, a border
+    // that no window reaches.
+    forward("pixel_halving", {2, 8, 6, 48}, 80, 2, 2, 0, true, false),
+    forward("deep", {1, 7, 6, 48}, 16, 3, 2, 1, true, false),
+    data_gradient("gaps", {2, 3, 4, 32}, 48, 1, 2, 0, 6, 8),
+    data_gradient("border", {1, 3, 3, 32}, 80, 2, 2, 0, 7, 6),
+    weight_gradient("gaps", {2, 6, 8, 48}, {2, 3, 4, 32}, 1, 2, 0),
+    weight_gradient("one_pixel_windows", {2, 9, 7, 24}, {2, 9, 7, 80}, 1, 1, 0),
+    weight_gradient("many_pixels", {1, 42, 41, 3}, {1, 42, 41, 16}, 3, 1, 1),
     data_gradient("cut_tiles", {2, 7, 9, 48}, 32, 3, 1, 1, 7, 9),
     data_gradient("no_padding", {1, 8, 9, 16}, 80, 3, 1, 0, 10, 11),
     data_gradient("large_kernels", {1, 9, 8, 224}, 208, 3, 1, 1, 9, 8),

@@ -1,21 +1,13 @@
 // 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): forward, data gradient and weight gradient, a quarter of the
 // direct arithmetic. Transform, 36 matrix products, transform back; nothing but workspace lies in between, and it stays
 // in cache: tiles are taken in blocks, or, where the kernels outweigh the tiles, output channels are taken in panels.
-#include <omp.h>
-
-#include "kernels/conv2d/geometry.h"
+#include "kernels/conv2d/product.h"
 #include "kernels/conv2d/winograd.h"
-#include "kernels/launch/cpu.h"
-#include "kernels/launch/matrix.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::conv2d {
 namespace {
 
-using launch::Index;
-using launch::kLanes;
-using launch::kPanel;
-using launch::Vec;
 using namespace winograd;
 
 constexpr Index kTaps = 9;
@@ -24,15 +16,6 @@ constexpr Index kFewTiles = 128;   // up to here kernels of kLargeKernels weigh 
 constexpr Index kLargeKernels = 192 * 192;
 constexpr Index kPanelDepth = 64;  // input channels whose transformed kernels lie in cache at a time
 
-Index least(Index a, Index b) {
-  return a < b ? a : b;
-}
-Index most(Index a, Index b) {
-  return a > b ? a : b;
-}
-Index ceil_divide(Index a, Index b) {
-  return (a + b - 1) / b;
-}
 Index thread_count() {
   return omp_get_max_threads();
 }
@@ -458,13 +441,6 @@ DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index
   }
 }
 
-// dbias[c]: the sum of dy over all pixels.
-void bias_gradient(const float* dy, Index pixels, Index channels, float* workspace, float* dbias) {
-  launch::reduce_channels<float, 1>(
-      pixels, channels, workspace, [=](Index row, Index c, float* terms) { terms[0] = dy[row * channels + c]; },
-      [=](Index c, const double* sums) { dbias[c] = static_cast<float>(sums[0]); });
-}
-
 void weight_gradient(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
@@ -544,7 +520,7 @@ Index weight_gradient_workspace(const Call& call) {
   const Index bytes =
       (layout.zeros + kPoints * (layout.v_stride + layout.d_stride) + layout.du + thread_count() * layout.local) * 4;
   const bool bias = call.outputs[1].data != nullptr;
-  return most(bytes, bias ? launch::reduce_channels_workspace<float, 1>(t.n * t.out_height * t.out_width, t.out) : 0);
+  return most(bytes, bias ? bias_gradient_workspace(t.n * t.out_height * t.out_width, t.out) : 0);
 }
 
 // Vectors run along channels; a tile more than half empty would cost more than it saves.

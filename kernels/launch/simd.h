@@ -56,6 +56,21 @@ DERMATOME_HD Vec load_first(const float* from, int count) {
 #endif
 }
 
+// The first `count` lanes to memory; writes nothing behind them.
+DERMATOME_HD void store_first(float* to, int count, Vec x) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1u), x);
+#else
+  for (int lane = 0; lane < count; ++lane) to[lane] = x[lane];
+#endif
+}
+
+DERMATOME_HD float sum_of_lanes(Vec x) {
+  float sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += x[lane];
+  return sum;
+}
+
 using VecIndex = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
 
 // Exchanges the blocks of `Distance` lanes that lie off the diagonal of each pair of rows, for all distances in turn.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,21 @@ namespace dermatome::data {
 // a folder or a device, unreadable, or above 2 GiB when all of it is asked for.
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
                                     std::size_t limit = std::numeric_limits<std::size_t>::max());
+
+// What the file system knows of a file without reading it. Every change of the contents moves `changed`, which no
+// ordinary program can set back.
+struct FileState {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t modified = 0;  // nanoseconds since 1970
+  std::int64_t changed = 0;
+
+  friend bool operator==(const FileState&, const FileState&) = default;
+};
+
+// Nothing where there is no regular file.
+std::optional<FileState> state_of(const std::filesystem::path& path);
 
 // Whether a write waits until the bytes are on the disk. Without it, a crash of the machine (not of the program) may
 // leave a file of the right name and wrong contents: for files that carry a checksum and can be made again.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "data/cache.h"
 #include "data/files.h"
 #include "data/memory_budget.h"
 #include "engine/core/error.h"
@@ -26,6 +27,7 @@ class Loader {
   }
 
   ResidentSet load(const LoadOptions& options) {
+    cache_ = options.cache;
     const auto failures = for_each_file(samples_.size(), options.progress, [this](std::size_t i) { load_sample(i); });
     if (!options.skip_bad) {
       check_failures(failures, samples_.size(), ": repair or remove them, or leave them out with --skip-bad");
@@ -39,6 +41,10 @@ class Loader {
   void load_sample(std::size_t index) {
     const Sample& sample = samples_[index];
     try {
+      if (cache_ != nullptr) {
+        put(index, cache_->pair(sample, set_.size, budget_));
+        return;
+      }
       const auto image = read_file(sample.image);
       const auto mask = read_file(sample.mask);
       const auto share = budget_.take(preparing_bytes(image, mask, set_.size));
@@ -82,6 +88,7 @@ class Loader {
   }
 
   std::span<const Sample> samples_;
+  Cache* cache_ = nullptr;
   MemoryBudget budget_{kDecodingBudget};
   ResidentSet set_;
   std::vector<MaskRepairs> repairs_;
@@ -96,6 +103,16 @@ void LoadReport::count(const MaskRepairs& repairs, const StoredGrid& grid) {
   resized_masks += repairs.resized ? 1u : 0u;
   turned_masks += repairs.turned ? 1u : 0u;
   turned += grid.orientation != Orientation::upright ? 1u : 0u;
+}
+
+void LoadReport::add(const LoadReport& other) {
+  grey_edged_masks += other.grey_edged_masks;
+  zero_one_masks += other.zero_one_masks;
+  colour_masks += other.colour_masks;
+  resized_masks += other.resized_masks;
+  turned_masks += other.turned_masks;
+  turned += other.turned;
+  left_out.insert(left_out.end(), other.left_out.begin(), other.left_out.end());
 }
 
 std::vector<std::string> LoadReport::sentences(std::size_t total) const {

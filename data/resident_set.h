@@ -23,6 +23,7 @@ struct LoadReport {
   std::vector<std::string> left_out;  // why, one a sample
 
   void count(const MaskRepairs& repairs, const StoredGrid& grid);
+  void add(const LoadReport& other);
 
   // A sentence for each kind of repair that was needed among `total` samples.
   std::vector<std::string> sentences(std::size_t total) const;
@@ -51,8 +52,11 @@ struct ResidentSet {
   std::size_t mask_bytes() const { return static_cast<std::size_t>(size) * static_cast<std::size_t>(size); }
 };
 
+class Cache;
+
 struct LoadOptions {
-  bool skip_bad = false;  // leave out samples that cannot be used, with the causes in the report
+  Cache* cache = nullptr;  // where pairs are looked for and kept; none: all are decoded
+  bool skip_bad = false;   // leave out samples that cannot be used, with the causes in the report
   Progress progress;
 };
 

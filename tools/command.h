@@ -26,6 +26,7 @@ void add_bench(CLI::App& app);
 void add_info(CLI::App& app);
 void add_completion(CLI::App& app);
 void add_manual(CLI::App& app);
+void add_prepare(CLI::App& app);
 
 // --threads, --device, --type and the debug switches.
 struct RunOptions {

@@ -1,4 +1,4 @@
-// --data, --images, --masks and --skip-bad.
+// --data, --images, --masks, --skip-bad and --cache.
 #include "tools/data_options.h"
 
 #include <filesystem>
@@ -46,15 +46,24 @@ std::vector<data::Sample> DataOptions::samples(const Tell& tell, std::optional<d
   return readable(find(part), skip_bad, tell);
 }
 
+std::unique_ptr<data::Cache> DataOptions::open_cache() const {
+  return cache.empty() ? nullptr : std::make_unique<data::Cache>(cache);
+}
+
 nlohmann::json DataOptions::to_json() const {
-  return {{"data", absolute(data)}, {"images", absolute(images)}, {"masks", absolute(masks)}, {"skip_bad", skip_bad}};
+  return {{"data", absolute(data)},
+          {"images", absolute(images)},
+          {"masks", absolute(masks)},
+          {"skip_bad", skip_bad},
+          {"cache", absolute(cache)}};
 }
 
 DataOptions DataOptions::from_json(const nlohmann::json& json) {
   return {.data = json.value("data", ""),
           .images = json.value("images", ""),
           .masks = json.value("masks", ""),
-          .skip_bad = json.value("skip_bad", false)};
+          .skip_bad = json.value("skip_bad", false),
+          .cache = json.value("cache", "")};
 }
 
 std::shared_ptr<DataOptions> add_data_options(CLI::App& command) {
@@ -66,6 +75,9 @@ std::shared_ptr<DataOptions> add_data_options(CLI::App& command) {
                                    "Folder of their masks: NAME, NAME_mask, NAME_segmentation or NAME_lesion");
   images->excludes(data)->needs(masks);
   masks->excludes(data)->needs(images);
+  command.add_option(
+      "--cache", options->cache,
+      "Folder that keeps decoded and resized pairs for the next time; `dermatome prepare` fills it ahead");
   command.add_flag("--skip-bad", options->skip_bad, "Go on without the photographs and masks that cannot be used");
   return options;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "data/cache.h"
 #include "data/dataset.h"
 
 namespace dermatome {
@@ -21,6 +22,7 @@ struct DataOptions {
   std::string data;           // --data: a folder of an ISIC challenge, or with the folders images and masks
   std::string images, masks;  // --images, --masks: instead
   bool skip_bad = false;      // --skip-bad
+  std::string cache;          // --cache: where prepared pairs are kept; empty: nowhere
 
   // The pairs that the options name. Throws UsageError where they name none.
   data::Pairing find(std::optional<data::Part> part = std::nullopt) const;
@@ -28,6 +30,9 @@ struct DataOptions {
   // The same as a list that can be read: a photograph without exactly one mask is an error, or left out with
   // --skip-bad, and told.
   std::vector<data::Sample> samples(const Tell& tell, std::optional<data::Part> part = std::nullopt) const;
+
+  // The cache, made where there is none yet; null without --cache.
+  std::unique_ptr<data::Cache> open_cache() const;
 
   // Absolute paths, for the record of a run; and back.
   nlohmann::json to_json() const;

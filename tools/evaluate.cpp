@@ -71,10 +71,14 @@ Result evaluate_model(const EvaluateCommand& command, Progress& progress) {
   const std::string checkpoint = command.weights->path();
   training::Predictor predictor(checkpoint, command.options->device(), command.options->compile,
                                 {.size = command.size, .threshold = command.threshold});
+  const auto cache = command.data->open_cache();
+  if (cache) {
+    progress.message(data::plan_sentence(cache->plan(samples, predictor.size()), cache->folder(), predictor.size()));
+  }
   Result result;
   result.evaluation = training::evaluate(
       predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); }, {},
-      command.data->skip_bad);
+      command.data->skip_bad, cache.get());
   for (const auto& cause : result.evaluation.left_out) progress.message("left out: " + cause);
   training::mark_trained_on(result.evaluation, training::training_names(split_of(checkpoint)));
   result.heading = fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals",
@@ -103,8 +107,10 @@ bool scores_folder(const EvaluateCommand& command) {
         "what shall be scored? Give --run DIR and --data DIR (a trained model and photographs with masks), or "
         "--predictions DIR and --truth DIR (masks and true masks)");
   }
-  if (folders && (command.size != 0 || command.threshold || !command.split.empty() || !command.part.empty())) {
-    fail_usage("--size, --threshold, --split and --part are for a model; masks are scored as they are");
+  if (folders && (command.size != 0 || command.threshold || !command.split.empty() || !command.part.empty() ||
+                  !command.data->cache.empty() || command.data->skip_bad)) {
+    fail_usage(
+        "--size, --threshold, --split, --part, --cache and --skip-bad are for a model; masks are scored as they are");
   }
   if (command.json == "-" && command.csv == "-")
     fail_usage("--json - and --csv - would mix on standard output; name a file");

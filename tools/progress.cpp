@@ -54,7 +54,19 @@ void Progress::message(const std::string& text) {
 }
 
 void Progress::count(const char* what, std::size_t done, std::size_t total) {
-  live(fmt::format("{} {} {}/{}", what, bar(static_cast<double>(done) / static_cast<double>(total)), done, total));
+  const auto now = std::chrono::steady_clock::now();
+  if (done <= 1) counting_since_ = counted_at_ = now;
+  std::string left;
+  if (done > 1) {
+    const double seconds = std::chrono::duration<double>(now - counting_since_).count();
+    left = fmt::format(", {} left",
+                       duration_text(seconds * static_cast<double>(total - done) / static_cast<double>(done - 1)));
+  }
+  live(fmt::format("{} {} {}/{}{}", what, bar(static_cast<double>(done) / static_cast<double>(total)), done, total,
+                   left));
+  if (terminal_ || now - counted_at_ < std::chrono::seconds(10)) return;
+  counted_at_ = now;
+  message(fmt::format("{} {}/{}{}", what, done, total, left));
 }
 
 void Progress::step(const training::StepResult& r) {

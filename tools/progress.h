@@ -13,19 +13,23 @@ class Progress {
   Progress();
   ~Progress();
 
-  void message(const std::string& text);                              // a line of its own
-  void count(const char* what, std::size_t done, std::size_t total);  // "reading 12/850"
+  void message(const std::string& text);  // a line of its own
+  // "reading 12/850, 34 s left"; a line every ten seconds where there is no terminal.
+  void count(const char* what, std::size_t done, std::size_t total);
   void step(const training::StepResult& result);
   void epoch(const training::EpochResult& result);
 
+  void clear();  // takes the live line away, so that something else can be printed
+
  private:
   void live(const std::string& text);
-  void clear();
 
   bool terminal_;
   bool live_shown_ = false;
   bool header_shown_ = false;
   std::chrono::steady_clock::time_point last_;
+  std::chrono::steady_clock::time_point counting_since_;
+  std::chrono::steady_clock::time_point counted_at_;
 };
 
 std::string duration_text(double seconds);  // "1 h 02 min", "3 min 20 s", "12 s"

@@ -35,17 +35,7 @@ struct TrainCommand {
 };
 
 training::Recipe recipe_of(const TrainCommand& command) {
-  training::Recipe recipe;
-  bool file_seen = false;
-  for (const auto& setting : command.settings) {
-    if (!setting.ends_with(".toml")) continue;
-    if (file_seen) fail_usage("one recipe file is enough; '{}' is a second one", setting);
-    recipe = training::read_recipe(setting);
-    file_seen = true;
-  }
-  for (const auto& setting : command.settings) {
-    if (!setting.ends_with(".toml")) training::apply_override(recipe, setting);
-  }
+  training::Recipe recipe = training::recipe_of(command.settings);
   if (command.seed_given) recipe.seed = command.seed;
   return recipe;
 }
@@ -124,6 +114,7 @@ void run_train(const TrainCommand& command) {
     }
   }
   Progress progress;
+  const auto cache = command.data->open_cache();
   const SplitData split = split_data(command, recipe.seed, [&](const std::string& text) { progress.message(text); });
   prepare_run_folder(command.run, command.overwrite);
   const fs::path run(command.run);
@@ -153,6 +144,7 @@ void run_train(const TrainCommand& command) {
                                        .run = run,
                                        .device = command.options->device(),
                                        .compile = command.options->compile,
+                                       .cache = cache.get(),
                                        .skip_bad = command.data->skip_bad},
                                       split.data, observer);
   if (result.stopped) {

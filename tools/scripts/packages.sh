@@ -2,7 +2,7 @@
 # Installs what a build needs from Debian's packages, if anything is missing; with sudo when not root.
 set -euo pipefail
 
-needed=(g++ cmake ninja-build git libdnnl-dev ocl-icd-opencl-dev libpng-dev libjpeg-dev libtiff-dev libfmt-dev nlohmann-json3-dev libcli11-dev
+needed=(g++ cmake ninja-build git libdnnl-dev ocl-icd-opencl-dev libpng-dev libjpeg-dev libtiff-dev libxxhash-dev libfmt-dev nlohmann-json3-dev libcli11-dev
         libtomlplusplus-dev libgtest-dev "$@")
 missing=()
 for package in "${needed[@]}"; do

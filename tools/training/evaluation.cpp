@@ -53,6 +53,16 @@ std::vector<std::string> lines_of(const fs::path& path) {
   return lines;
 }
 
+// A mask that a cache refuses may still be a truth: then the photograph is read by itself.
+data::PreparedPhotograph photograph_of(const data::Sample& sample, int size, data::Cache& cache,
+                                       data::MemoryBudget& budget) {
+  try {
+    return cache.pair(sample, size, budget).photograph;
+  } catch (const Error&) {
+    return data::read_prepared(sample.image, size);
+  }
+}
+
 }  // namespace
 
 TruthReport& TruthReport::operator+=(const TruthReport& other) {
@@ -123,7 +133,7 @@ std::vector<SizeGroup> size_quarters(const Evaluation& evaluation, std::uint64_t
 }
 
 Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples, const OnProgress& progress,
-                    const OnScored& on_scored, bool skip_bad) {
+                    const OnScored& on_scored, bool skip_bad, data::Cache* cache) {
   DERMATOME_CHECK(!samples.empty(), "there are no photographs to score");
   std::vector<std::string> causes = mismatches(samples);
   if (!skip_bad) refuse(causes);
@@ -147,7 +157,14 @@ Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& sampl
                  .height = truth.height};
     if (on_scored) on_scored(i, scored[i], grid, truth, prediction);
   };
-  for (auto& failure : predict_files(predictor, files, {}, score, progress)) {
+  data::MemoryBudget budget(data::kDecodingBudget);
+  FilesOptions options;
+  if (cache != nullptr) {
+    options.read = [&](std::size_t file) {
+      return photograph_of(samples[indices[file]], predictor.size(), *cache, budget);
+    };
+  }
+  for (auto& failure : predict_files(predictor, files, options, score, progress)) {
     causes[indices[failure.index]] = std::move(failure.cause);
   }
   if (!skip_bad) refuse(causes);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/cache.h"
 #include "data/dataset.h"
 #include "data/split.h"
 #include "tools/training/evaluation_scores.h"
@@ -63,8 +64,9 @@ using OnScored = std::function<void(std::size_t index, const ScoredImage& scored
 
 // Unreadable files, masks of another size than their photograph (found before anything is predicted) and masks of more
 // than two classes are named with the cause: with skip_bad in the result, otherwise in an Error; and in an Error where
-// none is left. `index` above counts in `samples`.
+// none is left. `index` above counts in `samples`. Photographs come from the cache, where there is one; true masks are
+// always read from their files.
 Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples, const OnProgress& progress,
-                    const OnScored& on_scored = {}, bool skip_bad = false);
+                    const OnScored& on_scored = {}, bool skip_bad = false, data::Cache* cache = nullptr);
 
 }  // namespace dermatome::training

@@ -59,7 +59,10 @@ std::vector<FileFailure> predict_files(Predictor& predictor, std::span<const std
     for_each_job(jobs, [&](std::size_t i) {
       Job& job = jobs[i];
       job.index = first + i;
-      attempt(job, files[job.index], [&] { job.photograph = data::read_prepared(files[job.index], predictor.size()); });
+      attempt(job, files[job.index], [&] {
+        job.photograph =
+            options.read ? options.read(job.index) : data::read_prepared(files[job.index], predictor.size());
+      });
     });
     move_failures(jobs, failures);
     if (!jobs.empty()) {

@@ -14,6 +14,7 @@ namespace dermatome::training {
 struct FilesOptions {
   int batch = 8;  // photographs that go through the network together
   bool keep_probabilities = false;
+  std::function<data::PreparedPhotograph(std::size_t index)> read;  // instead of reading the file; on any thread
 };
 
 // What is done with each prediction: called once a photograph, on any thread, several at a time. What it throws counts

@@ -93,6 +93,21 @@ void apply_override(Recipe& recipe, std::string_view assignment) {
   for (auto& stage : recipe.stages) set_key(stage_keys(), stage, "", top, node, "", {});
 }
 
+Recipe recipe_of(const std::vector<std::string>& settings) {
+  Recipe recipe;
+  bool file_seen = false;
+  for (const auto& setting : settings) {
+    if (!setting.ends_with(".toml")) continue;
+    if (file_seen) fail_usage("one recipe file is enough; '{}' is a second one", setting);
+    recipe = read_recipe(setting);
+    file_seen = true;
+  }
+  for (const auto& setting : settings) {
+    if (!setting.ends_with(".toml")) apply_override(recipe, setting);
+  }
+  return recipe;
+}
+
 std::string to_toml(const Recipe& recipe, bool commented) {
   std::string text;
   const auto line = [&](const std::string& name, const std::string& value, const std::string& comment) {

@@ -47,6 +47,10 @@ Recipe parse_recipe(std::string_view toml_text, const std::string& file_name);
 // "lr=1e-4", "augmentation.zoom=1.1", "seed=1": a stage's key is set in all stages. Throws UsageError as above.
 void apply_override(Recipe& recipe, std::string_view assignment);
 
+// The recipe of a command line: one file (.toml) at most, or else the defaults, then the assignments. Throws UsageError
+// as above.
+Recipe recipe_of(const std::vector<std::string>& settings);
+
 // A TOML text that parse_recipe reads back to the same recipe; `commented` explains each key.
 std::string to_toml(const Recipe& recipe, bool commented);
 

@@ -173,8 +173,11 @@ class Trainer {
   Loaded load(int size) {
     std::vector<data::Sample> samples = data_.train;
     samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
-    const data::ResidentSet set =
-        data::load_resident_set(samples, size, {.skip_bad = options_.skip_bad, .progress = observer_.loading});
+    if (options_.cache != nullptr && observer_.message) {
+      observer_.message(data::plan_sentence(options_.cache->plan(samples, size), options_.cache->folder(), size));
+    }
+    const data::ResidentSet set = data::load_resident_set(
+        samples, size, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = observer_.loading});
     if (position_.stage == 0) tell(set);
     const std::size_t training = set.count_of_first(data_.train.size());
     DERMATOME_CHECK(training > 0, "no photograph to train on can be used; the first: {}", set.report.left_out.front());
@@ -193,6 +196,9 @@ class Trainer {
     if (!observer_.message) return;
     for (const auto& cause : set.report.left_out) observer_.message("left out: " + cause);
     for (const auto& sentence : set.report.sentences(set.count())) observer_.message(sentence);
+    if (options_.cache != nullptr && !options_.cache->write_failure().empty()) {
+      observer_.message("the cache is not complete: " + options_.cache->write_failure());
+    }
   }
 
   void reset_optimizer(const StagePrograms& programs) {

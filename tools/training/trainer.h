@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/cache.h"
 #include "data/dataset.h"
 #include "data/split.h"
 #include "engine/compile/options.h"
@@ -61,7 +62,8 @@ struct TrainOptions {
   std::filesystem::path run;  // an existing folder
   Device device;
   CompileOptions compile;
-  bool skip_bad = false;  // train without the photographs and masks that cannot be used
+  data::Cache* cache = nullptr;  // of prepared pairs; none: they are decoded for every stage
+  bool skip_bad = false;         // train without the photographs and masks that cannot be used
 };
 
 // Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. Throws Error

@@ -1,0 +1,259 @@
+// Entries by contents, found again through the index of sources, and put in place by renaming.
+#include "data/cache.h"
+
+#include <chrono>
+
+#include "data/cache_entry.h"
+#include "data/files.h"
+#include "engine/core/error.h"
+
+namespace dermatome::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Backup programs know the first line (bford.info/cachedir); the second tells our caches from others.
+constexpr std::string_view kTagName = "CACHEDIR.TAG";
+constexpr std::string_view kTag =
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# Photographs and masks prepared by dermatome. `dermatome prepare --cache DIR --clean` empties it.\n";
+constexpr std::string_view kIndexName = "sources.csv";
+constexpr std::string_view kEnding = ".pair";
+constexpr std::int64_t kSecondsBetweenSaves = 5;
+constexpr std::int64_t kSecondsOfAWrite = 3600;  // a temporary file of that age was left by a program that was killed
+
+std::int64_t steady_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool is_ours(const fs::path& folder) {
+  const fs::path tag = folder / kTagName;
+  if (!state_of(tag)) return false;
+  const auto bytes = read_file(tag, kTag.size());
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()) == kTag;
+}
+
+bool holds_files(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (!is_partial(entry->path())) return true;
+  }
+  DERMATOME_CHECK(!error, "the cache folder {} cannot be read: {}", folder.string(), error.message());
+  return false;
+}
+
+const fs::path& opened(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  DERMATOME_CHECK(!error && fs::is_directory(folder), "the cache folder {} cannot be made ({})", folder.string(),
+                  error ? error.message() : "it is a file");
+  if (is_ours(folder)) return folder;
+  DERMATOME_CHECK(!holds_files(folder), "{} holds other files and is no cache of dermatome; give a folder of its own",
+                  folder.string());
+  write_file(folder / kTagName, kTag);
+  return folder;
+}
+
+bool is_old(const fs::path& path) {
+  std::error_code error;
+  const auto age = fs::file_time_type::clock::now() - fs::last_write_time(path, error);
+  return !error && age > std::chrono::seconds(kSecondsOfAWrite);
+}
+
+}  // namespace
+
+Cache::Cache(const fs::path& folder) : folder_(opened(folder)), index_(folder_ / kIndexName) {}
+
+Cache::~Cache() {
+  try {
+    index_.save();
+  } catch (const std::exception&) {
+    // It only saves work.
+  }
+}
+
+fs::path Cache::path_of(const Key& key) const {
+  const std::string image = to_text(key.image);
+  const std::string settings = to_text(hash_of(preparation_version())).substr(0, 8);
+  return folder_ / fmt::format("{}px-{}", key.size, settings) / image.substr(0, 2) /
+         fmt::format("{}-{}{}", image, to_text(key.mask), kEnding);
+}
+
+std::optional<Cache::Key> Cache::known_key(const Sample& sample, int size) const {
+  const auto image = index_.find(sample.image);
+  const auto mask = image ? index_.find(sample.mask) : std::nullopt;
+  if (!mask) return std::nullopt;
+  return Key{.image = *image, .mask = *mask, .size = size};
+}
+
+PreparedPair Cache::pair(const Sample& sample, int size, MemoryBudget& budget) {
+  DERMATOME_CHECK(size >= 1 && size <= kLargestSize, "a size of {} px is outside 1 to {}", size, kLargestSize);
+  if (const auto key = known_key(sample, size)) {
+    if (auto pair = load(*key)) return std::move(*pair);
+  }
+  const auto read = [&](const fs::path& path, ContentHash& hash) {
+    const auto before = state_of(path);
+    auto bytes = read_file(path);
+    hash = hash_of(bytes);
+    index_.remember(path, before, hash);
+    return bytes;
+  };
+  Key key{.image = {}, .mask = {}, .size = size};
+  const auto image = read(sample.image, key.image);
+  const auto mask = read(sample.mask, key.mask);
+  save_index_now_and_then();
+  if (auto pair = load(key)) return std::move(*pair);
+
+  const auto share = budget.take(preparing_bytes(image, mask, size));
+  PreparedPair pair = prepare_pair(sample, image, mask, size);
+  ++misses_;
+  store(key, pair);
+  return pair;
+}
+
+std::optional<PreparedPair> Cache::load(const Key& key) {
+  const fs::path path = path_of(key);
+  if (!state_of(path)) return std::nullopt;
+  std::optional<PreparedPair> pair;
+  try {
+    pair = decode_entry(read_file(path), key.size);
+  } catch (const Error&) {
+    return std::nullopt;  // removed or unreadable meanwhile
+  }
+  if (!pair) return std::nullopt;
+  ++hits_;
+  const std::lock_guard lock(mutex_);
+  used_.insert(path);
+  return pair;
+}
+
+void Cache::store(const Key& key, const PreparedPair& pair) {
+  const fs::path path = path_of(key);
+  const auto bytes = encode_entry(pair);
+  // Somebody who cleans the cache may remove the folder between these two steps.
+  constexpr int kAttempts = 3;
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    try {
+      std::error_code ignored;
+      fs::create_directories(path.parent_path(), ignored);
+      write_file(path, bytes, Durability::unsynced);
+      break;
+    } catch (const Error& error) {
+      if (attempt == kAttempts) note_failure(error.what());
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  used_.insert(path);
+}
+
+void Cache::note_failure(const std::string& cause) {
+  const std::lock_guard lock(mutex_);
+  if (write_failure_.empty()) write_failure_ = cause;
+}
+
+std::string Cache::write_failure() const {
+  const std::lock_guard lock(mutex_);
+  return write_failure_;
+}
+
+// So that a killed program need not read again what it has read.
+void Cache::save_index_now_and_then() {
+  std::int64_t last = saved_at_;
+  const std::int64_t now = steady_seconds();
+  if (now - last < kSecondsBetweenSaves || !saved_at_.compare_exchange_strong(last, now)) return;
+  try {
+    index_.save();
+  } catch (const Error& error) {
+    note_failure(error.what());
+  }
+}
+
+CachePlan Cache::plan(std::span<const Sample> samples, int size) const {
+  CachePlan plan;
+  for (const Sample& sample : samples) {
+    const auto key = known_key(sample, size);
+    const auto entry = key ? state_of(path_of(*key)) : std::nullopt;
+    const bool present = entry && entry->size == entry_bytes(size);
+    ++(present ? plan.present : plan.missing);
+  }
+  plan.bytes = plan.missing * entry_bytes(size);
+  std::error_code error;
+  const auto space = fs::space(folder_, error);
+  plan.free = error ? 0 : space.available;
+  return plan;
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes >= 1'000'000'000) return fmt::format("{:.1f} GB", value * 1e-9);
+  if (bytes >= 10'000'000) return fmt::format("{:.0f} MB", value * 1e-6);
+  return fmt::format("{:.1f} MB", value * 1e-6);
+}
+
+std::string plan_sentence(const CachePlan& plan, const fs::path& folder, int size) {
+  // A disk without any room left to spare is a trap for whoever writes next.
+  constexpr std::uint64_t kReserve = 64'000'000;
+  DERMATOME_CHECK(
+      plan.missing == 0 || plan.free >= plan.bytes + kReserve,
+      "the cache {} needs {} more for {} pairs at {} px but its disk has only {} free: make room (`dermatome "
+      "prepare --cache {} --clean` empties it) or give another folder",
+      folder.string(), bytes_text(plan.bytes), plan.missing, size, bytes_text(plan.free), folder.string());
+  const std::size_t all = plan.present + plan.missing;
+  if (plan.missing == 0) return fmt::format("all {} pairs at {} px are in {}", all, size, folder.string());
+  return fmt::format("{} of {} pairs at {} px are in {}; {} to add, {} ({} are free)", plan.present, all, size,
+                     folder.string(), plan.missing, bytes_text(plan.bytes), bytes_text(plan.free));
+}
+
+CacheUsage Cache::usage() const {
+  CacheUsage usage;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() != kEnding) continue;
+    const auto state = state_of(entry->path());
+    if (!state) continue;
+    ++usage.entries;
+    usage.bytes += state->size;
+  }
+  return usage;
+}
+
+CacheUsage Cache::remove_if(const std::function<bool(const fs::path&)>& condition) {
+  std::vector<fs::path> files;
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    (entry->is_directory(ignored) ? folders : files).push_back(entry->path());
+  }
+  CacheUsage removed;
+  for (const auto& file : files) {
+    if (!condition(file)) continue;
+    const auto state = state_of(file);
+    std::error_code failure;
+    fs::remove(file, failure);
+    DERMATOME_CHECK(!failure, "cannot remove {}: {}", file.string(), failure.message());
+    if (file.extension() != kEnding || !state) continue;
+    ++removed.entries;
+    removed.bytes += state->size;
+  }
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
+    std::error_code not_empty;
+    fs::remove(*folder, not_empty);
+  }
+  return removed;
+}
+
+CacheUsage Cache::clear() {
+  return remove_if([&](const fs::path& file) {
+    return file.extension() == kEnding || is_partial(file) || file == folder_ / kIndexName;
+  });
+}
+
+CacheUsage Cache::remove_unused() {
+  const std::lock_guard lock(mutex_);
+  return remove_if([&](const fs::path& file) {
+    return is_partial(file) ? is_old(file) : file.extension() == kEnding && !used_.contains(file);
+  });
+}
+
+}  // namespace dermatome::data

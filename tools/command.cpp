@@ -94,7 +94,7 @@ CLI::Validator share_check() {
             const bool number = CLI::detail::lexical_cast(text, value);
             return number && value >= 0 && value <= 1 ? "" : text + " is not a number from 0 to 1";
           },
-          ""};
+          "FLOAT in [0 - 1]"};
 }
 
 void write_text(const std::string& path, const std::string& text) {

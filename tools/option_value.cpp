@@ -21,6 +21,7 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"--run", value_kind::kFolder},
       {"run", value_kind::kFolder},
       {"--dump-tensors", value_kind::kFolder},
+      {"--cache", value_kind::kFolder},
       {"--out", value_kind::kFile},
       {"predict --out", value_kind::kFolder},
       {"--split", value_kind::kFile},

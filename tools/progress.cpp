@@ -55,12 +55,17 @@ void Progress::message(const std::string& text) {
 
 void Progress::count(const char* what, std::size_t done, std::size_t total) {
   const auto now = std::chrono::steady_clock::now();
-  if (done <= 1) counting_since_ = counted_at_ = now;
+  if (counting_ != what || done < counted_last_) {
+    counting_ = what;
+    counted_first_ = done;
+    counting_since_ = counted_at_ = now;
+  }
+  counted_last_ = done;
   std::string left;
-  if (done > 1) {
+  if (done > counted_first_) {
     const double seconds = std::chrono::duration<double>(now - counting_since_).count();
-    left = fmt::format(", {} left",
-                       duration_text(seconds * static_cast<double>(total - done) / static_cast<double>(done - 1)));
+    left = fmt::format(", {} left", duration_text(seconds * static_cast<double>(total - done) /
+                                                  static_cast<double>(done - counted_first_)));
   }
   live(fmt::format("{} {} {}/{}{}", what, bar(static_cast<double>(done) / static_cast<double>(total)), done, total,
                    left));

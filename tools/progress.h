@@ -28,6 +28,9 @@ class Progress {
   bool live_shown_ = false;
   bool header_shown_ = false;
   std::chrono::steady_clock::time_point last_;
+  std::string counting_;  // what count() was last asked to count
+  std::size_t counted_first_ = 0;
+  std::size_t counted_last_ = 0;
   std::chrono::steady_clock::time_point counting_since_;
   std::chrono::steady_clock::time_point counted_at_;
 };

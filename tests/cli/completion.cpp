@@ -58,7 +58,7 @@ TEST_F(Completion, OffersCommandsAndTheirCommands) {
     EXPECT_TRUE(all.contains(name)) << name;
   }
   EXPECT_FALSE(all.contains("wmanual")) << "hidden";
-  EXPECT_EQ(answers({"pre"}), Words{"wpredict"});
+  EXPECT_EQ(answers({"pred"}), Words{"wpredict"});
   EXPECT_TRUE(answers({"bench", ""}).contains("wstep"));
   EXPECT_EQ(answers({"completion", ""}), Words{"wbash"});
 }

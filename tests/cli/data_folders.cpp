@@ -44,7 +44,7 @@ TEST_F(DataFolders, TwoFoldersOfOnesOwnAreTrainedOnAndScored) {
   EXPECT_EQ(run({"report", "r", "--threads", "1"}).code, 0) << "the run remembers both folders";
   expect_refused(2, {"train", "--run", "r2", "--images", "photos"}, {"--images requires --masks"});
   expect_refused(2, {"train", "--run", "r2", "--data", "data", "--images", "photos", "--masks", "outlines"},
-                 {"excludes"});
+                 {"cannot be given together"});
   expect_refused(1, {"train", "--run", "r2", "--images", "photos", "--masks", "nowhere"}, {"nowhere does not exist"});
 }
 

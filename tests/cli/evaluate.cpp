@@ -32,18 +32,22 @@ TEST_F(Evaluate, RefusesOptionsThatDoNotGoTogether) {
     more.insert(more.begin(), masks.begin(), masks.end());
     return more;
   };
-  const std::string only = "--size, --threshold, --split and --part are for a model; masks are scored as they are";
+  const std::string only =
+      "--size, --threshold, --split, --part, --cache and --skip-bad are for a model; masks are scored as they are";
   expect_exactly(2, with({"--size", "64"}), only);
   expect_exactly(2, with({"--threshold", "0.4"}), only);
   expect_exactly(2, with({"--split", "s.csv"}), only);
   expect_exactly(2, with({"--json", "-", "--csv", "-"}),
                  "--json - and --csv - would mix on standard output; name a file");
   expect_exactly(2, with({"--part", "test"}), only);
-  expect_exactly(2, {"evaluate", "--run", "r", "--weights", "w", "--data", "data"}, "--run excludes --weights");
+  expect_exactly(2, with({"--cache", "c"}), only);
+  expect_exactly(2, with({"--skip-bad"}), only);
+  expect_exactly(2, {"evaluate", "--run", "r", "--weights", "w", "--data", "data"},
+                 "--run and --weights cannot be given together");
   expect_exactly(2, {"evaluate", "--run", "r", "--data", "data", "--threshold", "1.5"},
-                 "--threshold: 1.5 is not a number from 0 to 1");
+                 "--threshold must be a number from 0 to 1, not '1.5'");
   expect_exactly(2, {"evaluate", "--prediction", kMasks},
-                 "there is no option --prediction; did you mean --predictions?");
+                 "evaluate has no option --prediction; did you mean --predictions?");
 }
 
 TEST_F(Evaluate, NamesFoldersThatAreMissing) {

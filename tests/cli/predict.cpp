@@ -21,16 +21,16 @@ class Predict : public CommandLine {
 TEST_F(Predict, AsksForWhatIsMissing) {
   expect_exactly(2, {"predict", "--out", "p", kImages},
                  "which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
-  expect_exactly(2, {"predict", "--run", "r", "x.jpg"}, "--out is required");
-  expect_exactly(2, {"predict", "--run", "r", "--out", "p"}, "images is required");
+  expect_exactly(2, {"predict", "--run", "r", "x.jpg"}, "--out is required; `dermatome predict --help` explains");
+  expect_exactly(2, {"predict", "--run", "r", "--out", "p"}, "images is required; `dermatome predict --help` explains");
   expect_exactly(1, {"predict", "--run", "nowhere", "--out", "p", kImages},
                  "the run folder nowhere does not exist (`dermatome train --run nowhere` would make it)");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--batch", "0", "x"},
-                 "--batch: Value 0 not in range 1 to 1024");
+                 "--batch must be a whole number from 1 to 1024, not '0'");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--threshold", "-1", "x"},
-                 "--threshold: -1 is not a number from 0 to 1");
+                 "--threshold must be a number from 0 to 1, not '-1'");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--treshold", "0.4", "x"},
-                 "there is no option --treshold; did you mean --threshold?");
+                 "predict has no option --treshold; did you mean --threshold?");
 }
 
 TEST_F(Predict, NamesPhotographsThatAreMissing) {

@@ -3,6 +3,7 @@
 // in cache: tiles are taken in blocks, or, where the kernels outweigh the tiles, output channels are taken in panels.
 #include "kernels/conv2d/product.h"
 #include "kernels/conv2d/winograd.h"
+#include "kernels/launch/processor.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::conv2d {
@@ -45,9 +46,9 @@ Tiling tiling(Index n, Index height, Index width, Index in, Index out, Index pad
 }
 
 // The pixels under a window, side x side of them, from (y, x) of an image; those outside point at zeros.
-template <int Side>
-DERMATOME_HD void pixels_at(const float* image, Index height, Index width, Index channels, Index y, Index x,
-                            const float* zeros, const float** pixels) {
+template <int Side, typename T>
+DERMATOME_HD void pixels_at(const T* image, Index height, Index width, Index channels, Index y, Index x, const T* zeros,
+                            const T** pixels) {
   for (Index r = 0; r < Side; ++r) {
     for (Index c = 0; c < Side; ++c) {
       const bool inside = y + r >= 0 && y + r < height && x + c >= 0 && x + c < width;
@@ -57,10 +58,11 @@ DERMATOME_HD void pixels_at(const float* image, Index height, Index width, Index
 }
 
 // v[point * stride + channel] of one tile of the input.
-DERMATOME_HD void transform_input_tile(const Tiling& t, const float* x, const float* zeros, Index tile, float* v,
+template <typename T>
+DERMATOME_HD void transform_input_tile(const Tiling& t, const T* x, const T* zeros, Index tile, float* v,
                                        Index stride) {
   const auto place = t.place(tile);
-  const float* pixels[kPoints];
+  const T* pixels[kPoints];
   pixels_at<kInput>(x + place.image * t.height * t.width * t.in, t.height, t.width, t.in, place.y - t.pad,
                     place.x - t.pad, zeros, pixels);
   for (Index channel = 0; channel < t.in; channel += kLanes) {
@@ -81,10 +83,11 @@ DERMATOME_HD void transform_input_tile(const Tiling& t, const float* x, const fl
 }
 
 // The gradient of one tile of outputs at the points: dm[point * stride + channel].
-DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const float* dy, const float* zeros, Index tile,
-                                                 float* dm, Index stride) {
+template <typename T>
+DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const T* dy, const T* zeros, Index tile, float* dm,
+                                                 Index stride) {
   const auto place = t.place(tile);
-  const float* pixels[kOutput * kOutput];
+  const T* pixels[kOutput * kOutput];
   pixels_at<kOutput>(dy + place.image * t.out_height * t.out_width * t.out, t.out_height, t.out_width, t.out, place.y,
                      place.x, zeros, pixels);
   for (Index channel = 0; channel < t.out; channel += kLanes) {
@@ -105,12 +108,13 @@ DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const float* d
 }
 
 // Writes channels [first, first + count) of one tile of outputs from m[point * stride + channel - first].
+template <typename T>
 DERMATOME_HD void transform_output_tile(const Tiling& t, const float* m, Index stride, Index first, Index count,
-                                        const float* bias, Index tile, float* y) {
+                                        const float* bias, Index tile, T* y) {
   const auto place = t.place(tile);
   const Index rows = least(kOutput, t.out_height - place.y);
   const Index columns = least(kOutput, t.out_width - place.x);
-  float* corner = y + ((place.image * t.out_height + place.y) * t.out_width + place.x) * t.out + first;
+  T* corner = y + ((place.image * t.out_height + place.y) * t.out_width + place.x) * t.out + first;
   for (Index channel = 0; channel < count; channel += kLanes) {
     Vec half[kOutput * kInput];
     for (int c = 0; c < kInput; ++c) {
@@ -234,14 +238,14 @@ BlockLayout block_layout(const Tiling& t) {
   return layout;
 }
 
-template <bool kTurned>
-void convolve_blocks(const Tiling& t, const float* x, const float* weight, const float* bias, float* y,
-                     float* workspace) {
+template <bool kTurned, typename T>
+void convolve_blocks(const Tiling& t, const T* x, const float* weight, const float* bias, T* y, float* workspace) {
   const BlockLayout layout = block_layout(t);
   float* zeros = workspace;
   float* u = zeros + layout.zeros;
   float* locals = u + layout.kernels;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
+  const T* outside = reinterpret_cast<const T*>(zeros);
   const Index panels = ceil_divide(t.out, kPanel);
   const Index depths = ceil_divide(t.in, kPanelDepth);
 #pragma omp parallel
@@ -261,7 +265,7 @@ void convolve_blocks(const Tiling& t, const float* x, const float* weight, const
     for (Index first = 0; first < mine.tiles; first += layout.tiles) {
       const Index count = least(layout.tiles, mine.tiles - first);
       for (Index i = 0; i < count; ++i) {
-        transform_input_tile(mine, x, zeros, first + i, v + i * mine.in, layout.v_stride);
+        transform_input_tile(mine, x, outside, first + i, v + i * mine.in, layout.v_stride);
       }
       for (Index point = 0; point < kPoints; ++point) {
         for (Index column = 0; column < mine.out; column += kPanel) {
@@ -305,14 +309,14 @@ PanelLayout panel_layout(const Tiling& t) {
   return layout;
 }
 
-template <bool kTurned>
-void convolve_panels(const Tiling& t, const float* x, const float* weight, const float* bias, float* y,
-                     float* workspace) {
+template <bool kTurned, typename T>
+void convolve_panels(const Tiling& t, const T* x, const float* weight, const float* bias, T* y, float* workspace) {
   const PanelLayout layout = panel_layout(t);
   float* zeros = workspace;
   float* v = zeros + layout.zeros;
   float* locals = v + layout.shared;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
+  const T* outside = reinterpret_cast<const T*>(zeros);
 #pragma omp parallel
   {
     const Tiling mine = t;
@@ -320,7 +324,7 @@ void convolve_panels(const Tiling& t, const float* x, const float* weight, const
     float* u = m + kPoints * layout.m_stride;
 #pragma omp for schedule(static)
     for (Index tile = 0; tile < mine.tiles; ++tile) {
-      transform_input_tile(mine, x, zeros, tile, v + tile * mine.in, layout.v_stride);
+      transform_input_tile(mine, x, outside, tile, v + tile * mine.in, layout.v_stride);
     }
 #pragma omp for schedule(static)
     for (Index column = 0; column < mine.out; column += layout.width) {
@@ -348,8 +352,8 @@ void convolve_panels(const Tiling& t, const float* x, const float* weight, const
   }
 }
 
-template <bool kTurned>
-void convolve(const Tiling& t, const float* x, const float* weight, const float* bias, float* y, void* workspace) {
+template <bool kTurned, typename T>
+void convolve(const Tiling& t, const T* x, const float* weight, const float* bias, T* y, void* workspace) {
   auto* floats = static_cast<float*>(workspace);
   if (kernels_outweigh(t)) {
     convolve_panels<kTurned>(t, x, weight, bias, y, floats);
@@ -377,15 +381,17 @@ Tiling data_gradient_tiling(const Call& call) {
   return tiling(g.n, g.out_height, g.out_width, g.out, g.in, 2 - g.pad);
 }
 
+template <typename T>
 void forward(const Call& call) {
   const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
-  convolve<false>(forward_tiling(call), launch::in<float>(call, 0), launch::in<float>(call, 1), bias,
-                  launch::out<float>(call, 0), call.workspace);
+  convolve<false>(forward_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), bias,
+                  launch::out<T>(call, 0), call.workspace);
 }
 
+template <typename T>
 void data_gradient(const Call& call) {
-  convolve<true>(data_gradient_tiling(call), launch::in<float>(call, 0), launch::in<float>(call, 1), nullptr,
-                 launch::out<float>(call, 0), call.workspace);
+  convolve<true>(data_gradient_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), nullptr,
+                 launch::out<T>(call, 0), call.workspace);
 }
 
 // --- the weight gradient: 36 products over the tiles, of transformed inputs and transformed output gradients ---
@@ -441,12 +447,13 @@ DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index
   }
 }
 
+template <typename T>
 void weight_gradient(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
   const GradientLayout layout = gradient_layout(t);
-  const float* x = launch::in<float>(call, 0);
-  const float* dy = launch::in<float>(call, 1);
+  const T* x = launch::in<T>(call, 0);
+  const T* dy = launch::in<T>(call, 1);
   float* dweight = launch::out<float>(call, 0);
   auto* zeros = static_cast<float*>(call.workspace);
   float* v = zeros + layout.zeros;
@@ -457,6 +464,7 @@ void weight_gradient(const Call& call) {
     bias_gradient(dy, t.n * t.out_height * t.out_width, t.out, zeros, dbias);
   }
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
+  const T* outside = reinterpret_cast<const T*>(zeros);
   const Index row_pieces = ceil_divide(t.in, kGradientRows);
   const Index column_pieces = ceil_divide(t.out, kPanel);
 #pragma omp parallel
@@ -480,8 +488,8 @@ void weight_gradient(const Call& call) {
       const Index count = least(layout.tiles, mine.tiles - first);
 #pragma omp for schedule(static)
       for (Index i = 0; i < count; ++i) {
-        transform_input_tile(mine, x, zeros, first + i, v + i * mine.in, layout.v_stride);
-        transform_output_gradient_tile(mine, dy, zeros, first + i, d + i * mine.out, layout.d_stride);
+        transform_input_tile(mine, x, outside, first + i, v + i * mine.in, layout.v_stride);
+        transform_output_gradient_tile(mine, dy, outside, first + i, d + i * mine.out, layout.d_stride);
       }
       if (!layout.accumulate) continue;
 #pragma omp for schedule(static)
@@ -530,13 +538,19 @@ bool fits(const Geometry& g) {
 }
 
 bool fits_forward(const Call& call) {
-  return fits(forward_geometry(call));
+  return call.outputs[0].type == call.inputs[0].type && fits(forward_geometry(call));
 }
 bool fits_data_gradient(const Call& call) {
   return fits(data_gradient_geometry(call));
 }
 bool fits_weight_gradient(const Call& call) {
   return call.outputs[0].data != nullptr && fits(weight_gradient_geometry(call));
+}
+
+// With AMX all products in bf16 are faster than a quarter of them in f32.
+template <bool (*kFits)(const Call&)>
+bool in_bf16(const Call& call) {
+  return !launch::has_bf16_matrix_unit() && kFits(call);
 }
 
 Index forward_workspace(const Call& call) {
@@ -549,9 +563,16 @@ Index data_gradient_workspace(const Call& call) {
 }  // namespace
 }  // namespace dermatome::conv2d
 
+// bf16 in and out, f32 in between: the transforms would magnify the roundings of bf16.
 DERMATOME_CPU_TABLE(conv2d_winograd,
-                    {"conv2d", DType::f32, conv2d::forward, conv2d::forward_workspace, conv2d::fits_forward},
-                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient, conv2d::data_gradient_workspace,
+                    {"conv2d", DType::f32, conv2d::forward<float>, conv2d::forward_workspace, conv2d::fits_forward},
+                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>, conv2d::data_gradient_workspace,
                      conv2d::fits_data_gradient},
-                    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient, conv2d::weight_gradient_workspace,
-                     conv2d::fits_weight_gradient})
+                    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>,
+                     conv2d::weight_gradient_workspace, conv2d::fits_weight_gradient},
+                    {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::forward_workspace,
+                     conv2d::in_bf16<conv2d::fits_forward>, true},
+                    {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,
+                     conv2d::data_gradient_workspace, conv2d::in_bf16<conv2d::fits_data_gradient>, true},
+                    {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
+                     conv2d::weight_gradient_workspace, conv2d::in_bf16<conv2d::fits_weight_gradient>, true})

@@ -393,9 +393,11 @@ inline void weight_gradient_product(const Geometry& g, const float* x, const flo
 }
 
 // dbias[c]: the sum of dy over all pixels.
-inline void bias_gradient(const float* dy, Index pixels, Index channels, float* workspace, float* dbias) {
+template <typename T>
+inline void bias_gradient(const T* dy, Index pixels, Index channels, float* workspace, float* dbias) {
   launch::reduce_channels<float, 1>(
-      pixels, channels, workspace, [=](Index row, Index c, float* terms) { terms[0] = dy[row * channels + c]; },
+      pixels, channels, workspace,
+      [=](Index row, Index c, float* terms) { terms[0] = launch::load(dy[row * channels + c]); },
       [=](Index c, const double* sums) { dbias[c] = static_cast<float>(sums[0]); });
 }
 inline Index bias_gradient_workspace(Index pixels, Index channels) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/launch/element_types.h"
 #include "kernels/launch/host_device.h"
 
 #if defined(__AVX2__)
@@ -29,6 +30,30 @@ DERMATOME_HD Vec load(const float* from) {
 }
 DERMATOME_HD void store(float* to, Vec x) {
   *reinterpret_cast<UnalignedVec*>(to) = x;
+}
+
+using VecBits = std::uint32_t __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
+using VecHalves = std::uint16_t __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
+using UnalignedHalves =
+    std::uint16_t __attribute__((vector_size(kLanes * sizeof(std::uint16_t)), aligned(2), may_alias));
+
+// bf16 in memory, float in the register.
+DERMATOME_HD Vec load(const Bfloat16* from) {
+  const VecHalves halves = *reinterpret_cast<const UnalignedHalves*>(from);
+  return reinterpret_cast<Vec>(__builtin_convertvector(halves, VecBits) << 16);
+}
+// To nearest, ties to even.
+DERMATOME_HD void store(Bfloat16* to, Vec x) {
+#if defined(__AVX512BF16__)
+  const __m256bh halves = _mm512_cvtneps_pbh(x);
+  __builtin_memcpy(to, &halves, sizeof halves);
+#else
+  const VecBits bits = reinterpret_cast<VecBits>(x);
+  const VecBits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const VecBits quiet = (bits >> 16) | 0x40u;
+  const VecBits is_nan = reinterpret_cast<VecBits>(x != x);
+  *reinterpret_cast<UnalignedHalves*>(to) = __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), VecHalves);
+#endif
 }
 DERMATOME_HD Vec broadcast(float x) {
   return x - Vec{};

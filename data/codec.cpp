@@ -174,6 +174,10 @@ void write_png(const std::filesystem::path& path, const Image& image) {
   write_file(path, encode_png(image));
 }
 
+void write_mask_png(const std::filesystem::path& path, const Image& mask) {
+  write_file(path, encode_mask_png(mask));
+}
+
 std::string codec_versions() {
   return fmt::format("{}, {}, {}", png::library_version(), jpeg::library_version(), tiff::library_version());
 }

@@ -59,7 +59,7 @@ std::vector<training::PlannedFile> plan(const PredictCommand& command) {
 void write_files(const PredictCommand& command, const training::PlannedFile& file,
                  const training::Prediction& prediction) {
   const std::string path = (fs::path(command.out) / file.name).string();
-  data::write_png(path + kMask, prediction.mask);
+  data::write_mask_png(path + kMask, prediction.mask);
   if (command.probabilities) {
     data::write_npy(path + kProbability, prediction.probability, prediction.height, prediction.width);
   }

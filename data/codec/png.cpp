@@ -2,6 +2,7 @@
 #include "data/codec/png.h"
 
 #include <png.h>
+#include <zlib.h>
 
 #include <array>
 #include <bit>
@@ -151,6 +152,34 @@ void on_write(png_structp png, png_bytep bytes, std::size_t count) {
   png_error(png, "out of memory");
 }
 
+// Runs of one value: filters would only hide them, and searching for other repetitions takes time.
+void set_up_for_masks(png_structp png) {
+  png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
+  png_set_compression_strategy(png, Z_RLE);
+}
+
+std::vector<std::uint8_t> encode(const Image& image, bool mask) {
+  std::vector<std::uint8_t> bytes;
+  WriteSession writing{.session = {}, .out = &bytes};
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &writing.session, on_error, on_warning);
+  png_infop info = png != nullptr ? png_create_info_struct(png) : nullptr;
+  const bool done =
+      info != nullptr && survives(writing.session, [&] {
+        png_set_write_fn(png, &writing, on_write, nullptr);
+        png_set_IHDR(png, info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height), 8,
+                     image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                     PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+        if (mask) set_up_for_masks(png);
+        png_write_info(png, info);
+        for (int y = 0; y < image.height; ++y) png_write_row(png, image.row(y));
+        png_write_end(png, info);
+      });
+  png_destroy_write_struct(&png, &info);
+  DERMATOME_CHECK(done, "cannot write a PNG of {}x{} pixels: {}", image.width, image.height,
+                  writing.session.message.data());
+  return bytes;
+}
+
 }  // namespace
 
 ImageInfo png::probe(std::span<const std::uint8_t> bytes, std::string_view name) {
@@ -196,24 +225,12 @@ RawPicture png::decode_raw(std::span<const std::uint8_t> bytes, std::string_view
 
 std::vector<std::uint8_t> encode_png(const Image& image) {
   check_image(image);
-  std::vector<std::uint8_t> bytes;
-  WriteSession writing{.session = {}, .out = &bytes};
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &writing.session, on_error, on_warning);
-  png_infop info = png != nullptr ? png_create_info_struct(png) : nullptr;
-  const bool done =
-      info != nullptr && survives(writing.session, [&] {
-        png_set_write_fn(png, &writing, on_write, nullptr);
-        png_set_IHDR(png, info, static_cast<png_uint_32>(image.width), static_cast<png_uint_32>(image.height), 8,
-                     image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                     PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-        png_write_info(png, info);
-        for (int y = 0; y < image.height; ++y) png_write_row(png, image.row(y));
-        png_write_end(png, info);
-      });
-  png_destroy_write_struct(&png, &info);
-  DERMATOME_CHECK(done, "cannot write a PNG of {}x{} pixels: {}", image.width, image.height,
-                  writing.session.message.data());
-  return bytes;
+  return encode(image, false);
+}
+
+std::vector<std::uint8_t> encode_mask_png(const Image& mask) {
+  check_mask(mask);
+  return encode(mask, true);
 }
 
 std::string png::library_version() {

@@ -1,6 +1,7 @@
 // The registry of backends and the host backend, which serves the cpu and the reference device.
 #include "engine/core/device.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -17,6 +18,10 @@ namespace dermatome {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+// Memory from this size on lies in pages of 2 MiB where the kernel has them: 512 times fewer faults when it is first
+// touched, and fewer misses of the address cache later.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kHugeFrom = 2 * kHugePage;
 
 class HostStream final : public Stream {
  public:
@@ -41,8 +46,12 @@ class HostBackend final : public Backend {
   bool host_addressable() const override { return true; }
 
   void* allocate(int, std::size_t bytes) override {
+    const bool huge = bytes >= kHugeFrom;
+    const std::size_t alignment = huge ? kHugePage : kAlignment;
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+    void* memory = std::aligned_alloc(alignment, rounded == 0 ? kAlignment : rounded);
+    // Only a wish: without it the kernel maps small pages.
+    if (huge && memory != nullptr) ::madvise(memory, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
     DERMATOME_CHECK(memory != nullptr, "out of memory: {:.1f} MiB could not be allocated",
                     static_cast<double>(bytes) / 1048576.0);
     return memory;

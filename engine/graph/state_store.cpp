@@ -76,6 +76,18 @@ void StateStore::create(const std::vector<StateDeclaration>& declarations, std::
   }
 }
 
+void StateStore::adopt(const StateDeclaration& declaration, const Tensor& contents) {
+  DERMATOME_CHECK(!contains(declaration.name), "state '{}' exists already", declaration.name);
+  DERMATOME_CHECK(declaration.desc == contents.desc(), "state '{}' is {} and cannot take {}", declaration.name,
+                  to_string(declaration.desc), to_string(contents.desc()));
+  order_.push_back(declaration.name);
+  states_.emplace(declaration.name, std::make_shared<State>(State{.name = declaration.name,
+                                                                  .tensor = contents.to(device_),
+                                                                  .group = declaration.group,
+                                                                  .trainable = declaration.trainable,
+                                                                  .prepared = {}}));
+}
+
 void StateStore::create_contiguous(const std::vector<StateDeclaration>& declarations) {
   constexpr std::size_t kAlignment = 64;
   std::size_t total = 0;

@@ -45,6 +45,10 @@ class StateStore {
   // depend on which others exist. Existing ones keep their contents; another type or shape is an Error.
   void create(const std::vector<StateDeclaration>& declarations, std::uint64_t seed);
 
+  // Makes a state that is not there yet of contents that are at hand, whose memory it shares where that is on this
+  // device. Throws Error for one that exists, and for contents of another type or shape.
+  void adopt(const StateDeclaration& declaration, const Tensor& contents);
+
   // Zero-filled states that lie one behind the other in one buffer, in this order (gradients, for one all-reduce).
   void create_contiguous(const std::vector<StateDeclaration>& declarations);
 

@@ -33,6 +33,18 @@ TEST(WritePng, ReadsBackAsItWas) {
   EXPECT_EQ(probe(folder / "grey.png").channels, 1);
 }
 
+TEST(WriteMaskPng, ReadsBackAsItWasAndIsSmaller) {
+  const Image mask = testing::disc(301, 207, 80);
+  const Bytes bytes = encode_mask_png(mask);
+  EXPECT_EQ(decode_mask(bytes, "m").grey, mask);
+  EXPECT_EQ(probe(bytes, "m").bits, 8);
+  EXPECT_EQ(probe(bytes, "m").channels, 1);
+  EXPECT_LT(bytes.size(), encode_png(mask).size());
+  const Image noise = testing::random_image(40, 30, 1, 3);
+  EXPECT_EQ(decode_mask(encode_mask_png(noise), "n").grey, noise);
+  testing::expect_error([] { encode_mask_png(make_image(4, 4, 3)); }, {"one channel"});
+}
+
 TEST(WritePng, RefusesAnImageThatContradictsItself) {
   expect_error(
       [] {

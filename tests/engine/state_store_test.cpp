@@ -136,6 +136,20 @@ TEST(StateStore, ContiguousStatesLieInOrder) {
   expect_error([&] { store.create_contiguous({declare("g1", {3})}); }, {"'g1'", "already"});
 }
 
+TEST(StateStore, AdoptsContentsWithoutCopyingThem) {
+  StateStore store;
+  const Tensor contents = tensor_of<float>(std::vector<float>{1, 2, 3}, {3});
+  const StateDeclaration weight{.name = "w", .desc = {DType::f32, {3}}, .group = "g", .trainable = true};
+  store.adopt(weight, contents);
+  EXPECT_EQ(store.get("w").tensor.data(), contents.data());
+  EXPECT_EQ(store.get("w").group, "g");
+  EXPECT_TRUE(store.get("w").trainable);
+  EXPECT_EQ(store.names(), std::vector<std::string>{"w"});
+  EXPECT_THROW(store.adopt(weight, contents), Error) << "it is there already";
+  EXPECT_THROW(store.adopt({.name = "v", .desc = {DType::f32, {4}}}, contents), Error);
+  EXPECT_FALSE(store.contains("v"));
+}
+
 TEST(StateStore, WritesMakePreparedCopiesStale) {
   StateStore store;
   store.create({declare("w", {4}, kNormal)}, 1);

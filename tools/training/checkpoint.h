@@ -54,8 +54,8 @@ struct Checkpoint {
 // Throws Error with the reason: not a checkpoint of dermatome, damaged (checksum), written by a newer version.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
-// Puts the checkpoint's weights into the states of the store that the model declares. Throws Error naming states that
-// are missing or of another shape.
+// Puts the checkpoint's weights into the states of the store that the model declares; states that the store does not
+// hold yet share the checkpoint's memory. Throws Error naming states that are missing or of another shape.
 void load_weights(const Checkpoint& checkpoint, const std::vector<StateDeclaration>& declarations, StateStore& store);
 
 }  // namespace dermatome::training

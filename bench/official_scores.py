@@ -30,7 +30,7 @@ def official(truth, predictions):
 
 
 def compare(arguments):
-    command = [arguments.dermatome, "evaluate", "--predictions", arguments.predictions, "--truth", arguments.truth, "--json", "-"]
+    command = [arguments.dermatome.resolve(), "evaluate", "--predictions", arguments.predictions, "--truth", arguments.truth, "--json", "-"]
     ours = json.loads(subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE).stdout)
     mean, per_image = official(arguments.truth, arguments.predictions)
     images = {row["id"]: row for row in ours["per_image"]}
@@ -82,7 +82,7 @@ def make_golden(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dermatome", type=pathlib.Path, default="build/dermatome")
+    parser.add_argument("--dermatome", type=pathlib.Path, default=pathlib.Path("build/dermatome"))
     parser.add_argument("--predictions", type=pathlib.Path)
     parser.add_argument("--truth", type=pathlib.Path)
     parser.add_argument("--make-golden", type=pathlib.Path)

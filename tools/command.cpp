@@ -88,15 +88,6 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
   return options;
 }
 
-CLI::Validator share_check() {
-  return {[](const std::string& text) {
-            double value = -1;
-            const bool number = CLI::detail::lexical_cast(text, value);
-            return number && value >= 0 && value <= 1 ? "" : text + " is not a number from 0 to 1";
-          },
-          "FLOAT in [0 - 1]"};
-}
-
 void write_text(const std::string& path, const std::string& text) {
   if (path == "-") {
     std::cout << text;

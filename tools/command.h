@@ -56,9 +56,6 @@ struct WeightsOption {
 };
 std::shared_ptr<WeightsOption> add_weights_option(CLI::App& command);
 
-// Accepts numbers from 0 to 1.
-CLI::Validator share_check();
-
 // The exit code that the program ends with after its command has run; 0 unless set.
 void set_exit_code(int code);
 int exit_code();

@@ -152,7 +152,7 @@ void add_evaluate(CLI::App& app) {
       ->check(CLI::Range(0, 8192));
   sub->add_option("--threshold", command->threshold,
                   "A pixel is lesion where its probability is above; by default as trained (0.5)")
-      ->check(share_check());
+      ->check(CLI::Range(0.0, 1.0));
   const std::string masks = "Masks without a model";
   sub->add_option("--predictions", command->predictions, "Folder of predicted masks, named as the true ones")
       ->group(masks);

@@ -121,7 +121,7 @@ void add_predict(CLI::App& app) {
       ->check(CLI::Range(0, 8192));
   sub->add_option("--threshold", command->threshold,
                   "A pixel is lesion where its probability is above; by default as trained (0.5)")
-      ->check(share_check());
+      ->check(CLI::Range(0.0, 1.0));
   sub->add_option("--batch", command->batch, "Photographs that go through the network together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -1,7 +1,7 @@
 // dermatome train: from a folder of photographs and masks to a run folder.
-#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
@@ -9,18 +9,16 @@
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/progress.h"
+#include "tools/signals.h"
 #include "tools/training/networks.h"
+#include "tools/training/resume.h"
+#include "tools/training/run_folder.h"
 #include "tools/training/trainer.h"
 
 namespace dermatome {
 namespace {
 
 namespace fs = std::filesystem;
-
-volatile std::sig_atomic_t received_signal = 0;
-void remember_signal(int signal) {
-  received_signal = signal;
-}
 
 struct TrainCommand {
   std::string validation, split, run;
@@ -30,12 +28,14 @@ struct TrainCommand {
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool overwrite = false;
+  bool resume = false;
   std::shared_ptr<DataOptions> data;
   std::shared_ptr<RunOptions> options;
 };
 
-training::Recipe recipe_of(const TrainCommand& command) {
-  training::Recipe recipe = training::recipe_of(command.settings);
+// `base` with the recipe file and the assignments of the command line applied.
+training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& base) {
+  training::Recipe recipe = training::recipe_of(command.settings, base);
   if (command.seed_given) recipe.seed = command.seed;
   return recipe;
 }
@@ -76,88 +76,192 @@ SplitData split_data(const TrainCommand& command, std::uint64_t seed, const Tell
   return result;
 }
 
-// A run that failed before its first step left nothing to lose.
-bool holds_run(const fs::path& run) {
-  if (fs::exists(run / "last.safetensors") || fs::exists(run / "best.safetensors")) return true;
-  std::ifstream steps(run / "steps.csv");
-  std::string line;
-  return std::getline(steps, line) && std::getline(steps, line);
-}
-
-// A folder that holds a run already is emptied only on request.
-void prepare_run_folder(const fs::path& run, bool overwrite) {
-  std::error_code error;
-  fs::create_directories(run, error);
-  DERMATOME_CHECK(!error && fs::is_directory(run), "the run folder {} cannot be made ({})", run.string(),
-                  error.message());
-  if (!overwrite && holds_run(run)) {
-    fail_usage("{} holds a run already; take another folder, or pass --overwrite to replace it", run.string());
-  }
-  for (const char* name :
-       {"resolved.toml", "split.csv", "log.csv", "steps.csv", "last.safetensors", "best.safetensors", "report.html"}) {
-    fs::remove(run / name);
-  }
-}
-
-void run_train(const TrainCommand& command) {
-  const training::Recipe recipe = recipe_of(command);
-  command.options->apply();
-  command.options->device();
-  const Model model = find_model(recipe.model);
+// An error in the text is told before anything is read or written, and so is a size that the model cannot take.
+void check_model(const training::Recipe& recipe, const Model& model) {
   training::check_groups(recipe, model.groups());
-  training::states_of(model, DType::f32);  // an error in the text is told before anything is read or written
+  training::states_of(model, DType::f32);
   for (const auto& stage : recipe.stages) {
-    if (stage.size % model.divisor() != 0) {
-      const auto below = stage.size / model.divisor() * model.divisor();
-      fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size,
-                 model.name(), model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
-    }
+    if (stage.size % model.divisor() == 0) continue;
+    const auto below = stage.size / model.divisor() * model.divisor();
+    fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),
+               model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
   }
+}
+
+nlohmann::json environment_json(const TrainCommand& command) {
+  return {{"threads", threads()},
+          {"type", command.options->type_name},
+          {"instruction_set", std::string(name_of(instruction_set()))},
+          {"device", to_string(command.options->device())},
+          {"processor", cpu_model_name()}};
+}
+
+void write_start(const TrainCommand& command, const training::RunFolder& folder, const training::Recipe& recipe,
+                 const SplitData& split) {
+  folder.clear();
+  data::write_split_csv(folder.path() / "split.csv", split.ids, split.parts);
+  write_text((folder.path() / "resolved.toml").string(), training::to_toml(recipe, true));
+  nlohmann::json info = command.data->to_json();
+  info.update(environment_json(command));
+  info["validation"] = command.validation.empty() ? "" : fs::absolute(command.validation).string();
+  write_json((folder.path() / "run.json").string(), info);
+}
+
+// Where a run went on, and with what.
+void write_resumption(const TrainCommand& command, const fs::path& run, const training::Recipe& recipe,
+                      const training::Position& position, nlohmann::json info) {
+  nlohmann::json entry = environment_json(command);
+  entry["steps_done"] = position.steps_done;
+  entry["epochs_done"] = position.epochs_done;
+  info["resumed"].push_back(entry);
+  write_text((run / "resolved.toml").string(), training::to_toml(recipe, true));
+  write_json((run / "run.json").string(), info);
+}
+
+training::TrainingObserver observer_of(Progress& progress) {
+  return {.message = [&](const std::string& text) { progress.message(text); },
+          .loading = [&](std::size_t done, std::size_t total) { progress.count("reading", done, total); },
+          .ready = {},
+          .step = [&](const training::StepResult& result) { progress.step(result); },
+          .validating =
+              [&](std::int64_t done, std::int64_t total) {
+                progress.count("validating", static_cast<std::size_t>(done), static_cast<std::size_t>(total));
+              },
+          .epoch = [&](const training::EpochResult& result) { progress.epoch(result); },
+          .stop_requested = [] { return received_signal() != 0; }};
+}
+
+void tell_end(Progress& progress, const fs::path& run, const training::TrainingResult& result, bool validated) {
+  const auto& position = result.position;
+  if (result.stopped) {
+    progress.message(result.saved
+                         ? fmt::format("stopped; the state after {} steps is in {}, and --resume goes on from it",
+                                       position.steps_done, (run / "last.safetensors").string())
+                         : "stopped before the first step; nothing was written");
+    set_exit_code(128 + received_signal());
+    return;
+  }
+  if (validated && position.best_epoch > 0) {
+    progress.message(fmt::format("best: epoch {}, validation Jaccard {:.4f}; weights in {}", position.best_epoch,
+                                 position.best_jaccard, (run / "best.safetensors").string()));
+  }
+}
+
+training::TrainOptions options_of(const TrainCommand& command, const training::Recipe& recipe, data::Cache* cache) {
+  return {.recipe = recipe,
+          .run = command.run,
+          .device = command.options->device(),
+          .compile = command.options->compile,
+          .cache = cache,
+          .skip_bad = command.data->skip_bad};
+}
+
+void start(const TrainCommand& command) {
+  const training::Recipe recipe = recipe_of(command, {});
+  const Model model = find_model(recipe.model);
+  check_model(recipe, model);
+  const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
+  training::check_run_folder(command.run, use);
   Progress progress;
   const auto cache = command.data->open_cache();
   const SplitData split = split_data(command, recipe.seed, [&](const std::string& text) { progress.message(text); });
-  prepare_run_folder(command.run, command.overwrite);
-  const fs::path run(command.run);
-  data::write_split_csv(run / "split.csv", split.ids, split.parts);
-  write_text((run / "resolved.toml").string(), training::to_toml(recipe, true));
-  nlohmann::json info = command.data->to_json();
-  info.update({{"validation", command.validation.empty() ? "" : fs::absolute(command.validation).string()},
-               {"threads", threads()},
-               {"type", command.options->type_name},
-               {"instruction_set", std::string(name_of(instruction_set()))},
-               {"device", to_string(command.options->device())},
-               {"processor", cpu_model_name()}});
-  write_json((run / "run.json").string(), info);
+  const training::RunFolder folder(command.run, use);
   progress.message(fmt::format(
       "{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({}), {}",
       split.data.train.size(), split.data.validation.size(), model.name(), to_string(command.options->device()),
       threads(), name_of(instruction_set()), command.options->type_name));
-  std::signal(SIGINT, remember_signal);
-  std::signal(SIGTERM, remember_signal);
-  const training::TrainingObserver observer{
-      .message = [&](const std::string& text) { progress.message(text); },
-      .loading = [&](std::size_t done, std::size_t total) { progress.count("reading", done, total); },
-      .step = [&](const training::StepResult& result) { progress.step(result); },
-      .epoch = [&](const training::EpochResult& result) { progress.epoch(result); },
-      .stop_requested = [] { return received_signal != 0; }};
-  const auto result = training::train({.recipe = recipe,
-                                       .run = run,
-                                       .device = command.options->device(),
-                                       .compile = command.options->compile,
-                                       .cache = cache.get(),
-                                       .skip_bad = command.data->skip_bad},
-                                      split.data, observer);
-  if (result.stopped) {
-    progress.message(fmt::format("stopped; the state so far is in {}", (run / "last.safetensors").string()));
-    set_exit_code(128 + static_cast<int>(received_signal));
+  auto observer = observer_of(progress);
+  observer.ready = [&] { write_start(command, folder, recipe, split); };
+  const auto result = training::train(options_of(command, recipe, cache.get()), split.data, observer);
+  tell_end(progress, folder.path(), result, !split.data.validation.empty());
+}
+
+nlohmann::json read_run_json(const fs::path& run) {
+  std::ifstream file(run / "run.json");
+  DERMATOME_CHECK(file.good(), "{} cannot be read, which says where the run's data are", (run / "run.json").string());
+  try {
+    return nlohmann::json::parse(file);
+  } catch (const nlohmann::json::exception&) {
+    fail("{} is damaged: it is no JSON", (run / "run.json").string());
+  }
+}
+
+// The data and the split that the run began with, unless the command line names where the data are now.
+TrainCommand with_data_of_run(TrainCommand command, const nlohmann::json& info) {
+  DataOptions data = DataOptions::from_json(info);
+  const DataOptions& given = *command.data;
+  if (!given.data.empty() || !given.images.empty()) {
+    data.data = given.data;
+    data.images = given.images;
+    data.masks = given.masks;
+  }
+  if (!given.cache.empty()) data.cache = given.cache;
+  data.skip_bad |= given.skip_bad;
+  command.data = std::make_shared<DataOptions>(data);
+  if (command.validation.empty()) command.validation = info.value("validation", "");
+  command.split = (fs::path(command.run) / "split.csv").string();
+  return command;
+}
+
+// The model's text in its file, for comparison; empty where that is gone or broken, which resuming does not mind.
+std::string model_text(const std::string& model) {
+  try {
+    return find_model(model).canonical_text();
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+void tell_differences(Progress& progress, const training::Checkpoint& checkpoint, const training::Recipe& of_run,
+                      const training::TrainOptions& options) {
+  training::CheckpointInfo now = training::environment(options.device, options.compile);
+  now.graph_text = model_text(options.recipe.model);
+  for (const auto& text : training::differences_that_matter(checkpoint.info, now)) progress.message(text);
+  const auto settings = training::settings_that_change(of_run, options.recipe);
+  if (!settings.empty()) progress.message(settings);
+}
+
+void resume(const TrainCommand& given) {
+  training::check_run_folder(given.run, training::FolderUse::resume);
+  const training::RunFolder folder(given.run, training::FolderUse::resume);
+  const fs::path last = folder.path() / "last.safetensors";
+  const training::Checkpoint checkpoint = training::read_resumable(last);
+  const training::Position& position = checkpoint.info.position;
+  const training::Recipe of_run = training::recipe_of_run(checkpoint, last);
+  const training::Recipe recipe = training::continued(of_run, recipe_of(given, of_run), position);
+  check_model(recipe, Model::parse(checkpoint.info.graph_text, last.string()));
+  Progress progress;
+  if (training::is_finished(recipe, position)) {
+    auto options = options_of(given, recipe, nullptr);
+    options.resume = &checkpoint;
+    tell_end(progress, folder.path(), training::train(options, {}, {}), position.best_jaccard > 0);
+    progress.message(
+        fmt::format("{} is finished: all its {} epochs are done; epochs=N with a larger N goes on with its last stage",
+                    given.run, position.epochs_done));
     return;
   }
-  const auto best = std::max_element(result.epochs.begin(), result.epochs.end(), [](const auto& a, const auto& b) {
-    return a.validation_jaccard < b.validation_jaccard;
-  });
-  if (!split.data.validation.empty()) {
-    progress.message(fmt::format("best: epoch {}, validation Jaccard {:.4f} at {} px; weights in {}", best->epoch,
-                                 best->validation_jaccard, best->size, (run / "best.safetensors").string()));
+  nlohmann::json info = read_run_json(folder.path());
+  const TrainCommand command = with_data_of_run(given, info);
+  const auto cache = command.data->open_cache();
+  const SplitData split = split_data(command, recipe.seed, [&](const std::string& text) { progress.message(text); });
+  auto options = options_of(command, recipe, cache.get());
+  options.resume = &checkpoint;
+  tell_differences(progress, checkpoint, of_run, options);
+  progress.message(fmt::format("going on with {} behind epoch {} and step {}", command.run, position.epochs_done,
+                               position.steps_done));
+  auto observer = observer_of(progress);
+  observer.ready = [&] { write_resumption(command, folder.path(), recipe, position, info); };
+  tell_end(progress, folder.path(), training::train(options, split.data, observer), !split.data.validation.empty());
+}
+
+void run_train(const TrainCommand& command) {
+  command.options->apply();
+  command.options->device();
+  catch_signals();
+  if (command.resume) {
+    resume(command);
+  } else {
+    start(command);
   }
 }
 
@@ -178,7 +282,13 @@ void add_train(CLI::App& app) {
   split->excludes(share)->excludes(test);
   sub->add_option("--seed", command->seed, "Instead of the recipe's seed")
       ->check(CLI::Range(std::int64_t{0}, INT64_MAX));  // what a recipe can hold
-  sub->add_flag("--overwrite", command->overwrite, "Replace the run that the folder holds");
+  auto* overwrite = sub->add_flag("--overwrite", command->overwrite, "Replace the run that the folder holds");
+  sub->add_flag("--resume", command->resume,
+                "Go on with the run from its last checkpoint; data and settings are the run's")
+      ->excludes(overwrite)
+      ->excludes(share)
+      ->excludes(split)
+      ->excludes(test);
   sub->add_option("settings", command->settings,
                   "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
   command->options = add_run_options(*sub);

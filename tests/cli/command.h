@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,7 +34,8 @@ struct Outcome {
 // The binary at work in `folder`; a process of its own.
 class Process {
  public:
-  Process(const fs::path& folder, const std::vector<std::string>& arguments)
+  // `prepare` runs in the new process before the binary does; what it returns false for ends the process with code 126.
+  Process(const fs::path& folder, const std::vector<std::string>& arguments, const std::function<bool()>& prepare = {})
       : out_(folder / ".stdout"), err_(folder / ".stderr") {
     std::vector<std::string> words{DERMATOME_BINARY};
     words.insert(words.end(), arguments.begin(), arguments.end());
@@ -43,12 +46,30 @@ class Process {
     if (id_ != 0) return;
     const int out = ::open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     const int err = ::open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ::signal(SIGINT, SIG_DFL);  // ignored where the tests run in the background of a script
     if (out < 0 || err < 0 || ::dup2(out, 1) < 0 || ::dup2(err, 2) < 0 || ::chdir(folder.c_str()) != 0) ::_exit(126);
+    if (prepare && !prepare()) ::_exit(126);
     ::execv(pointers[0], pointers.data());
     ::_exit(127);
   }
 
   void signal(int number) const { ::kill(id_, number); }
+
+  bool is_running() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(id_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  }
+
+  // Looks every millisecond, for half a minute at most; false where the process ended before.
+  bool wait_until(const std::function<bool()>& condition) const {
+    const auto start = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - start < std::chrono::seconds(30)) {
+      if (condition()) return true;
+      if (!is_running()) return condition();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
 
   Outcome wait() {
     int status = 0;

@@ -105,7 +105,7 @@ TEST_F(CommandLine, AFailedStartCanBeRepeatedInTheSameFolder) {
 TEST_F(CommandLine, DoesNotReplaceARunUnasked) {
   train("r");
   const std::string before = text_of(folder_ / "r/last.safetensors");
-  expect_refused(2, training("r", {"seed=9", "epochs=1"}), {"r holds a run already", "--overwrite"});
+  expect_refused(2, training("r", {"seed=9", "epochs=1"}), {"r holds a run already", "--resume", "--overwrite"});
   EXPECT_EQ(text_of(folder_ / "r/last.safetensors"), before);
   EXPECT_EQ(run(training("r", {"seed=9", "epochs=1", "--overwrite"})).code, 0);
   EXPECT_NE(text_of(folder_ / "r/last.safetensors"), before);

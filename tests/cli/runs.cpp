@@ -82,15 +82,13 @@ TEST_F(CommandLine, SameSeedGivesTheSameFiles) {
   }
 }
 
-// Waits until a step is logged, then signals.
+// Waits until steps are logged, then signals.
 Outcome stop_with(int number, const fs::path& folder, const std::vector<std::string>& arguments) {
   Process process(folder, arguments);
-  const auto start = std::chrono::steady_clock::now();
-  while (std::chrono::steady_clock::now() - start < std::chrono::seconds(30)) {
+  process.wait_until([&] {
     const std::string steps = text_of(folder / "r/steps.csv");
-    if (std::count(steps.begin(), steps.end(), '\n') >= 3) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+    return std::count(steps.begin(), steps.end(), '\n') >= 3;
+  });
   process.signal(number);
   return process.wait();
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "models/safetensors.h"
@@ -15,14 +17,27 @@ namespace {
 using namespace testing;
 
 CheckpointInfo some_info() {
-  return {.graph_text = two_groups().canonical_text(),
-          .recipe = "seed = 3\n",
-          .preprocessing = {.size = 96, .threshold = 0.25},
-          .position = {.stage = 1, .epoch = 2, .step = 3, .epochs_done = 4, .best_jaccard = 0.5},
-          .seed = 18446744073709551615u,
-          .threads = 7,
-          .instruction_set = "x86-64-v3",
-          .version = kVersion};
+  return {
+      .graph_text = two_groups().canonical_text(),
+      .recipe = "seed = 3\n",
+      .preprocessing = {.size = 96, .threshold = 0.25},
+      .position = {.stage = 1,
+                   .epoch = 2,
+                   .step = 3,
+                   .epochs_done = 4,
+                   .steps_done = 1234567890123,
+                   .best_jaccard = 0.5,
+                   .best_epoch = 3},
+      .sums = {.images = 5, .loss = 0.1, .metrics = {1, 2, 3, 4, 5, 1.0 / 3}, .seconds = 2.5},
+      .data = {.size = 96, .train = {{"b", 0x123456789abcdef0}, {"a", 1}}, .validation = {{"c", 0xffffffffffffffff}}},
+      .seed = 18446744073709551615u,
+      .threads = 7,
+      .instruction_set = "x86-64-v3",
+      .type = "bf16",
+      .device = "cpu",
+      .processor = "a processor",
+      .disabled = {"add_relu"},
+      .version = kVersion};
 }
 
 class CheckpointFile : public ::testing::Test {
@@ -60,6 +75,19 @@ TEST_F(CheckpointFile, GivesBackWhatWasWritten) {
   EXPECT_EQ(checkpoint.info.position.step, 3);
   EXPECT_EQ(checkpoint.info.position.epochs_done, 4);
   EXPECT_EQ(checkpoint.info.position.best_jaccard, 0.5);
+  EXPECT_EQ(checkpoint.info.position.steps_done, 1234567890123);
+  EXPECT_EQ(checkpoint.info.position.best_epoch, 3);
+  EXPECT_EQ(checkpoint.info.sums.images, 5);
+  EXPECT_EQ(checkpoint.info.sums.loss, 0.1);
+  EXPECT_EQ(checkpoint.info.sums.metrics, some_info().sums.metrics);
+  EXPECT_EQ(checkpoint.info.sums.seconds, 2.5);
+  EXPECT_EQ(checkpoint.info.data.size, 96);
+  EXPECT_EQ(checkpoint.info.data.train, some_info().data.train);
+  EXPECT_EQ(checkpoint.info.data.validation, some_info().data.validation);
+  EXPECT_EQ(checkpoint.info.type, "bf16");
+  EXPECT_EQ(checkpoint.info.device, "cpu");
+  EXPECT_EQ(checkpoint.info.processor, "a processor");
+  EXPECT_EQ(checkpoint.info.disabled, some_info().disabled);
   EXPECT_EQ(checkpoint.info.seed, some_info().seed);
   EXPECT_EQ(checkpoint.info.threads, 7);
   EXPECT_EQ(checkpoint.info.instruction_set, "x86-64-v3");
@@ -86,6 +114,41 @@ TEST_F(CheckpointFile, OfWeightsOnlyHoldsNoMoments) {
   std::set<std::string> expected;
   for (const auto& state : states_of(model_, DType::f32)) expected.insert(state.name);
   EXPECT_EQ(stored_names(), expected);
+}
+
+TEST_F(CheckpointFile, OfWeightsOnlyNamesNoPhotograph) {
+  write_checkpoint(path_, store_, some_info(), true);
+  EXPECT_TRUE(read_checkpoint(path_).info.data.train.empty());
+  EXPECT_EQ(text_of(path_).find("ffffffffffffffff"), std::string::npos);
+}
+
+TEST_F(CheckpointFile, RestoresEveryStateBitForBit) {
+  store_.get(kStepState).tensor.as<float>()[0] = 17;
+  store_.get("adam/second_moment/conv1.weight").tensor.as<float>()[3] = 0.25f;
+  write_checkpoint(path_, store_, some_info(), false);
+  StateStore other;
+  const StagePrograms programs{.model = model_, .stage = stage_, .resident = 1};
+  other.create(states_of(model_, DType::f32), 12);
+  other.create(optimizer_states(programs), 12);
+  other.create_contiguous(gradient_states(programs));
+  restore_states(read_checkpoint(path_), other);
+  for (const auto& name : store_.names()) EXPECT_EQ(bytes_of(other.read(name)), bytes_of(store_.read(name))) << name;
+
+  write_checkpoint(path_, store_, some_info(), true);
+  expect_error([&] { restore_states(read_checkpoint(path_), other); }, {"lacks the state 'adam/"});
+  StateStore empty;
+  expect_error([&] { restore_states(read_checkpoint(path_), empty); }, {"there is no state"});
+}
+
+TEST_F(CheckpointFile, FindsAValueThatIsNoNumber) {
+  EXPECT_EQ(first_state_not_finite(store_), "");
+  store_.get("gradient/conv1.weight").tensor.as<float>()[0] = std::nanf("");
+  EXPECT_EQ(first_state_not_finite(store_), "");
+  store_.get("bn1.running_var").tensor.as<float>()[1] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(first_state_not_finite(store_), "bn1.running_var");
+  store_.get("bn1.running_var").tensor.as<float>()[1] = std::numeric_limits<float>::max();
+  store_.get("adam/first_moment/conv2.bias").tensor.as<float>()[0] = -std::nanf("");
+  EXPECT_EQ(first_state_not_finite(store_), "adam/first_moment/conv2.bias");
 }
 
 TEST_F(CheckpointFile, WithAFlippedBitIsRefused) {

@@ -17,6 +17,7 @@ Recipe unusual() {
   Recipe recipe;
   recipe.model = "a \"b\\c\".graph";
   recipe.seed = 9007199254740993;
+  recipe.checkpoint_every = {.steps = 0, .minutes = 2.5};
   recipe.stages.resize(2);
   StageSettings& first = recipe.stages[0];
   first.size = 64;
@@ -92,6 +93,7 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
   const std::vector<std::pair<std::string, std::string>> settings{
       {"model=x.graph", "model = \"x.graph\""},
       {"seed=7", "seed = 7"},
+      {"checkpoint_every=5", "checkpoint_every = 5"},
       {"size=64", "size = 64"},
       {"batch=3", "batch = 3"},
       {"accumulate=2", "accumulate = 2"},
@@ -137,6 +139,46 @@ TEST(Recipe, EveryAugmentationKeyCanBeSetOnTheCommandLine) {
   Recipe other;
   other.stages[0].augmentation = unusual().stages[0].augmentation;
   EXPECT_EQ(to_toml(recipe, false), to_toml(other, false));
+}
+
+TEST(Recipe, ACheckpointIsWrittenEverySoManyStepsOrMinutes) {
+  Recipe recipe;
+  for (const auto& [assignment, steps, minutes] :
+       std::vector<std::tuple<std::string, std::int64_t, double>>{{"checkpoint_every=0", 0, 0},
+                                                                  {"checkpoint_every=200", 200, 0},
+                                                                  {"checkpoint_every=2.5 minutes", 0, 2.5},
+                                                                  {"checkpoint_every=\"1 minute\"", 0, 1},
+                                                                  {"checkpoint_every=3 min", 0, 3}}) {
+    apply_override(recipe, assignment);
+    EXPECT_EQ(recipe.checkpoint_every.steps, steps) << assignment;
+    EXPECT_EQ(recipe.checkpoint_every.minutes, minutes) << assignment;
+    EXPECT_EQ(to_toml(parse_recipe(to_toml(recipe, true), "r.toml"), false), to_toml(recipe, false));
+  }
+  for (const char* value :
+       {"-1", "1.5", "soon", "-2 minutes", "0 minutes", "3 hours", "nan minutes", "10 minutes or so", "true"}) {
+    expect_error([&] { apply_override(recipe, fmt::format("checkpoint_every={}", value)); },
+                 {"checkpoint_every must be a whole number of steps (0: only at the ends of epochs) or a time such as "
+                  "\"10 minutes\""});
+  }
+}
+
+TEST(Recipe, DifferencesNameStageKeyAndBothValues) {
+  Recipe a;
+  Recipe b;
+  EXPECT_TRUE(differences(a, b).empty());
+  b.seed = 7;
+  a.stages.resize(2);
+  b.stages.resize(3);
+  b.stages[1].lr = 0.5;
+  const auto found = differences(a, b);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].stage, 0);
+  EXPECT_EQ(found[0].key, "seed");
+  EXPECT_EQ(found[0].b, "7");
+  EXPECT_EQ(found[1].stage, 2);
+  EXPECT_EQ(found[1].key, "lr");
+  EXPECT_EQ(found[1].a, "0.001");
+  EXPECT_EQ(found[1].b, "0.5");
 }
 
 TEST(Recipe, MisspeltKeysAreNamedWithFileLineAndTheNearest) {

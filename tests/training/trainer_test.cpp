@@ -144,10 +144,12 @@ TEST_F(TrainerTest, WithoutValidationTheLastEpochIsTheBest) {
 
 TEST_F(TrainerTest, StopsWhenAskedAndLeavesACheckpoint) {
   int steps = 0;
-  const auto result = train_into("a", recipe(), {.stop_requested = [&] { return ++steps == 2; }});
+  const auto result = train_into(
+      "a", recipe(), {.step = [&](const StepResult&) { ++steps; }, .stop_requested = [&] { return steps == 2; }});
+  EXPECT_TRUE(result.saved);
   EXPECT_TRUE(result.stopped);
   EXPECT_EQ(steps, 2);
-  EXPECT_EQ(checkpoint("a").info.position.step, 1);
+  EXPECT_EQ(checkpoint("a").info.position.step, 2);
 }
 
 TEST_F(TrainerTest, ALossThatIsNoNumberEndsTheRunNamingStepAndRate) {

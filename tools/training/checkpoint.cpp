@@ -3,7 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include <map>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
 
 #include "engine/core/error.h"
 #include "models/safetensors.h"
@@ -19,51 +22,136 @@ bool wanted(const std::string& name, bool weights_only) {
   return !weights_only || !name.starts_with("adam/");
 }
 
-nlohmann::json to_json(const CheckpointInfo& info) {
-  return {{"format", kCheckpointVersion},
-          {"version", info.version},
-          {"graph", info.graph_text},
-          {"recipe", info.recipe},
-          {"preprocessing",
-           {{"size", info.preprocessing.size}, {"resize", "squash"}, {"threshold", info.preprocessing.threshold}}},
-          {"position",
-           {{"stage", info.position.stage},
-            {"epoch", info.position.epoch},
-            {"step", info.position.step},
-            {"epochs_done", info.position.epochs_done},
-            {"best_jaccard", info.position.best_jaccard}}},
-          {"seed", info.seed},
-          {"threads", info.threads},
-          {"instruction_set", info.instruction_set},
-          {"type", info.type}};
+std::string hexadecimal(std::uint64_t value) {
+  return fmt::format("{:016x}", value);
+}
+
+nlohmann::json to_json(const std::vector<DataFingerprint::Entry>& entries) {
+  auto json = nlohmann::json::array();
+  for (const auto& entry : entries) json.push_back({entry.id, hexadecimal(entry.checksum)});
+  return json;
+}
+
+std::vector<DataFingerprint::Entry> entries_of(const nlohmann::json& json) {
+  std::vector<DataFingerprint::Entry> entries;
+  for (const auto& entry : json) {
+    const std::string digits = entry.at(1);
+    entries.push_back({.id = entry.at(0)});
+    std::from_chars(digits.data(), digits.data() + digits.size(), entries.back().checksum, 16);
+  }
+  return entries;
+}
+
+nlohmann::json to_json(const Position& position) {
+  return {{"stage", position.stage},
+          {"epoch", position.epoch},
+          {"step", position.step},
+          {"epochs_done", position.epochs_done},
+          {"steps_done", position.steps_done},
+          {"best_jaccard", position.best_jaccard},
+          {"best_epoch", position.best_epoch}};
+}
+
+Position position_of(const nlohmann::json& json) {
+  return {.stage = json.at("stage"),
+          .epoch = json.at("epoch"),
+          .step = json.at("step"),
+          .epochs_done = json.at("epochs_done"),
+          .steps_done = json.value("steps_done", std::int64_t{0}),
+          .best_jaccard = json.at("best_jaccard"),
+          .best_epoch = json.value("best_epoch", 0)};
+}
+
+nlohmann::json to_json(const CheckpointInfo& info, bool weights_only) {
+  nlohmann::json json{
+      {"format", kCheckpointVersion},
+      {"version", info.version},
+      {"graph", info.graph_text},
+      {"recipe", info.recipe},
+      {"preprocessing",
+       {{"size", info.preprocessing.size}, {"resize", "squash"}, {"threshold", info.preprocessing.threshold}}},
+      {"position", to_json(info.position)},
+      {"seed", info.seed},
+      {"threads", info.threads},
+      {"instruction_set", info.instruction_set},
+      {"type", info.type},
+      {"device", info.device},
+      {"processor", info.processor},
+      {"disabled", info.disabled}};
+  if (weights_only) return json;
+  json["sums"] = {{"images", info.sums.images},
+                  {"loss", info.sums.loss},
+                  {"metrics", info.sums.metrics},
+                  {"seconds", info.sums.seconds}};
+  json["data"] = {
+      {"size", info.data.size}, {"train", to_json(info.data.train)}, {"validation", to_json(info.data.validation)}};
+  return json;
 }
 
 CheckpointInfo from_json(const nlohmann::json& json) {
   CheckpointInfo info;
+  info.format = json.at("format");
   info.version = json.at("version");
   info.graph_text = json.at("graph");
   info.recipe = json.at("recipe");
   info.preprocessing.size = json.at("preprocessing").at("size");
   info.preprocessing.threshold = json.at("preprocessing").at("threshold");
-  const auto& position = json.at("position");
-  info.position = {.stage = position.at("stage"),
-                   .epoch = position.at("epoch"),
-                   .step = position.at("step"),
-                   .epochs_done = position.at("epochs_done"),
-                   .best_jaccard = position.at("best_jaccard")};
+  info.position = position_of(json.at("position"));
   info.seed = json.at("seed");
   info.threads = json.at("threads");
   info.instruction_set = json.at("instruction_set");
   info.type = json.value("type", "f32");
+  info.device = json.value("device", "");
+  info.processor = json.value("processor", "");
+  info.disabled = json.value("disabled", std::vector<std::string>{});
+  if (json.contains("sums")) {
+    const auto& sums = json.at("sums");
+    info.sums = {.images = sums.at("images"),
+                 .loss = sums.at("loss"),
+                 .metrics = sums.at("metrics"),
+                 .seconds = sums.at("seconds")};
+  }
+  if (json.contains("data")) {
+    const auto& data = json.at("data");
+    info.data = {.size = data.at("size"),
+                 .train = entries_of(data.at("train")),
+                 .validation = entries_of(data.at("validation"))};
+  }
   return info;
+}
+
+const Tensor* find_state(const Checkpoint& checkpoint, const std::string& name) {
+  const auto found = std::find_if(checkpoint.states.begin(), checkpoint.states.end(),
+                                  [&](const auto& state) { return state.first == name; });
+  return found == checkpoint.states.end() ? nullptr : &found->second;
+}
+
+template <typename T>
+bool all_finite(std::span<const T> values) {
+  bool finite = true;  // no early exit: this loop is vectorised
+  for (const T value : values) finite &= std::abs(value) <= std::numeric_limits<T>::max();
+  return finite;
+}
+
+bool is_finite(const Tensor& tensor) {
+  if (tensor.type() == DType::f32) return all_finite(std::span<const float>(tensor.as<float>()));
+  if (tensor.type() == DType::f64) return all_finite(std::span<const double>(tensor.as<double>()));
+  return true;
 }
 
 }  // namespace
 
+void EpochSums::add(double batch_loss, std::span<const float> rows) {
+  const auto count = static_cast<std::int64_t>(rows.size()) / kMetrics;
+  images += count;
+  loss += batch_loss * static_cast<double>(count);
+  for (std::size_t i = 0; i < rows.size(); ++i) metrics[i % kMetrics] += static_cast<double>(rows[i]);
+}
+
 void write_checkpoint(const std::filesystem::path& path, const StateStore& store, const CheckpointInfo& info,
                       bool weights_only) {
   TensorFile file;
-  file.metadata[kKey] = to_json(info).dump();
+  file.metadata[kKey] = to_json(info, weights_only).dump();
   file.metadata["format"] = "pt";  // what PyTorch's readers expect
   for (const auto& name : store.names()) {
     if (wanted(name, weights_only)) file.tensors.emplace_back(name, store.get(name).tensor.to({DeviceKind::cpu, 0}));
@@ -91,21 +179,34 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
 }
 
 void load_weights(const Checkpoint& checkpoint, const std::vector<StateDeclaration>& declarations, StateStore& store) {
-  std::map<std::string_view, const Tensor*> states;
-  for (const auto& [name, tensor] : checkpoint.states) states.emplace(name, &tensor);
   for (const auto& declaration : declarations) {
-    const auto found = states.find(declaration.name);
-    DERMATOME_CHECK(found != states.end(), "the checkpoint lacks the state '{}'", declaration.name);
-    DERMATOME_CHECK(found->second->desc() == declaration.desc, "state '{}' is {} in the checkpoint but {} in the model",
-                    declaration.name, to_string(found->second->desc()), to_string(declaration.desc));
+    const Tensor* state = find_state(checkpoint, declaration.name);
+    DERMATOME_CHECK(state != nullptr, "the checkpoint lacks the state '{}'", declaration.name);
+    DERMATOME_CHECK(state->desc() == declaration.desc, "state '{}' is {} in the checkpoint but {} in the model",
+                    declaration.name, to_string(state->desc()), to_string(declaration.desc));
     // A fresh state takes the checkpoint's memory: drawing initial values first would take four times as long as
     // reading.
     if (store.contains(declaration.name)) {
-      store.write(declaration.name, *found->second);
+      store.write(declaration.name, *state);
     } else {
-      store.adopt(declaration, *found->second);
+      store.adopt(declaration, *state);
     }
   }
+}
+
+void restore_states(const Checkpoint& checkpoint, StateStore& store) {
+  for (const auto& name : store.names()) {
+    DERMATOME_CHECK(!wanted(name, false) || find_state(checkpoint, name) != nullptr,
+                    "the checkpoint lacks the state '{}'", name);
+  }
+  for (const auto& [name, tensor] : checkpoint.states) store.write(name, tensor);
+}
+
+std::string first_state_not_finite(const StateStore& store) {
+  for (const auto& name : store.names()) {
+    if (wanted(name, false) && !is_finite(store.get(name).tensor.to({DeviceKind::cpu, 0}))) return name;
+  }
+  return "";
 }
 
 }  // namespace dermatome::training

@@ -93,8 +93,8 @@ void apply_override(Recipe& recipe, std::string_view assignment) {
   for (auto& stage : recipe.stages) set_key(stage_keys(), stage, "", top, node, "", {});
 }
 
-Recipe recipe_of(const std::vector<std::string>& settings) {
-  Recipe recipe;
+Recipe recipe_of(const std::vector<std::string>& settings, const Recipe& base) {
+  Recipe recipe = base;
   bool file_seen = false;
   for (const auto& setting : settings) {
     if (!setting.ends_with(".toml")) continue;
@@ -140,6 +140,20 @@ std::vector<SettingDescription> describe_settings() {
   add("stage", stage_keys(), StageSettings{});
   add("augmentation", augmentation_keys(), data::AugmentationSettings{});
   return list;
+}
+
+std::vector<SettingDifference> differences(const Recipe& a, const Recipe& b) {
+  std::vector<SettingDifference> result;
+  const auto compare = [&](int stage, const auto& keys, const auto& of_a, const auto& of_b) {
+    for (const auto& key : keys) {
+      if (key.print(of_a) != key.print(of_b)) result.push_back({stage, key.name, key.print(of_a), key.print(of_b)});
+    }
+  };
+  compare(0, recipe_keys(), a, b);
+  for (std::size_t s = 0; s < std::min(a.stages.size(), b.stages.size()); ++s) {
+    compare(static_cast<int>(s) + 1, stage_keys(), a.stages[s], b.stages[s]);
+  }
+  return result;
 }
 
 void check_groups(const Recipe& recipe, const std::vector<std::string>& groups) {

@@ -33,9 +33,17 @@ struct StageSettings {
   double rate_of(const std::string& group) const;
 };
 
+// When a checkpoint is written besides the ends of epochs: after so many steps, or so many minutes; never where both
+// are 0.
+struct CheckpointInterval {
+  std::int64_t steps = 0;
+  double minutes = 10;
+};
+
 struct Recipe {
   std::string model = "unet34";
   std::uint64_t seed = 42;
+  CheckpointInterval checkpoint_every;
   std::vector<StageSettings> stages{StageSettings{}};
 };
 
@@ -47,9 +55,9 @@ Recipe parse_recipe(std::string_view toml_text, const std::string& file_name);
 // "lr=1e-4", "augmentation.zoom=1.1", "seed=1": a stage's key is set in all stages. Throws UsageError as above.
 void apply_override(Recipe& recipe, std::string_view assignment);
 
-// The recipe of a command line: one file (.toml) at most, or else the defaults, then the assignments. Throws UsageError
-// as above.
-Recipe recipe_of(const std::vector<std::string>& settings);
+// The recipe of a command line: one file (.toml) at most, or else `base`, then the assignments. Throws UsageError as
+// above.
+Recipe recipe_of(const std::vector<std::string>& settings, const Recipe& base = {});
 
 // A TOML text that parse_recipe reads back to the same recipe; `commented` explains each key.
 std::string to_toml(const Recipe& recipe, bool commented);
@@ -64,6 +72,15 @@ struct SettingDescription {
   std::string explanation;
 };
 std::vector<SettingDescription> describe_settings();
+
+// A setting in which two recipes differ, as to_toml prints it.
+struct SettingDifference {
+  int stage = 0;  // from 1; 0: a setting of the run
+  std::string key, a, b;
+};
+
+// Stage by stage as far as both have them, in the order of the keys.
+std::vector<SettingDifference> differences(const Recipe& a, const Recipe& b);
 
 // Throws UsageError when a stage names a group that the model does not have.
 void check_groups(const Recipe& recipe, const std::vector<std::string>& groups);

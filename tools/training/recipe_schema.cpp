@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace dermatome::training {
 
@@ -171,6 +172,28 @@ std::string augmentation_text(const StageSettings& stage) {
   return fmt::format("{{ {} }}", fmt::join(parts, ", "));
 }
 
+// 200 is steps, "10 minutes" a time.
+void set_checkpoint_every(Recipe& recipe, const Item& item) {
+  if (item.node.is_integer()) {
+    const auto steps = *item.node.value<std::int64_t>();
+    if (steps < 0) item.fail();
+    recipe.checkpoint_every = {.steps = steps, .minutes = 0};
+    return;
+  }
+  const auto text = item.node.value<std::string>().value_or("");
+  double minutes = 0;
+  const auto number = std::from_chars(text.data(), text.data() + text.size(), minutes);
+  const std::string unit(static_cast<const char*>(number.ptr), text.data() + text.size());
+  const bool known = unit == " minutes" || unit == " minute" || unit == " min";
+  if (number.ec != std::errc() || !known || !(minutes > 0 && minutes < 1e6)) item.fail();
+  recipe.checkpoint_every = {.steps = 0, .minutes = minutes};
+}
+
+std::string checkpoint_every_text(const Recipe& recipe) {
+  const auto& every = recipe.checkpoint_every;
+  return every.minutes > 0 ? quoted(fmt::format("{} minutes", every.minutes)) : std::to_string(every.steps);
+}
+
 }  // namespace
 
 const std::vector<Key<Recipe>>& recipe_keys() {
@@ -185,6 +208,13 @@ const std::vector<Key<Recipe>>& recipe_keys() {
        },
        [](const Recipe& r) { return quoted(r.model); }},
       whole_key("seed", &Recipe::seed, 0, INT64_MAX, "of initial weights, order, augmentation and split"),
+      {"checkpoint_every",
+       {.type = "a whole number of steps (0: only at the ends of epochs) or a time such as \"10 minutes\"",
+        .range = "",
+        .choices = {}},
+       "when the state is saved besides the ends of epochs: steps (0: never), or a time such as \"10 minutes\"",
+       set_checkpoint_every,
+       checkpoint_every_text},
   };
   return keys;
 }

@@ -4,15 +4,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <map>
+#include <numeric>
+#include <optional>
 
 #include "data/resident_set.h"
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
 #include "models/builtin.h"
-#include "tools/training/checkpoint.h"
-#include "tools/training/networks.h"
+#include "models/checksum.h"
+#include "tools/training/resume.h"
+#include "tools/training/run_log.h"
+#include "tools/training/stage_runner.h"
 #include "tools/version.h"
 
 namespace dermatome::training {
@@ -24,145 +26,76 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// A resident set as tensors on the device.
-struct ResidentTensors {
-  std::int64_t count = 0;
-  Tensor images, masks;
+// Leaves the reading of photographs when the user wants to stop.
+struct Interrupted {};
 
-  ResidentTensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels,
-                  std::int64_t size, Device device)
-      : count(static_cast<std::int64_t>(mask_pixels.size()) / (size * size)),
-        images(tensor_of<std::uint8_t>(image_pixels, {count, size, size, 3}).to(device)),
-        masks(tensor_of<std::uint8_t>(mask_pixels, {count, size, size}).to(device)) {}
-};
-
-// Sums over the images seen so far.
-struct Sums {
-  std::int64_t images = 0;
-  double loss = 0;
-  std::array<double, kMetrics> metrics{};
-
-  double mean_loss() const { return images == 0 ? 0 : loss / static_cast<double>(images); }
-  double mean(Metric metric) const { return images == 0 ? 0 : metrics[metric] / static_cast<double>(images); }
-  void add(double batch_loss, std::span<const float> rows) {
-    const auto count = static_cast<std::int64_t>(rows.size()) / kMetrics;
-    images += count;
-    loss += batch_loss * static_cast<double>(count);
-    for (std::size_t i = 0; i < rows.size(); ++i) metrics[i % kMetrics] += static_cast<double>(rows[i]);
+std::vector<DataFingerprint::Entry> fingerprint(const data::ResidentSet& set, std::size_t first, std::size_t count) {
+  std::vector<DataFingerprint::Entry> entries;
+  for (std::size_t i = first; i < first + count; ++i) {
+    Checksum sum;
+    sum.add(std::as_bytes(set.image(i)));
+    sum.add(std::as_bytes(set.mask(i)));
+    entries.push_back({.id = set.ids[i], .checksum = sum.value()});
   }
-};
+  return entries;
+}
 
-// Programs by batch size and kind, compiled on first use; the remainder batch of an epoch has its own.
-class Programs {
- public:
-  Programs(const StagePrograms& training, const StagePrograms& validation, const TrainOptions& options,
-           StateStore& store)
-      : training_(training), validation_(validation), options_(options), store_(store) {}
-
-  Program& accumulate(std::int64_t batch, bool add) {
-    return get(fmt::format("accumulate {} {}", batch, add), batch,
-               [&] { return accumulate_graph(training_, batch, add); });
-  }
-  Program& update() {
-    return get("update", 0, [&] { return update_graph(training_); });
-  }
-  Program& validation(std::int64_t batch) {
-    return get(fmt::format("validation {}", batch), batch, [&] { return validation_graph(validation_, batch); });
-  }
-
- private:
-  template <typename Make>
-  Program& get(const std::string& key, std::int64_t batch, const Make& make) {
-    const auto found = programs_.find(key);
-    if (found != programs_.end()) return found->second;
-    try {
-      return programs_.emplace(key, Program(make(), options_.device, store_, options_.compile)).first->second;
-    } catch (const OutOfMemory& error) {
-      const auto fits = static_cast<std::int64_t>(static_cast<double>(batch) * static_cast<double>(error.available) /
-                                                  static_cast<double>(error.needed));
-      fail("{} px with batch {}: {}; {}", training_.stage.size, batch, error.what(),
-           fits >= 1 ? fmt::format("batch={} would fit", fits) : "not even batch=1 fits, take a smaller size");
-    }
-  }
-
-  const StagePrograms& training_;
-  const StagePrograms& validation_;
-  const TrainOptions& options_;
-  StateStore& store_;
-  std::map<std::string, Program> programs_;
-};
-
-class CsvLog {
- public:
-  CsvLog(const std::filesystem::path& path, const std::string& header) : path_(path), file_(path) {
-    file_ << header << '\n';
-    check();
-  }
-  void row(const std::string& text) {
-    file_ << text << '\n';
-    file_.flush();
-    check();
-  }
-
- private:
-  void check() { DERMATOME_CHECK(file_.good(), "{} cannot be written (is the disk full?)", path_.string()); }
-  std::filesystem::path path_;
-  std::ofstream file_;
-};
+Model model_of(const TrainOptions& options) {
+  return options.resume == nullptr ? find_model(options.recipe.model)
+                                   : Model::parse(options.resume->info.graph_text, options.recipe.model);
+}
 
 class Trainer {
  public:
   Trainer(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer)
-      : options_(options),
-        data_(data),
-        observer_(observer),
-        model_(find_model(options.recipe.model)),
-        store_(options.device),
-        log_(options.run / "log.csv",
-             "epoch,stage,size,lr,train_loss,train_jaccard,validation_loss,validation_jaccard,validation_thresholded_"
-             "jaccard,"
-             "validation_dice,seconds,images_per_second"),
-        steps_(options.run / "steps.csv", "step,epoch,lr,loss") {
+      : options_(options), data_(data), observer_(observer), model_(model_of(options)), store_(options.device) {
     check_groups(options.recipe, model_.groups());
     DERMATOME_CHECK(model_.input_channels() == 3, "the model {} takes {} channels, photographs have 3", model_.name(),
                     model_.input_channels());
     store_.create(states_of(model_, DType::f32), options.recipe.seed);
     for (const auto& stage : options.recipe.stages) epochs_in_all_ += stage.epochs;
+    if (options_.resume == nullptr) return;
+    position_ = options_.resume->info.position;
+    sums_ = options_.resume->info.sums;
+    load_weights(*options_.resume, states_of(model_, DType::f32), store_);
   }
 
   TrainingResult run() {
-    started_ = Clock::now();
-    for (std::size_t s = 0; s < options_.recipe.stages.size() && !result_.stopped; ++s) run_stage(static_cast<int>(s));
+    const auto& stages = options_.recipe.stages;
+    if (options_.resume != nullptr) repair_best();
+    while (!result_.stopped) {
+      if (position_.epoch >= stages[stage_index()].epochs) {
+        if (stage_index() + 1 == stages.size()) break;
+        position_ = {.stage = position_.stage + 1,
+                     .epochs_done = position_.epochs_done,
+                     .steps_done = position_.steps_done,
+                     .best_jaccard = position_.best_jaccard,
+                     .best_epoch = position_.best_epoch};
+      }
+      try {
+        run_stage(stages[stage_index()]);
+      } catch (const Interrupted&) {
+        result_.stopped = true;  // while reading: the last checkpoint holds what there is
+      }
+    }
+    result_.position = position_;
+    result_.saved = log_.has_value() || options_.resume != nullptr;
     return std::move(result_);
   }
 
  private:
-  void run_stage(int index) {
-    const StageSettings& stage = options_.recipe.stages[static_cast<std::size_t>(index)];
-    position_.stage = index;
-    const auto [training, validation] = load(stage.size);
-    const StagePrograms train_programs{.model = model_, .stage = stage, .resident = training.count};
-    const StagePrograms validation_programs{.model = model_, .stage = stage, .resident = validation.count};
-    reset_optimizer(train_programs);
-    Programs programs(train_programs, validation_programs, options_, store_);
-    prepare_update(programs.update(), train_programs);
+  std::size_t stage_index() const { return static_cast<std::size_t>(position_.stage); }
 
-    const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
-    const std::int64_t steps = (training.count + per_step - 1) / per_step;
-    for (int epoch = 0; epoch < stage.epochs; ++epoch) {
-      position_.epoch = epoch;
-      EpochResult result{
-          .epoch = position_.epochs_done + 1, .epochs = epochs_in_all_, .stage = index + 1, .size = stage.size};
-      const auto start = Clock::now();
-      const Sums sums = train_epoch(programs, training, stage, steps, result);
-      if (result_.stopped) return;
-      result.seconds = seconds_since(start);
-      result.images_per_second = static_cast<double>(sums.images) / result.seconds;
-      result.train_loss = sums.mean_loss();
-      result.train_jaccard = sums.mean(kJaccard);
-      validate(programs, validation, stage, result);
-      finish_epoch(result, stage);
-    }
+  void run_stage(const StageSettings& stage) {
+    auto [training, validation] = load(stage.size);
+    StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
+                       options_.compile, store_);
+    const bool begun = position_.epoch > 0 || position_.step > 0;
+    if (begun) restore_states(*options_.resume, store_);
+    runner.compile(runner.training().count);
+    leave_if_asked();
+    if (!log_) open_run(stage, runner.training().count);
+    while (position_.epoch < stage.epochs && !result_.stopped) run_epoch(runner, stage);
   }
 
   struct Loaded {
@@ -176,17 +109,22 @@ class Trainer {
     if (options_.cache != nullptr && observer_.message) {
       observer_.message(data::plan_sentence(options_.cache->plan(samples, size), options_.cache->folder(), size));
     }
+    const auto progress = [&](std::size_t done, std::size_t total) {
+      leave_if_asked();
+      if (observer_.loading) observer_.loading(done, total);
+    };
     const data::ResidentSet set = data::load_resident_set(
-        samples, size, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = observer_.loading});
-    if (position_.stage == 0) tell(set);
+        samples, size, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = progress});
+    if (!log_) tell(set);
     const std::size_t training = set.count_of_first(data_.train.size());
     DERMATOME_CHECK(training > 0, "no photograph to train on can be used; the first: {}", set.report.left_out.front());
     DERMATOME_CHECK(data_.validation.empty() || training < set.count(),
                     "no photograph to validate on can be used; the last: {}", set.report.left_out.back());
+    remember(set, training);
     const std::size_t pixels = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
     const auto part = [&](std::size_t first, std::size_t count) {
-      return ResidentTensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
-                             std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
+      return resident_tensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
+                              std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
     };
     return {part(0, training), part(training, set.count() - training)};
   }
@@ -201,95 +139,71 @@ class Trainer {
     }
   }
 
-  void reset_optimizer(const StagePrograms& programs) {
-    for (const auto& name : store_.names()) {
-      if (name.starts_with("adam/") || name.starts_with("gradient/")) store_.remove(name);
+  void remember(const data::ResidentSet& set, std::size_t training) {
+    fingerprint_ = {.size = set.size,
+                    .train = fingerprint(set, 0, training),
+                    .validation = fingerprint(set, training, set.count() - training)};
+    if (options_.resume != nullptr) check_same_data(options_.resume->info.data, fingerprint_);
+  }
+
+  void leave_if_asked() const {
+    if (observer_.stop_requested && observer_.stop_requested()) throw Interrupted();
+  }
+
+  // From here on there is a checkpoint to go on from.
+  void open_run(const StageSettings& stage, std::int64_t images) {
+    if (observer_.ready) observer_.ready();
+    started_ = last_saved_ = Clock::now();
+    share_at_start_ = share_done(static_cast<double>(sums_.images) / static_cast<double>(images));
+    if (options_.resume == nullptr) {
+      log_.emplace(options_.run);
+      save(stage);
+      return;
     }
-    store_.create(optimizer_states(programs), options_.recipe.seed);
-    store_.create_contiguous(gradient_states(programs));
-  }
-
-  void prepare_update(Program& update, const StagePrograms& programs) {
-    const auto indices = group_indices(programs);
-    update.bind("groups",
-                tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}).to(options_.device));
-    set(update.input("beta1"), {static_cast<float>(programs.stage.beta1)});
-  }
-
-  static void set(const Tensor& to, std::vector<float> values) {
-    to.copy_from(tensor_of<float>(values, {static_cast<std::int64_t>(values.size())}));
-  }
-
-  // Fills a program's inputs for the samples at [begin, begin + batch) of `order`.
-  void bind_batch(Program& program, const ResidentTensors& set_of, std::span<const std::uint32_t> samples,
-                  const data::AugmentationSettings& augmentation, const StageSettings& stage, double divisor) {
-    const auto batch = static_cast<std::int64_t>(samples.size());
-    std::vector<std::int32_t> indices(samples.begin(), samples.end());
-    std::vector<float> tables;
-    for (const std::uint32_t sample : samples) {
-      const auto table =
-          data::draw_table(augmentation, options_.recipe.seed, position_.epochs_done, sample, stage.size);
-      tables.insert(tables.end(), table.begin(), table.end());
+    saved_step_ = position_.steps_done;
+    log_.emplace(options_.run, position_);
+    for (const auto& gap : log_->gaps()) {
+      if (observer_.message) observer_.message(gap);
     }
-    program.bind("images", set_of.images);
-    program.bind("masks", set_of.masks);
-    program.input("indices").copy_from(tensor_of<std::int32_t>(indices, {batch}));
-    program.input("tables").copy_from(tensor_of<float>(tables, {batch, 8}));
-    set(program.input("divisor"), {static_cast<float>(divisor)});
   }
 
-  // Adds the program's loss and metrics. `share`: what part of the program's loss divisor are its own pixels.
-  double collect(const Program& program, double share, Sums& sums) const {
-    const Tensor loss = program.output("loss").to({DeviceKind::cpu, 0});
-    const Tensor metrics = program.output("metrics").to({DeviceKind::cpu, 0});
-    const double value = static_cast<double>(loss.as<float>()[0]) / share;
-    sums.add(value, metrics.as<float>());
-    return value;
-  }
-
-  Sums train_epoch(Programs& programs, const ResidentTensors& training, const StageSettings& stage, std::int64_t steps,
-                   EpochResult& result) {
-    const auto order =
-        data::epoch_order(static_cast<std::uint32_t>(training.count), options_.recipe.seed, position_.epochs_done);
-    const std::int64_t pixels = std::int64_t{stage.size} * stage.size;
-    const auto epoch_start = Clock::now();
-    Sums sums;
-    std::int64_t next = 0;
-    for (std::int64_t step = 0; step < steps; ++step) {
-      position_.step = step;
-      const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
-      const std::int64_t end = std::min(training.count, next + per_step);
-      const auto images = static_cast<double>(end - next);
-      double step_loss = 0;
-      for (bool add = false; next < end; add = true) {
-        const std::int64_t batch = std::min<std::int64_t>(stage.batch, end - next);
-        Program& program = programs.accumulate(batch, add);
-        const std::span samples =
-            std::span(order).subspan(static_cast<std::size_t>(next), static_cast<std::size_t>(batch));
-        bind_batch(program, training, samples, stage.augmentation, stage, images * static_cast<double>(pixels));
-        program.run();
-        const double share = static_cast<double>(batch) / images;
-        step_loss += share * collect(program, share, sums);
-        next += batch;
-      }
-      const double factor = schedule_factor(stage.schedule, position_.epoch * steps + step, steps * stage.epochs);
-      update(programs.update(), stage, factor);
-      result.learning_rate = largest_rate(stage) * factor;
-      steps_.row(fmt::format("{},{},{:.9g},{:.9g}", global_step_++, result.epoch, result.learning_rate, step_loss));
-      if (!std::isfinite(step_loss)) {
-        fail("the loss is not a number any more at step {} (epoch {}, learning rate {:.3g}); {}", global_step_,
-             result.epoch, result.learning_rate,
-             position_.epochs_done > 0 ? "the last good checkpoint is " + (options_.run / "last.safetensors").string()
-                                       : "try a smaller lr");
-      }
-      report_step(result, sums, training.count, epoch_start);
-      if (observer_.stop_requested && observer_.stop_requested()) {
-        write("last.safetensors", stage, false);
-        result_.stopped = true;
-        return sums;
-      }
+  // A run killed between the two files of an epoch's end has an old best.safetensors, or none.
+  void repair_best() const {
+    const CheckpointInfo& info = options_.resume->info;
+    if (info.position.step > 0 || info.position.best_epoch == 0 || info.position.best_epoch < info.position.epochs_done)
+      return;
+    try {
+      if (read_checkpoint(best()).info.position.epochs_done == info.position.best_epoch) return;
+    } catch (const Error&) {  // not there, or damaged
     }
-    return sums;
+    write_checkpoint(best(), store_, info, true);
+  }
+
+  std::int64_t steps_of_epoch(const StageSettings& stage, std::int64_t images) const {
+    const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
+    return (images + per_step - 1) / per_step;
+  }
+
+  void run_epoch(StageRunner& runner, const StageSettings& stage) {
+    const std::int64_t steps = steps_of_epoch(stage, runner.training().count);
+    epoch_start_ = Clock::now();
+    train_epoch(runner, stage, steps);
+    if (result_.stopped) return;
+    EpochResult result{.epoch = position_.epochs_done + 1,
+                       .epochs = epochs_in_all_,
+                       .stage = position_.stage + 1,
+                       .size = stage.size,
+                       .learning_rate = largest_rate(stage) * factor_of(stage, steps, steps - 1),
+                       .train_loss = sums_.mean_loss(),
+                       .train_jaccard = sums_.mean(kJaccard),
+                       .seconds = sums_.seconds,
+                       .images_per_second = static_cast<double>(sums_.images) / sums_.seconds};
+    validate(runner, stage, result);
+    if (!result_.stopped) finish_epoch(result, stage);
+  }
+
+  double factor_of(const StageSettings& stage, std::int64_t steps, std::int64_t step) const {
+    return schedule_factor(stage.schedule, position_.epoch * steps + step, steps * stage.epochs);
   }
 
   double largest_rate(const StageSettings& stage) const {
@@ -298,31 +212,69 @@ class Trainer {
     return model_.groups().empty() ? stage.lr : largest;
   }
 
-  void update(Program& program, const StageSettings& stage, double factor) {
-    std::vector<float> rates;
-    for (const auto& group : model_.groups()) rates.push_back(static_cast<float>(stage.rate_of(group) * factor));
-    if (rates.empty()) rates.push_back(static_cast<float>(stage.lr * factor));
-    set(program.input("rates"), std::move(rates));
-    program.run();
+  void train_epoch(StageRunner& runner, const StageSettings& stage, std::int64_t steps) {
+    const std::int64_t images = runner.training().count;
+    const auto order =
+        data::epoch_order(static_cast<std::uint32_t>(images), options_.recipe.seed, position_.epochs_done);
+    const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
+    const double seconds_before = sums_.seconds;
+    while (position_.step < steps) {
+      const auto first = static_cast<std::size_t>(position_.step * per_step);
+      const auto count = std::min(static_cast<std::size_t>(per_step), order.size() - first);
+      const double loss = runner.accumulate(std::span(order).subspan(first, count), position_.epochs_done, sums_);
+      const double factor = factor_of(stage, steps, position_.step);
+      rate_ = largest_rate(stage) * factor;
+      log_->step({.step = static_cast<double>(position_.steps_done),
+                  .epoch = position_.epochs_done + 1,
+                  .learning_rate = rate_,
+                  .loss = loss});
+      if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
+      runner.update(factor);
+      ++position_.step;
+      ++position_.steps_done;
+      sums_.seconds = seconds_before + seconds_since(epoch_start_);
+      report_step(images);
+      if (stop_after_saving(stage)) return;
+      if (position_.step < steps && checkpoint_is_due()) save(stage);
+    }
   }
 
-  void validate(Programs& programs, const ResidentTensors& validation, const StageSettings& stage,
-                EpochResult& result) {
-    if (validation.count == 0) return;
-    std::vector<std::uint32_t> order(static_cast<std::size_t>(validation.count));
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
-    const double pixels = static_cast<double>(stage.size) * stage.size;
-    Sums sums;
-    for (std::int64_t next = 0; next < validation.count;) {
-      const std::int64_t batch = std::min<std::int64_t>(stage.batch, validation.count - next);
-      Program& program = programs.validation(batch);
-      bind_batch(program, validation,
-                 std::span(order).subspan(static_cast<std::size_t>(next), static_cast<std::size_t>(batch)),
-                 data::AugmentationSettings::none(), stage, pixels * static_cast<double>(batch));
-      program.run();
-      collect(program, 1.0, sums);
-      next += batch;
+  [[noreturn]] void fail_not_finite(const std::string& what, std::int64_t step) const {
+    fail("{} not a number any more at step {} (epoch {}, learning rate {:.3g}); {}", what, step,
+         position_.epochs_done + 1, rate_,
+         saved_step_ > 0
+             ? fmt::format("the last good checkpoint, of step {}, is {}: go on from it with --resume and a smaller lr",
+                           saved_step_, last().string())
+             : "start again with a smaller lr");
+  }
+
+  // Whether the user wants to stop; the state is then on the disk.
+  bool stop_after_saving(const StageSettings& stage) {
+    if (!observer_.stop_requested || !observer_.stop_requested()) return false;
+    save(stage);
+    result_.stopped = true;
+    return true;
+  }
+
+  bool checkpoint_is_due() const {
+    const auto& every = options_.recipe.checkpoint_every;
+    if (every.steps > 0) return position_.steps_done - saved_step_ >= every.steps;
+    return every.minutes > 0 && seconds_since(last_saved_) >= 60 * every.minutes;
+  }
+
+  void validate(StageRunner& runner, const StageSettings& stage, EpochResult& result) {
+    const std::int64_t count = runner.validation().count;
+    std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
+    std::iota(order.begin(), order.end(), 0u);
+    EpochSums sums;
+    while (sums.images < count) {
+      const auto first = static_cast<std::size_t>(sums.images);
+      runner.validate(
+          std::span(order).subspan(first, std::min(static_cast<std::size_t>(stage.batch), order.size() - first)), sums);
+      if (observer_.validating) observer_.validating(sums.images, count);
+      if (stop_after_saving(stage)) return;
     }
+    if (!std::isfinite(sums.loss)) fail_not_finite("the validation loss is", position_.steps_done);
     result.validation_loss = sums.mean_loss();
     result.validation_jaccard = sums.mean(kJaccard);
     result.validation_thresholded_jaccard = sums.mean(kThresholdedJaccard);
@@ -331,54 +283,73 @@ class Trainer {
 
   void finish_epoch(EpochResult& result, const StageSettings& stage) {
     ++position_.epochs_done;
-    const bool has_validation = !data_.validation.empty();
-    result.best = !has_validation || result.validation_jaccard > position_.best_jaccard;
-    if (result.best) position_.best_jaccard = result.validation_jaccard;
-    if (result.best) write("best.safetensors", stage, true);
-    write("last.safetensors", stage, false);
-    log_.row(fmt::format("{},{},{},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.3f},{:.2f}", result.epoch,
-                         result.stage, result.size, result.learning_rate, result.train_loss, result.train_jaccard,
-                         result.validation_loss, result.validation_jaccard, result.validation_thresholded_jaccard,
-                         result.validation_dice, result.seconds, result.images_per_second));
+    ++position_.epoch;
+    position_.step = 0;
+    sums_ = {};
+    result.best = data_.validation.empty() || result.validation_jaccard > position_.best_jaccard;
+    if (result.best) {
+      position_.best_jaccard = result.validation_jaccard;
+      position_.best_epoch = position_.epochs_done;
+    }
+    log_->epoch(result);
+    // In this order: best.safetensors is never ahead of the checkpoint that a resumed run starts from.
+    save(stage);
+    if (result.best) write(best(), stage, true);
     result_.epochs.push_back(result);
     if (observer_.epoch) observer_.epoch(result);
   }
 
-  void write(const std::string& name, const StageSettings& stage, bool weights_only) {
-    write_checkpoint(options_.run / name, store_,
-                     {.graph_text = model_.canonical_text(),
-                      .recipe = to_toml(options_.recipe, false),
-                      .preprocessing = {.size = stage.size},
-                      .position = position_,
-                      .seed = options_.recipe.seed,
-                      .threads = threads(),
-                      .instruction_set = std::string(name_of(instruction_set())),
-                      .type = std::string(name_of(options_.compile.activations)),
-                      .version = kVersion},
-                     weights_only);
+  std::filesystem::path last() const { return options_.run / "last.safetensors"; }
+  std::filesystem::path best() const { return options_.run / "best.safetensors"; }
+
+  void save(const StageSettings& stage) {
+    if (const auto name = first_state_not_finite(store_); !name.empty()) {
+      fail_not_finite(fmt::format("a value of {} is", name), position_.steps_done);
+    }
+    log_->sync();  // the checkpoint lets expect these rows
+    write(last(), stage, false);
+    saved_step_ = position_.steps_done;
+    last_saved_ = Clock::now();
   }
 
-  // The share of the whole run's pixels that are done says how much time is left.
-  void report_step(const EpochResult& result, const Sums& sums, std::int64_t images, Clock::time_point epoch_start) {
-    if (!observer_.step) return;
+  void write(const std::filesystem::path& path, const StageSettings& stage, bool weights_only) const {
+    CheckpointInfo info = environment(options_.device, options_.compile);
+    info.graph_text = model_.canonical_text();
+    info.recipe = to_toml(options_.recipe, false);
+    info.preprocessing = {.size = stage.size};
+    info.position = position_;
+    info.sums = sums_;
+    info.data = fingerprint_;
+    info.seed = options_.recipe.seed;
+    write_checkpoint(path, store_, info, weights_only);
+  }
+
+  // Share of the whole run, by pixels, that is done with this share of the current epoch.
+  double share_done(double of_epoch) const {
     const auto& stages = options_.recipe.stages;
-    const auto epoch_cost = [](const StageSettings& stage) { return static_cast<double>(stage.size) * stage.size; };
     double all = 0;
     double done = 0;
     for (std::size_t s = 0; s < stages.size(); ++s) {
-      all += epoch_cost(stages[s]) * stages[s].epochs;
-      if (static_cast<int>(s) < position_.stage) done += epoch_cost(stages[s]) * stages[s].epochs;
+      const double epoch_cost = static_cast<double>(stages[s].size) * stages[s].size;
+      all += epoch_cost * stages[s].epochs;
+      if (s < stage_index()) done += epoch_cost * stages[s].epochs;
+      if (s == stage_index()) done += epoch_cost * (position_.epoch + of_epoch);
     }
-    const double in_epoch = static_cast<double>(sums.images) / static_cast<double>(images);
-    done += epoch_cost(stages[static_cast<std::size_t>(position_.stage)]) * (position_.epoch + in_epoch);
-    observer_.step({.epoch = result.epoch,
-                    .epochs = result.epochs,
-                    .images_done = sums.images,
+    return done / all;
+  }
+
+  void report_step(std::int64_t images) const {
+    if (!observer_.step) return;
+    const double share = share_done(static_cast<double>(sums_.images) / static_cast<double>(images));
+    observer_.step({.epoch = position_.epochs_done + 1,
+                    .epochs = epochs_in_all_,
+                    .images_done = sums_.images,
                     .images = images,
-                    .loss = sums.mean_loss(),
-                    .jaccard = sums.mean(kJaccard),
-                    .images_per_second = static_cast<double>(sums.images) / seconds_since(epoch_start),
-                    .seconds_left = seconds_since(started_) * (all - done) / done});
+                    .loss = sums_.mean_loss(),
+                    .jaccard = sums_.mean(kJaccard),
+                    .images_per_second = static_cast<double>(sums_.images) / sums_.seconds,
+                    .share_done = share,
+                    .seconds_left = seconds_since(started_) * (1 - share) / (share - share_at_start_)});
   }
 
   const TrainOptions& options_;
@@ -386,16 +357,32 @@ class Trainer {
   const TrainingObserver& observer_;
   Model model_;
   StateStore store_;
-  CsvLog log_;
-  CsvLog steps_;
+  std::optional<RunLog> log_;  // from open_run on
   Position position_;
+  EpochSums sums_;
+  DataFingerprint fingerprint_;
   TrainingResult result_;
   int epochs_in_all_ = 0;
-  std::int64_t global_step_ = 0;
-  Clock::time_point started_;
+  double rate_ = 0;              // of the last step, largest group
+  std::int64_t saved_step_ = 0;  // steps that the last checkpoint has behind it
+  Clock::time_point started_, epoch_start_, last_saved_;
+  double share_at_start_ = 0;
 };
 
 }  // namespace
+
+CheckpointInfo environment(Device device, const CompileOptions& compile) {
+  CheckpointInfo info;
+  info.threads = threads();
+  info.instruction_set = std::string(name_of(instruction_set()));
+  info.type = std::string(name_of(compile.activations));
+  info.device = to_string(device);
+  info.processor = cpu_model_name();
+  info.disabled = compile.disabled_passes;
+  info.disabled.insert(info.disabled.end(), compile.disabled_kernels.begin(), compile.disabled_kernels.end());
+  info.version = kVersion;
+  return info;
+}
 
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer) {
   return Trainer(options, data, observer).run();

@@ -12,6 +12,7 @@
 #include "data/split.h"
 #include "engine/compile/options.h"
 #include "engine/core/device.h"
+#include "tools/training/checkpoint.h"
 #include "tools/training/recipe.h"
 
 namespace dermatome::training {
@@ -40,6 +41,7 @@ struct StepResult {
   std::int64_t images = 0;
   double loss = 0, jaccard = 0;  // means so far in this epoch
   double images_per_second = 0;
+  double share_done = 0;    // of the whole run, by pixels
   double seconds_left = 0;  // of the whole run, estimated
 };
 
@@ -47,14 +49,21 @@ struct StepResult {
 struct TrainingObserver {
   std::function<void(const std::string&)> message;
   std::function<void(std::size_t done, std::size_t total)> loading;
+  // Called once, when the data are read and the first stage's programs fit into memory: before it, nothing is written
+  // to the run folder.
+  std::function<void()> ready;
   std::function<void(const StepResult&)> step;
+  std::function<void(std::int64_t done, std::int64_t total)> validating;  // photographs of the validation part
   std::function<void(const EpochResult&)> epoch;
-  std::function<bool()> stop_requested;  // asked after each step
+  std::function<bool()>
+      stop_requested;  // asked between photographs that are read, programs, and steps; from any thread
 };
 
 struct TrainingResult {
-  std::vector<EpochResult> epochs;
-  bool stopped = false;  // by stop_requested; the last checkpoint was written
+  std::vector<EpochResult> epochs;  // that ended here
+  Position position;                // where training stands
+  bool stopped = false;             // by stop_requested
+  bool saved = false;               // last.safetensors holds this position
 };
 
 struct TrainOptions {
@@ -62,13 +71,19 @@ struct TrainOptions {
   std::filesystem::path run;  // an existing folder
   Device device;
   CompileOptions compile;
-  data::Cache* cache = nullptr;  // of prepared pairs; none: they are decoded for every stage
-  bool skip_bad = false;         // train without the photographs and masks that cannot be used
+  data::Cache* cache = nullptr;        // of prepared pairs; none: they are decoded for every stage
+  bool skip_bad = false;               // train without the photographs and masks that cannot be used
+  const Checkpoint* resume = nullptr;  // of this run and recipe; null: from the start
 };
 
-// Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. Throws Error
-// when the loss is no number any more (naming step and rate) and when a stage does not fit into memory (naming the
-// batch that would).
+// What the environment contributes to a checkpoint's description: versions, processor, device, threads, switches.
+CheckpointInfo environment(Device device, const CompileOptions& compile);
+
+// Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. With
+// `resume`, goes on to the bits of a run that was never stopped, and cuts the logs back to the checkpoint first. Throws
+// Error when the loss or a weight is no number any more (naming step and rate; no such weights are saved), when a stage
+// does not fit into memory (naming the batch that would), when the data are not those of the run, and when a file
+// cannot be written (the last checkpoint stays).
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer);
 
 }  // namespace dermatome::training

@@ -1,0 +1,99 @@
+// Run folders through POSIX calls, which say why something failed.
+#include "tools/training/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "engine/core/error.h"
+
+namespace dermatome::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<const char*, 8> kFiles{"last.safetensors", "best.safetensors", "log.csv",   "steps.csv",
+                                            "resolved.toml",    "run.json",         "split.csv", "report.html"};
+// What only a run can have left; a split.csv may have been put there for it.
+constexpr std::size_t kTelling = 6;
+
+bool is_event_file(const fs::path& path) {
+  return path.filename().string().starts_with("events.out.tfevents.");
+}
+
+std::vector<fs::path> event_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (is_event_file(entry.path())) files.push_back(entry.path());
+  }
+  return files;
+}
+
+bool holds_run(const fs::path& folder) {
+  for (std::size_t i = 0; i < kTelling; ++i) {
+    if (fs::exists(folder / kFiles[i])) return true;
+  }
+  return !event_files(folder).empty();
+}
+
+std::string cause() {
+  return std::generic_category().message(errno);
+}
+
+}  // namespace
+
+void check_run_folder(const fs::path& path, FolderUse use) {
+  if (use == FolderUse::fresh && holds_run(path)) {
+    fail_usage("{} holds a run already; go on with it (--resume), replace it (--overwrite), or take another folder",
+               path.string());
+  }
+  if (use == FolderUse::resume && !fs::exists(path / "last.safetensors")) {
+    if (!fs::exists(path)) fail_usage("there is no run to resume: {} does not exist", path.string());
+    fail_usage("{} holds no last.safetensors to resume from; start without --resume{}", path.string(),
+               holds_run(path) ? ", with --overwrite" : "");
+  }
+}
+
+RunFolder::RunFolder(const fs::path& path, FolderUse use) : path_(path) {
+  check_run_folder(path_, use);
+  std::error_code error;
+  made_here_ = fs::create_directories(path_, error);
+  DERMATOME_CHECK(!error && fs::is_directory(path_), "the run folder {} cannot be made: {}", path_.string(),
+                  error ? error.message() : "it is a file");
+  if (::access(path_.c_str(), W_OK | X_OK) != 0)
+    fail("the run folder {} cannot be written: {}", path_.string(), cause());
+  lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DERMATOME_CHECK(lock_ >= 0, "the run folder {} cannot be opened: {}", path_.string(), cause());
+  // File systems without locks are trusted.
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(lock_);
+    fail("another process is training into {}; wait for its end, or take another folder", path_.string());
+  }
+}
+
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) ::close(lock_);
+  if (made_here_) ::rmdir(path_.c_str());
+}
+
+void RunFolder::clear() const {
+  const auto remove = [](const fs::path& file) {
+    std::error_code error;
+    fs::remove(file, error);
+    DERMATOME_CHECK(!error, "the old {} cannot be removed: {}", file.string(), error.message());
+  };
+  for (const auto& file : event_files(path_)) remove(file);
+  for (const char* name : kFiles) {
+    remove(path_ / name);
+    remove(path_ / (std::string(name) + ".partial"));
+  }
+}
+
+}  // namespace dermatome::training

@@ -1,0 +1,40 @@
+// RunFolder: the folder that a run is written to, kept from a second process and from being overwritten unasked.
+#pragma once
+
+#include <filesystem>
+
+namespace dermatome::training {
+
+// What a run is going to do with what the folder holds.
+enum class FolderUse : std::uint8_t {
+  fresh,      // it may hold no run
+  overwrite,  // clear() removes the run that it holds
+  resume,     // it must hold a checkpoint
+};
+
+// Throws UsageError where the folder holds a run and `use` is fresh, or no checkpoint and `use` is resume. Changes
+// nothing.
+void check_run_folder(const std::filesystem::path& path, FolderUse use);
+
+class RunFolder {
+ public:
+  // As check_run_folder; makes the folder where it is not there, and locks it for as long as this object lives. Throws
+  // Error with the cause where that or writing into it is not possible, and where another process has the lock.
+  RunFolder(const std::filesystem::path& path, FolderUse use);
+  // Removes the folder again when it was made here and is still empty.
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+  // Removes the files of a run, and nothing else that the folder may hold.
+  void clear() const;
+
+ private:
+  std::filesystem::path path_;
+  bool made_here_ = false;
+  int lock_ = -1;
+};
+
+}  // namespace dermatome::training

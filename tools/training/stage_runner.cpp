@@ -1,0 +1,163 @@
+// Compiling and running a stage's programs.
+#include "tools/training/stage_runner.h"
+
+#include <algorithm>
+
+#include "engine/core/error.h"
+
+namespace dermatome::training {
+namespace {
+
+void set(const Tensor& to, std::vector<float> values) {
+  to.copy_from(tensor_of<float>(values, {static_cast<std::int64_t>(values.size())}));
+}
+
+// Adds the program's loss and metrics. `share`: what part of the program's loss divisor are its own pixels.
+double collect(const Program& program, double share, EpochSums& sums) {
+  const Tensor loss = program.output("loss").to({DeviceKind::cpu, 0});
+  const Tensor metrics = program.output("metrics").to({DeviceKind::cpu, 0});
+  const double value = static_cast<double>(loss.as<float>()[0]) / share;
+  sums.add(value, metrics.as<float>());
+  return value;
+}
+
+}  // namespace
+
+ResidentTensors resident_tensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels,
+                                 std::int64_t size, Device device) {
+  const std::int64_t count = static_cast<std::int64_t>(mask_pixels.size()) / (size * size);
+  return {.count = count,
+          .images = tensor_of<std::uint8_t>(image_pixels, {count, size, size, 3}).to(device),
+          .masks = tensor_of<std::uint8_t>(mask_pixels, {count, size, size}).to(device)};
+}
+
+StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, ResidentTensors training,
+                         ResidentTensors validation, Device device, const CompileOptions& options, StateStore& store)
+    : model_(model),
+      stage_(stage),
+      seed_(seed),
+      training_(std::move(training)),
+      validation_(std::move(validation)),
+      device_(device),
+      options_(options),
+      store_(store),
+      training_programs_{.model = model_, .stage = stage_, .resident = training_.count},
+      validation_programs_{.model = model_, .stage = stage_, .resident = validation_.count} {
+  for (const auto& name : store_.names()) {
+    if (name.starts_with("adam/") || name.starts_with("gradient/")) store_.remove(name);
+  }
+  store_.create(optimizer_states(training_programs_), seed_);
+  store_.create_contiguous(gradient_states(training_programs_));
+}
+
+template <typename Make>
+Program& StageRunner::get(const std::string& key, std::int64_t batch, const Make& make) {
+  const auto found = programs_.find(key);
+  if (found != programs_.end()) return found->second;
+  try {
+    return programs_.emplace(key, Program(make(), device_, store_, options_)).first->second;
+  } catch (const OutOfMemory& error) {
+    const auto fits = static_cast<std::int64_t>(static_cast<double>(batch) * static_cast<double>(error.available) /
+                                                static_cast<double>(error.needed));
+    fail("{} px with batch {}: {}; {}", stage_.size, batch, error.what(),
+         fits >= 1 ? fmt::format("batch={} would fit", fits) : "not even batch=1 fits, take a smaller size");
+  }
+}
+
+Program& StageRunner::accumulate_program(std::int64_t batch, bool add) {
+  return get(fmt::format("accumulate {} {}", batch, add), batch,
+             [&] { return accumulate_graph(training_programs_, batch, add); });
+}
+
+Program& StageRunner::update_program() {
+  const bool compiled = programs_.contains("update");
+  Program& program = get("update", stage_.batch, [&] { return update_graph(training_programs_); });
+  if (!compiled) {
+    const auto indices = group_indices(training_programs_);
+    program.bind("groups", tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}).to(device_));
+    set(program.input("beta1"), {static_cast<float>(stage_.beta1)});
+  }
+  return program;
+}
+
+Program& StageRunner::validation_program(std::int64_t batch) {
+  return get(fmt::format("validation {}", batch), batch, [&] { return validation_graph(validation_programs_, batch); });
+}
+
+void StageRunner::compile(std::int64_t images) {
+  const std::int64_t per_step = std::int64_t{stage_.batch} * stage_.accumulate;
+  const auto compile_step = [&](std::int64_t left) {
+    for (bool add = false; left > 0; add = true) {
+      const std::int64_t batch = std::min<std::int64_t>(stage_.batch, left);
+      accumulate_program(batch, add);
+      left -= batch;
+    }
+  };
+  compile_step(std::min(per_step, images));
+  compile_step(images % per_step);
+  update_program();
+  if (validation_.count == 0) return;
+  validation_program(std::min<std::int64_t>(stage_.batch, validation_.count));
+  if (const auto rest = validation_.count % stage_.batch; rest > 0) validation_program(rest);
+}
+
+void StageRunner::bind_batch(Program& program, const ResidentTensors& part, std::span<const std::uint32_t> samples,
+                             std::span<const float> tables, double divisor) {
+  const auto batch = static_cast<std::int64_t>(samples.size());
+  const std::vector<std::int32_t> indices(samples.begin(), samples.end());
+  program.bind("images", part.images);
+  program.bind("masks", part.masks);
+  program.input("indices").copy_from(tensor_of<std::int32_t>(indices, {batch}));
+  program.input("tables").copy_from(tensor_of<float>(tables, {batch, 8}));
+  set(program.input("divisor"), {static_cast<float>(divisor)});
+}
+
+double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums) {
+  const auto images = static_cast<double>(samples.size());
+  const double pixels = static_cast<double>(stage_.size) * stage_.size;
+  double step_loss = 0;
+  for (bool add = false; !samples.empty(); add = true) {
+    const auto batch = samples.first(std::min(samples.size(), static_cast<std::size_t>(stage_.batch)));
+    samples = samples.subspan(batch.size());
+    std::vector<float> tables;
+    for (const std::uint32_t sample : batch) {
+      const auto table = data::draw_table(stage_.augmentation, seed_, epoch, sample, stage_.size);
+      tables.insert(tables.end(), table.begin(), table.end());
+    }
+    Program& program = accumulate_program(static_cast<std::int64_t>(batch.size()), add);
+    bind_batch(program, training_, batch, tables, images * pixels);
+    program.run();
+    const double share = static_cast<double>(batch.size()) / images;
+    step_loss += share * collect(program, share, sums);
+  }
+  return step_loss;
+}
+
+void StageRunner::update(double factor) {
+  std::vector<float> rates;
+  for (const auto& group : model_.groups()) rates.push_back(static_cast<float>(stage_.rate_of(group) * factor));
+  if (rates.empty()) rates.push_back(static_cast<float>(stage_.lr * factor));
+  Program& program = update_program();
+  set(program.input("rates"), std::move(rates));
+  program.run();
+}
+
+void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& sums) {
+  std::vector<float> tables;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    tables.insert(tables.end(), data::kIdentityTable.begin(), data::kIdentityTable.end());
+  }
+  const double pixels = static_cast<double>(stage_.size) * stage_.size;
+  Program& program = validation_program(static_cast<std::int64_t>(samples.size()));
+  bind_batch(program, validation_, samples, tables, pixels * static_cast<double>(samples.size()));
+  program.run();
+  collect(program, 1.0, sums);
+}
+
+StageMemory StageRunner::memory() const {
+  StageMemory memory{.states = store_.bytes(), .prepared_copies = store_.prepared_bytes()};
+  for (const auto& [key, program] : programs_) memory.arenas += program.memory().arena;
+  return memory;
+}
+
+}  // namespace dermatome::training

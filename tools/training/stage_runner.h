@@ -1,0 +1,74 @@
+// StageRunner: the programs of one stage and one step or batch of them; training and the dry run share it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+
+#include "engine/compile/program.h"
+#include "tools/training/checkpoint.h"
+#include "tools/training/networks.h"
+
+namespace dermatome::training {
+
+// One part of a data set on the device, or none (count 0).
+struct ResidentTensors {
+  std::int64_t count = 0;
+  Tensor images;  // u8 [count, size, size, 3]
+  Tensor masks;   // u8 [count, size, size]
+};
+ResidentTensors resident_tensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels,
+                                 std::int64_t size, Device device);
+
+// What a stage holds in memory, in bytes.
+struct StageMemory {
+  std::size_t arenas = 0;           // of the compiled programs
+  std::size_t states = 0;           // weights, running statistics, gradients, moments
+  std::size_t prepared_copies = 0;  // of weights, in the layouts of kernels
+};
+
+class StageRunner {
+ public:
+  // Makes the optimiser's states and the gradients in the store, all zero; those of an earlier stage are removed. The
+  // store, which holds the model's states, the model and the stage must outlive the runner.
+  StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, ResidentTensors training,
+              ResidentTensors validation, Device device, const CompileOptions& options, StateStore& store);
+
+  // All programs of an epoch over `images` photographs and the validation, those of short last batches included. Throws
+  // Error naming the batch that would fit when the memory does not suffice.
+  void compile(std::int64_t images);
+
+  // Forward and backward passes of one step over these photographs, augmented as in that epoch of the run. Adds to the
+  // sums; gives the step's loss.
+  double accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums);
+  // Moves the weights; `factor` is what the schedule makes of the rates.
+  void update(double factor);
+  // One batch of the validation part as it is.
+  void validate(std::span<const std::uint32_t> samples, EpochSums& sums);
+
+  const ResidentTensors& training() const { return training_; }
+  const ResidentTensors& validation() const { return validation_; }
+  StageMemory memory() const;
+
+ private:
+  Program& accumulate_program(std::int64_t batch, bool add);
+  Program& update_program();
+  Program& validation_program(std::int64_t batch);
+  template <typename Make>
+  Program& get(const std::string& key, std::int64_t batch, const Make& make);
+  void bind_batch(Program& program, const ResidentTensors& part, std::span<const std::uint32_t> samples,
+                  std::span<const float> tables, double divisor);
+
+  const Model& model_;
+  const StageSettings& stage_;
+  std::uint64_t seed_;
+  ResidentTensors training_, validation_;
+  Device device_;
+  CompileOptions options_;
+  StateStore& store_;
+  StagePrograms training_programs_, validation_programs_;
+  std::map<std::string, Program> programs_;
+};
+
+}  // namespace dermatome::training

@@ -27,6 +27,7 @@ void add_info(CLI::App& app);
 void add_completion(CLI::App& app);
 void add_manual(CLI::App& app);
 void add_prepare(CLI::App& app);
+void add_check(CLI::App& app);
 
 // --threads, --device, --type and the debug switches.
 struct RunOptions {

@@ -128,6 +128,7 @@ void describe(CLI::App& app) {
   add_evaluate(app);
   add_predict(app);
   add_report(app);
+  add_check(app);
   add_prepare(app);
   add_config(app);
   add_graph(app);

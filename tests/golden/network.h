@@ -112,14 +112,14 @@ class Network {
   }
 
   // Ends the building: the golden state, compiled. `plant` may change the state before.
-  void compile(const std::function<void(StateStore&)>& plant = {}) {
+  void compile(const std::function<void(StateStore&)>& plant = {}, const CompileOptions& options = {}) {
     store_.create(graph_.states(), 0);
     for (const auto& state : graph_.states()) {
       if (state.name.find(' ') == std::string::npos)
         store_.write(state.name, tensor_from(values_of(state.name, state.desc.shape), state.desc));
     }
     if (plant) plant(store_);
-    program_ = std::make_unique<Program>(graph_, device_, store_);
+    program_ = std::make_unique<Program>(graph_, device_, store_, options);
     set("image", image());
     if (gradients_.empty()) return;
     set("target", target());
@@ -189,11 +189,11 @@ inline std::vector<Choice> choices_of(const Model& model, const Model::PhaseOf& 
 
 // One forward and backward pass.
 inline Result forward_backward(const Model& model, const Model::PhaseOf& phase_of, Device device, DType type,
-                               const std::function<void(StateStore&)>& plant = {}) {
+                               const std::function<void(StateStore&)>& plant = {}, const CompileOptions& options = {}) {
   Network network(model, phase_of, device, type);
   network.add_loss();
   network.keep_gradients();
-  network.compile(plant);
+  network.compile(plant, options);
   return network.run();
 }
 

@@ -1,0 +1,93 @@
+// U-Net34 with bf16 activations against PyTorch's f64 numbers: how far one forward and backward pass is off, and that
+// passes and kernels that may be switched off do not change how far.
+#include <gtest/gtest.h>
+
+#include "engine/compile/pass.h"
+#include "models/builtin.h"
+#include "tests/golden/network.h"
+
+namespace dermatome::golden {
+namespace {
+
+constexpr Device kCpu{DeviceKind::cpu, 0};
+
+// Relative distances to f64.
+struct Distances {
+  double loss = 0, logits = 0, median_gradient = 0, largest_gradient = 0;
+  std::string worst;
+};
+
+Distances distances(const Model::PhaseOf& phase_of, const char* part, const CompileOptions& options,
+                    const std::function<void(StateStore&)>& plant = {}) {
+  const Result result = forward_backward(find_model("unet34"), phase_of, kCpu, DType::f32, plant, options);
+  const Json& golden = file().at(part);
+  Distances d{.loss = std::abs(result.loss / golden.at("loss").get<double>() - 1),
+              .logits = Record(golden.at("logits")).sample_distance(doubles_of(result.logits)),
+              .worst = {}};
+  std::vector<double> gradients;
+  for (const auto& [name, gradient] : result.gradients) {
+    gradients.push_back(Record(golden.at("gradients").at(name)).sample_distance(doubles_of(gradient)));
+    if (gradients.back() <= d.largest_gradient) continue;
+    d.largest_gradient = gradients.back();
+    d.worst = name;
+  }
+  std::sort(gradients.begin(), gradients.end());
+  d.median_gradient = gradients[gradients.size() / 2];
+  return d;
+}
+
+CompileOptions in_bf16() {
+  return {.activations = DType::bf16, .disabled_passes = {}, .dump_tensors = {}};
+}
+CompileOptions in_bf16_without_rewrites() {
+  CompileOptions options = in_bf16();
+  for (const Rewrite* rewrite : all_rewrites()) {
+    if (rewrite->name != "bf16_activations") options.disabled_passes.push_back(rewrite->name);
+  }
+  return options;
+}
+CompileOptions in_bf16_without(const char* kernel) {
+  CompileOptions options = in_bf16();
+  options.disabled_kernels.push_back(kernel);
+  return options;
+}
+
+void print(const char* part, const char* what, const Distances& d) {
+  std::cout << fmt::format(
+                   "{} {}: distance to f64 of the loss {:.2g}, of the logits {:.2g}, of gradients {:.2g} in the median "
+                   "and {:.2g} at most ({})",
+                   part, what, d.loss, d.logits, d.median_gradient, d.largest_gradient, d.worst)
+            << std::endl;
+}
+
+void expect_like(const Distances& plain, const Distances& other) {
+  for (const auto& [a, b] : {std::pair{plain.logits, other.logits}, {plain.median_gradient, other.median_gradient}}) {
+    EXPECT_LT(b, 2 * a);
+    EXPECT_LT(a, 2 * b);
+  }
+}
+
+void expect_bf16(const Model::PhaseOf& phase_of, const char* part, double logits, double gradient) {
+  const Distances whole = distances(phase_of, part, in_bf16());
+  print(part, "in bf16", whole);
+  EXPECT_GT(whole.logits, 1e-4) << "nothing was computed in bf16";
+  EXPECT_LT(whole.loss, logits);
+  EXPECT_LT(whole.logits, logits);
+  EXPECT_LT(whole.median_gradient, gradient);
+  const Distances unfused = distances(phase_of, part, in_bf16_without_rewrites());
+  print(part, "in bf16 without rewrites", unfused);
+  expect_like(whole, unfused);
+  const Distances direct = distances(phase_of, part, in_bf16_without("winograd"));
+  print(part, "in bf16 without winograd", direct);
+  expect_like(whole, direct);
+}
+
+TEST(MixedPrecision, FrozenBatchNormIsAsFarFromF64AsRoundingExplains) {
+  expect_bf16(frozen_phase, "eval", 0.02, 0.05);
+}
+TEST(MixedPrecision, LiveBatchNormIsAsFarFromF64AsRoundingExplains) {
+  expect_bf16(training_phase, "train", 0.05, 0.4);
+}
+
+}  // namespace
+}  // namespace dermatome::golden

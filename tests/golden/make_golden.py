@@ -287,6 +287,9 @@ def reorder_sums(model):
 
 def check_sensitivity(state, f64, f32):
     report("PyTorch float32 against float64", f64, f32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        autocast = compute(state, torch.float32, adam=False)
+    report("PyTorch autocast to bfloat16 against float64 (mixed_precision_test.cpp has these figures)", f64, autocast)
     report("float64, sums in another order (noise)", f64, compute(state, torch.float64, prepare=reorder_sums))
     report("planted: BN eps 1e-4", f64, compute(state, torch.float64, adam=False, prepare=with_batch_norm_eps(1e-4)))
     report("planted: one weight's sign", f64, compute(state, torch.float64, adam=False, prepare=flip_one_weight))

@@ -67,13 +67,19 @@ void expect_like(const Distances& plain, const Distances& other) {
   }
 }
 
-void expect_bf16(const Model::PhaseOf& phase_of, const char* part, double logits, double gradient) {
+// PyTorch 2.15 with autocast to bfloat16, as make_golden.py prints: the same state, so the same roundings to expect.
+struct Autocast {
+  double logits, median_gradient;
+};
+constexpr double kNoWorse = 1.5;
+
+void expect_bf16(const Model::PhaseOf& phase_of, const char* part, const Autocast& autocast) {
   const Distances whole = distances(phase_of, part, in_bf16());
   print(part, "in bf16", whole);
-  EXPECT_GT(whole.logits, 1e-4) << "nothing was computed in bf16";
-  EXPECT_LT(whole.loss, logits);
-  EXPECT_LT(whole.logits, logits);
-  EXPECT_LT(whole.median_gradient, gradient);
+  EXPECT_GT(whole.logits, autocast.logits / 10) << "nothing was computed in bf16";
+  EXPECT_LT(whole.loss, 5e-3);
+  EXPECT_LT(whole.logits, kNoWorse * autocast.logits);
+  EXPECT_LT(whole.median_gradient, kNoWorse * autocast.median_gradient);
   const Distances unfused = distances(phase_of, part, in_bf16_without_rewrites());
   print(part, "in bf16 without rewrites", unfused);
   expect_like(whole, unfused);
@@ -82,11 +88,22 @@ void expect_bf16(const Model::PhaseOf& phase_of, const char* part, double logits
   expect_like(whole, direct);
 }
 
-TEST(MixedPrecision, FrozenBatchNormIsAsFarFromF64AsRoundingExplains) {
-  expect_bf16(frozen_phase, "eval", 0.02, 0.05);
+TEST(MixedPrecision, WithFrozenBatchNormIsAsCloseToF64AsAutocast) {
+  expect_bf16(frozen_phase, "eval", {.logits = 9.2e-3, .median_gradient = 5.0e-2});
 }
-TEST(MixedPrecision, LiveBatchNormIsAsFarFromF64AsRoundingExplains) {
-  expect_bf16(training_phase, "train", 0.05, 0.4);
+// Live batch norm magnifies roundings in this state of random weights.
+TEST(MixedPrecision, WithLiveBatchNormIsAsCloseToF64AsAutocast) {
+  expect_bf16(training_phase, "train", {.logits = 3.2e-2, .median_gradient = 0.94});
+}
+// The bounds are no formality.
+TEST(MixedPrecision, APlantedErrorIsFartherThanAutocast) {
+  const Distances planted = distances(frozen_phase, "eval", in_bf16(), [](StateStore& store) {
+    const Tensor gamma = store.read("layer2.0.bn1.weight");
+    for (float& value : gamma.as<float>()) value *= 1.2f;
+    store.write("layer2.0.bn1.weight", gamma);
+  });
+  print("eval", "with a gamma off by 20 %", planted);
+  EXPECT_GT(planted.logits, kNoWorse * 9.2e-3);
 }
 
 }  // namespace

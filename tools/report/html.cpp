@@ -126,22 +126,12 @@ std::string facts_html(const ReportData& data) {
   return html.empty() ? html : "<dl class=\"facts\">" + html + "</dl>\n";
 }
 
-std::string notes_html(const std::vector<std::string>& notes) {
-  if (notes.empty()) return {};
-  std::string html = "<aside class=\"notes\"><h2>To bear in mind</h2><ul>";
-  for (const auto& note : notes) html += fmt::format("<li>{}</li>", escape(note));
-  return html + "</ul></aside>\n";
-}
-
-std::string masthead_html(const ReportData& data) {
+std::string links_of(const ReportData& data) {
   std::string links = "<a href=\"#training\">Training</a><a href=\"#quality\">Quality</a>";
   if (!data.images.empty()) links += "<a href=\"#photographs\">Photographs</a>";
   if (!data.settings.empty() || !data.timing.empty()) links += "<a href=\"#run\">Run</a>";
   if (!data.epochs.empty()) links += "<a href=\"#epochs\">Epochs</a>";
-  return fmt::format(
-      "<header class=\"masthead\">{}<span class=\"brand\">Dermatome</span><span>{}</span>"
-      "<nav aria-label=\"Sections\">{}</nav></header>\n",
-      kLogo, escape(data.version), links);
+  return links;
 }
 
 std::string heading_of(const ReportData& data) {
@@ -158,17 +148,23 @@ std::string hero_html(const ReportData& data) {
       lead.empty() ? "" : fmt::format("<p class=\"lead\">{}</p>", lead), figures_html(data), picture, facts_html(data));
 }
 
-std::string footer_html(const ReportData& data) {
+std::string masthead_html(const std::string& version, const std::string& links) {
+  return fmt::format(
+      "<header class=\"masthead\">{}<span class=\"brand\">Dermatome</span><span>{}</span>"
+      "<nav aria-label=\"Sections\">{}</nav></header>\n",
+      kLogo, escape(version), links);
+}
+
+std::string footer_html(const std::string& version) {
   return fmt::format(
       "<footer><p><strong>Not a medical device.</strong> These outlines come from a research program. They must not be "
       "used to diagnose or to treat anyone.</p><p>Made by {}.</p></footer>\n",
-      escape(data.version.empty() ? "Dermatome" : "Dermatome " + data.version));
+      escape(version.empty() ? "Dermatome" : "Dermatome " + version));
 }
 
 }  // namespace
 
-std::string render_html(const ReportData& data) {
-  const std::string page_title = data.run.empty() ? data.title : data.run + " – " + data.title;
+std::string page_html(const Page& page) {
   std::string html = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
   // The browser itself then refuses whatever is not in this file.
   html +=
@@ -177,11 +173,24 @@ std::string render_html(const ReportData& data) {
   html += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
   html += "<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n";
   html += fmt::format("<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<div class=\"page\">\n",
-                      escape(page_title), style_sheet());
-  html += masthead_html(data) + "<main>\n" + hero_html(data) + notes_html(data.notes);
-  html += training_section(data) + quality_section(data) + pictures_section(data);
-  html += run_section(data) + epochs_section(data);
-  return html + "</main>\n" + footer_html(data) + "</div>\n</body>\n</html>\n";
+                      escape(page.title), style_sheet());
+  html += masthead_html(page.version, page.links) + "<main>\n" + page.body;
+  return html + "</main>\n" + footer_html(page.version) + "</div>\n</body>\n</html>\n";
+}
+
+std::string notes_html(const std::vector<std::string>& notes) {
+  if (notes.empty()) return {};
+  std::string html = "<aside class=\"notes\"><h2>To bear in mind</h2><ul>";
+  for (const auto& note : notes) html += fmt::format("<li>{}</li>", escape(note));
+  return html + "</ul></aside>\n";
+}
+
+std::string render_html(const ReportData& data) {
+  return page_html({.title = data.run.empty() ? data.title : data.run + " – " + data.title,
+                    .version = data.version,
+                    .links = links_of(data),
+                    .body = hero_html(data) + notes_html(data.notes) + training_section(data) + quality_section(data) +
+                            pictures_section(data) + run_section(data) + epochs_section(data)});
 }
 
 }  // namespace dermatome::report

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tools/report/report_data.h"
 
@@ -10,5 +11,14 @@ namespace dermatome::report {
 // One self-contained page of HTML in UTF-8: nothing in it is fetched from anywhere, and it needs no script. The same
 // data give the same bytes. Throws Error where a mask does not fit its photograph.
 std::string render_html(const ReportData& data);
+
+// What pages share: the frame around a body. Title and version are plain text, links and body HTML.
+struct Page {
+  std::string title, version, links, body;
+};
+std::string page_html(const Page& page);
+
+// A box of whole sentences; empty for none.
+std::string notes_html(const std::vector<std::string>& notes);
 
 }  // namespace dermatome::report

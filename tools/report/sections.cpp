@@ -15,27 +15,6 @@ namespace {
 
 constexpr double kIntervalWidth = 360;
 
-std::string figure_html(const Figure& figure, bool wide = false) {
-  std::string html = fmt::format("<figure{}><div class=\"chart-head\"><h3>{}</h3>", wide ? " class=\"wide\"" : "",
-                                 escape(figure.heading));
-  if (!figure.legend.empty()) {
-    html += "<ul class=\"legend\">";
-    for (const auto& entry : figure.legend) {
-      html += fmt::format("<li><span class=\"swatch {}\"></span>{}</li>", entry.css, escape(entry.text));
-    }
-    html += "</ul>";
-  }
-  html += "</div>";
-  if (figure.svg.empty()) {
-    html += fmt::format("<p class=\"empty\">{}</p>", escape(figure.caption));
-  } else {
-    html += fmt::format("<div class=\"chart-scroll\">{}</div>", figure.svg);
-    if (!figure.caption.empty())
-      html += fmt::format("<figcaption class=\"caption\">{}</figcaption>", escape(figure.caption));
-  }
-  return html + "</figure>\n";
-}
-
 std::string whole_or_dash(int value) {
   return value > 0 ? std::to_string(value) : "–";
 }
@@ -159,6 +138,27 @@ std::string timing_html(const std::vector<TimingRow>& timing) {
 }
 
 }  // namespace
+
+std::string figure_html(const Figure& figure, bool wide) {
+  std::string html = fmt::format("<figure{}><div class=\"chart-head\"><h3>{}</h3>", wide ? " class=\"wide\"" : "",
+                                 escape(figure.heading));
+  if (!figure.legend.empty()) {
+    html += "<ul class=\"legend\">";
+    for (const auto& entry : figure.legend) {
+      html += fmt::format("<li><span class=\"swatch {}\"></span>{}</li>", entry.css, escape(entry.text));
+    }
+    html += "</ul>";
+  }
+  html += "</div>";
+  if (figure.svg.empty()) {
+    html += fmt::format("<p class=\"empty\">{}</p>", escape(figure.caption));
+  } else {
+    html += fmt::format("<div class=\"chart-scroll\">{}</div>", figure.svg);
+    if (!figure.caption.empty())
+      html += fmt::format("<figcaption class=\"caption\">{}</figcaption>", escape(figure.caption));
+  }
+  return html + "</figure>\n";
+}
 
 std::string training_section(const ReportData& data) {
   std::string html = "<section id=\"training\"><h2>Training</h2>\n";

@@ -3,9 +3,13 @@
 
 #include <string>
 
+#include "tools/report/charts.h"
 #include "tools/report/report_data.h"
 
 namespace dermatome::report {
+
+// A chart with its heading, legend and caption.
+std::string figure_html(const Figure& figure, bool wide = false);
 
 std::string training_section(const ReportData& data);  // charts and the table of stages
 std::string quality_section(const ReportData& data);   // metrics with intervals, histogram, scatter

@@ -11,12 +11,14 @@ std::string_view style_sheet() {
   --paper: #ffffff; --well: #f4f4f1; --ink: #15181c; --soft: #5b626c; --hair: #e2e2dd; --axis: #a9adb2;
   --train: #c8741a; --validation: #2253c4; --thresholded: #6f95e6; --rate: #56606d; --missed: #c2452d;
   --truth: #12a150; --prediction: #d61f96; --note: #fdf6e3; --note-edge: #d9a520;
+  --run-1: #2253c4; --run-2: #c25a00; --run-3: #00805f; --run-4: #a8327d; --run-5: #7a6a00; --run-6: #4a4f57;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #121519; --well: #1b2026; --ink: #e9ebee; --soft: #9ba4af; --hair: #2a3038; --axis: #59626d;
     --train: #f0a24f; --validation: #86aeff; --thresholded: #5579c4; --rate: #a5b0bd; --missed: #f27d64;
     --truth: #35d884; --prediction: #ff5fc4; --note: #2a2415; --note-edge: #b98a1c;
+    --run-1: #86aeff; --run-2: #ff9d4d; --run-3: #3ecfa3; --run-4: #f08acb; --run-5: #d9c84a; --run-6: #b4bcc6;
   }
 }
 * { box-sizing: border-box; }
@@ -82,6 +84,10 @@ figcaption.caption { color: var(--soft); font-size: 14px; margin-top: 10px; }
 
 .train { --series: var(--train); } .validation, .found { --series: var(--validation); }
 .thresholded { --series: var(--thresholded); } .rate, .speed { --series: var(--rate); } .missed { --series: var(--missed); }
+.run-1 { --series: var(--run-1); } .run-2 { --series: var(--run-2); } .run-3 { --series: var(--run-3); }
+.run-4 { --series: var(--run-4); } .run-5 { --series: var(--run-5); } .run-6 { --series: var(--run-6); }
+.line.run-2 { stroke-dasharray: 9 4; } .line.run-3 { stroke-dasharray: 3 4; } .line.run-4 { stroke-dasharray: 12 4 2 4; }
+.line.run-5 { stroke-dasharray: 6 3 2 3 2 3; } .line.run-6 { stroke-dasharray: 1 4; }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif; font-variant-numeric: tabular-nums; fill: var(--soft); }
 .grid-line { stroke: var(--hair); } .axis-line { stroke: var(--axis); }
 svg .axis-title { fill: var(--soft); }
@@ -107,6 +113,18 @@ svg .readout { fill: var(--ink); } .readout tspan[class] { fill: var(--series); 
 .gauge-track { fill: var(--hair); } .gauge-fill { fill: var(--validation); } .gauge-interval { fill: var(--validation); opacity: 0.4; } .gauge-mean { fill: var(--ink); }
 .interval .track { stroke: var(--hair); stroke-width: 1.5; }
 .interval .whisker { stroke: var(--validation); stroke-opacity: 0.4; stroke-width: 7; }
+
+.zero-line { stroke: var(--ink); stroke-width: 1; }
+.runs-head { display: grid; grid-template-columns: repeat(min(var(--runs), 3), minmax(0, 1fr)); gap: 26px 36px; margin: 40px 0 0; }
+.run-card { border-top: 4px solid var(--series); padding-top: 14px; }
+.run-card h2 { margin: 0; font-size: 17px; font-weight: 620; }
+.run-card .value { font-size: 60px; line-height: 1.1; font-weight: 650; letter-spacing: -0.035em; }
+.run-card .range { color: var(--soft); font-size: 14px; }
+.compare .interval-text { display: block; color: var(--soft); font-size: 12.5px; } .compare td.plot, .compare th.plot { width: 270px; }
+.compare .swatch { vertical-align: 0.3em; } .compare + .intro { margin: 10px 0 30px; }
+.settings-table td { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
+.different-photographs { display: grid; grid-template-columns: repeat(auto-fit, minmax(380px, 1fr)); gap: 8px 48px; }
+.pictures.beside { grid-template-columns: repeat(min(var(--runs), 3), minmax(0, 1fr)); } .beside .id { display: inline; } .beside .swatch { vertical-align: 0.25em; } .beside .picture:has(input:checked) { grid-column: 1 / -1; grid-row: auto; }
 
 .table-scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 15px; width: 100%; }
@@ -158,6 +176,7 @@ footer p { margin: 0 0 6px; } footer strong { color: var(--ink); font-weight: 60
   .figures .value { font-size: 40px; } .figures div:first-child .value { font-size: 84px; }
   .charts, .split { grid-template-columns: minmax(0, 1fr); } .plot { display: none; }
   .pictures { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); } .picture:has(input:checked) { grid-column: 1 / -1; grid-row: auto; }
+  .runs-head { grid-template-columns: minmax(0, 1fr); } .different-photographs { grid-template-columns: minmax(0, 1fr); } .pictures.beside { grid-template-columns: repeat(min(var(--runs), 2), minmax(0, 1fr)); }
   .settings div { grid-template-columns: 120px minmax(0, 1fr); }
 }
 @media print {
@@ -166,6 +185,7 @@ footer p { margin: 0 0 6px; } footer strong { color: var(--ink); font-weight: 60
     --paper: #ffffff; --well: #f4f4f1; --ink: #000000; --soft: #4a5058; --hair: #d5d5d0; --axis: #90959b;
     --train: #c8741a; --validation: #2253c4; --thresholded: #6f95e6; --rate: #56606d; --missed: #c2452d;
     --truth: #12a150; --prediction: #d61f96; --note: #ffffff; --note-edge: #d9a520;
+    --run-1: #2253c4; --run-2: #c25a00; --run-3: #00805f; --run-4: #a8327d; --run-5: #7a6a00; --run-6: #4a4f57;
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { font-size: 10.5pt; } .page { max-width: none; padding: 0; } .masthead nav { display: none; }
@@ -174,6 +194,7 @@ footer p { margin: 0 0 6px; } footer strong { color: var(--ink); font-weight: 60
   .chart, .wide .chart { min-width: 0; } .chart-scroll, .table-scroll, .epochs { overflow: visible; max-height: none; }
   .epochs thead th { position: static; box-shadow: none; vertical-align: bottom; } .epochs table, .epochs th, .epochs tbody th { font-size: 7.5pt; } .epochs th, .epochs td { padding: 2px 9px 2px 0; }
   table, tbody th, .settings div { font-size: 9.5pt; } td.plot, th.plot { width: 290px; } .plot svg { width: 290px; height: auto; } th, td { padding-right: 12px; }
+  .runs-head { margin: 20px 0 0; } .run-card .value { font-size: 28pt; } .different-photographs { grid-template-columns: 1fr 1fr; gap: 6px 24px; } .compare td.plot, .compare th.plot { width: 190px; } .compare .plot svg { width: 190px; } .picture-group { break-inside: avoid; }
   .settings div { grid-template-columns: 100px minmax(0, 1fr); gap: 12px; padding: 4px 0; } .split { gap: 30px; }
   .charts { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 20px; } .pictures { grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 12px 8px; }
   .picture .detail, .picture .id { font-size: 7.5pt; } .picture .score { font-size: 11pt; }

@@ -21,6 +21,7 @@ std::vector<std::vector<double>> read_rows(const std::filesystem::path& path) {
   const auto columns = static_cast<std::size_t>(std::count(line.begin(), line.end(), ',')) + 1;
   std::vector<std::vector<double>> rows;
   for (int number = 2; std::getline(file, line); ++number) {
+    if (file.eof()) break;  // without its line end: being written, or cut off by a crash
     std::vector<double> row;
     std::stringstream cells(line);
     for (std::string cell; std::getline(cells, cell, ',');) {

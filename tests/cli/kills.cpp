@@ -55,7 +55,7 @@ class Kills : public ::testing::Test {
   Process start_or_resume() const {
     if (fs::exists(folder_ / "r/last.safetensors"))
       return {folder_.path(), {"train", "--run", "r", "--threads", "1", "--resume"}};
-    return {folder_.path(), {"train", "--data", "data", "--run", "r", "--threads", "1", "--overwrite", "recipe.toml"}};
+    return {folder_.path(), {"train", "--data", "data", "--run", "r", "--threads", "1", "recipe.toml"}};
   }
 
   // Every second kill comes soon after a further step was logged, the others anywhere from the start of the process.

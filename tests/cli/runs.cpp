@@ -82,6 +82,17 @@ TEST_F(CommandLine, SameSeedGivesTheSameFiles) {
   }
 }
 
+TEST_F(CommandLine, SameSeedGivesTheSameFilesInBf16) {
+  const auto in_bf16 = [](const char* name) { return training(name, {"epochs=2", "--type", "bf16"}); };
+  const Outcome first = run(in_bf16("a"));
+  if (first.code == 2) GTEST_SKIP() << first.err;  // the processor lacks it
+  ASSERT_EQ(first.code, 0) << first.err;
+  ASSERT_EQ(run(in_bf16("b")).code, 0);
+  for (const char* file : {"steps.csv", "last.safetensors", "best.safetensors"}) {
+    EXPECT_EQ(text_of(folder_ / "a" / file), text_of(folder_ / "b" / file)) << file;
+  }
+}
+
 // Waits until steps are logged, then signals.
 Outcome stop_with(int number, const fs::path& folder, const std::vector<std::string>& arguments) {
   Process process(folder, arguments);

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -20,9 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 8> kFiles{"last.safetensors", "best.safetensors", "log.csv",   "steps.csv",
                                             "resolved.toml",    "run.json",         "split.csv", "report.html"};
-// What only a run can have left; a split.csv may have been put there for it.
-constexpr std::size_t kTelling = 6;
-
 bool is_event_file(const fs::path& path) {
   return path.filename().string().starts_with("events.out.tfevents.");
 }
@@ -36,11 +34,22 @@ std::vector<fs::path> event_files(const fs::path& folder) {
   return files;
 }
 
+bool has_rows(const fs::path& log) {
+  std::ifstream file(log);
+  std::string line;
+  return std::getline(file, line) && std::getline(file, line);
+}
+
+// A run that ended before its first checkpoint and step left nothing to lose.
 bool holds_run(const fs::path& folder) {
-  for (std::size_t i = 0; i < kTelling; ++i) {
-    if (fs::exists(folder / kFiles[i])) return true;
-  }
-  return !event_files(folder).empty();
+  return fs::exists(folder / "last.safetensors") || fs::exists(folder / "best.safetensors") ||
+         has_rows(folder / "steps.csv") || has_rows(folder / "log.csv");
+}
+
+void remove_file(const fs::path& file) {
+  std::error_code error;
+  fs::remove(file, error);
+  DERMATOME_CHECK(!error, "the old {} cannot be removed: {}", file.string(), error.message());
 }
 
 std::string cause() {
@@ -76,6 +85,7 @@ RunFolder::RunFolder(const fs::path& path, FolderUse use) : path_(path) {
     ::close(lock_);
     fail("another process is training into {}; wait for its end, or take another folder", path_.string());
   }
+  for (const char* name : kFiles) remove_file(path_ / (std::string(name) + ".partial"));  // of writes that a kill ended
 }
 
 RunFolder::~RunFolder() {
@@ -84,16 +94,8 @@ RunFolder::~RunFolder() {
 }
 
 void RunFolder::clear() const {
-  const auto remove = [](const fs::path& file) {
-    std::error_code error;
-    fs::remove(file, error);
-    DERMATOME_CHECK(!error, "the old {} cannot be removed: {}", file.string(), error.message());
-  };
-  for (const auto& file : event_files(path_)) remove(file);
-  for (const char* name : kFiles) {
-    remove(path_ / name);
-    remove(path_ / (std::string(name) + ".partial"));
-  }
+  for (const auto& file : event_files(path_)) remove_file(file);
+  for (const char* name : kFiles) remove_file(path_ / name);
 }
 
 }  // namespace dermatome::training

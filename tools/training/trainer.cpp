@@ -158,8 +158,10 @@ class Trainer {
     if (options_.resume == nullptr) {
       log_.emplace(options_.run);
       save(stage);
+      tell_of_little_space();
       return;
     }
+    has_checkpoint_ = true;
     saved_step_ = position_.steps_done;
     log_.emplace(options_.run, position_);
     for (const auto& gap : log_->gaps()) {
@@ -224,10 +226,12 @@ class Trainer {
       const double loss = runner.accumulate(std::span(order).subspan(first, count), position_.epochs_done, sums_);
       const double factor = factor_of(stage, steps, position_.step);
       rate_ = largest_rate(stage) * factor;
-      log_->step({.step = static_cast<double>(position_.steps_done),
-                  .epoch = position_.epochs_done + 1,
-                  .learning_rate = rate_,
-                  .loss = loss});
+      writing([&] {
+        log_->step({.step = static_cast<double>(position_.steps_done),
+                    .epoch = position_.epochs_done + 1,
+                    .learning_rate = rate_,
+                    .loss = loss});
+      });
       if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
       runner.update(factor);
       ++position_.step;
@@ -291,10 +295,10 @@ class Trainer {
       position_.best_jaccard = result.validation_jaccard;
       position_.best_epoch = position_.epochs_done;
     }
-    log_->epoch(result);
+    writing([&] { log_->epoch(result); });
     // In this order: best.safetensors is never ahead of the checkpoint that a resumed run starts from.
     save(stage);
-    if (result.best) write(best(), stage, true);
+    if (result.best) writing([&] { write(best(), stage, true); });
     result_.epochs.push_back(result);
     if (observer_.epoch) observer_.epoch(result);
   }
@@ -306,10 +310,36 @@ class Trainer {
     if (const auto name = first_state_not_finite(store_); !name.empty()) {
       fail_not_finite(fmt::format("a value of {} is", name), position_.steps_done);
     }
-    log_->sync();  // the checkpoint lets expect these rows
-    write(last(), stage, false);
+    writing([&] {
+      log_->sync();  // the checkpoint lets expect these rows
+      write(last(), stage, false);
+    });
+    has_checkpoint_ = true;
     saved_step_ = position_.steps_done;
     last_saved_ = Clock::now();
+  }
+
+  // A write that fails ends the run; what was written before it is whole, and the user is told so.
+  template <typename Write>
+  void writing(const Write& action) const {
+    try {
+      action();
+    } catch (const Error& error) {
+      if (!has_checkpoint_) throw;
+      fail("{}; the checkpoint of step {} is whole, and --resume goes on from it when that is mended", error.what(),
+           saved_step_);
+    }
+  }
+
+  // The next checkpoint is written beside the last one, and so is the best.
+  void tell_of_little_space() const {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(last(), error);
+    const auto space = std::filesystem::space(options_.run, error);
+    if (error || space.available == 0 || space.available > 2 * size || !observer_.message) return;
+    observer_.message(fmt::format(
+        "{} has {:.1f} MB left on its disk, and the checkpoints of this run need {:.1f} MB more", options_.run.string(),
+        static_cast<double>(space.available) * 1e-6, static_cast<double>(2 * size) * 1e-6));
   }
 
   void write(const std::filesystem::path& path, const StageSettings& stage, bool weights_only) const {
@@ -363,7 +393,8 @@ class Trainer {
   DataFingerprint fingerprint_;
   TrainingResult result_;
   int epochs_in_all_ = 0;
-  double rate_ = 0;              // of the last step, largest group
+  double rate_ = 0;  // of the last step, largest group
+  bool has_checkpoint_ = false;
   std::int64_t saved_step_ = 0;  // steps that the last checkpoint has behind it
   Clock::time_point started_, epoch_start_, last_saved_;
   double share_at_start_ = 0;

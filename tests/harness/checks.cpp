@@ -86,7 +86,7 @@ AssertionResult agree(const Tensor& want_tensor, const Tensor& got_tensor, doubl
 }
 
 bool accepts(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type) {
-  return make(implementation, request_for(instantiate(op_case, type), implementation.place())) != nullptr;
+  return make(implementation, request_for(without_contents(op_case, type), implementation.place())) != nullptr;
 }
 
 AssertionResult check_parity(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type) {

@@ -99,23 +99,17 @@ void infer_outputs(Instance& instance, const std::string& name) {
   }
 }
 
-}  // namespace
-
-Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsigned salt) {
+// `input_of(i)`: the tensor of input i, which is not absent.
+template <typename InputOf>
+Instance instance_of(const OpCase& op_case, const InputOf& input_of) {
   const Op& op = op_named(op_case.op);
   Instance instance{.op = op, .attributes = Attributes(op.signature().attributes), .inputs = {}, .outputs = {}};
   for (const auto& [name, argument] : op_case.attributes) instance.attributes.set(name, argument);
   instance.attributes.check_complete();
 
-  const std::uint64_t seed = hash_of(name_of(op_case)) + salt;
   for (std::size_t i = 0; i < op_case.inputs.size(); ++i) {
-    if (op_case.inputs[i].fill.kind == InputFill::Kind::absent) {
-      instance.inputs.emplace_back();
-      continue;
-    }
-    Tensor tensor = draw(op_case.inputs[i], Philox(seed, i));
-    if (floating) tensor = converted(tensor, *floating, precision_of(op, i));
-    instance.inputs.push_back(std::move(tensor));
+    const bool absent = op_case.inputs[i].fill.kind == InputFill::Kind::absent;
+    instance.inputs.push_back(absent ? Tensor{} : input_of(i));
   }
   // As Graph::add_node: inputs left out at the end are absent.
   const auto& specs = op.signature().inputs;
@@ -124,6 +118,25 @@ Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsig
 
   infer_outputs(instance, name_of(op_case));
   return instance;
+}
+
+}  // namespace
+
+Instance instantiate(const OpCase& op_case, std::optional<DType> floating, unsigned salt) {
+  const std::uint64_t seed = hash_of(name_of(op_case)) + salt;
+  return instance_of(op_case, [&](std::size_t i) {
+    const Tensor tensor = draw(op_case.inputs[i], Philox(seed, i));
+    return floating ? converted(tensor, *floating, precision_of(op_named(op_case.op), i)) : tensor;
+  });
+}
+
+Instance without_contents(const OpCase& op_case, std::optional<DType> floating) {
+  return instance_of(op_case, [&](std::size_t i) {
+    TensorDesc desc = op_case.inputs[i].desc;
+    const bool keeps = floating == DType::bf16 && precision_of(op_named(op_case.op), i) == Precision::full;
+    if (floating && is_floating(desc.type) && !keeps) desc.type = *floating;
+    return Tensor(desc);
+  });
 }
 
 Instance widened(const Instance& instance) {

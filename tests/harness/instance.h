@@ -22,6 +22,9 @@ struct Instance {
 // the inputs that their op declares so have that type. Throws Error for a case that its op refuses.
 Instance instantiate(const OpCase& op_case, std::optional<DType> floating = {}, unsigned salt = 0);
 
+// The same with whatever the memory holds: for questions that shapes and types answer.
+Instance without_contents(const OpCase& op_case, std::optional<DType> floating = {});
+
 // The same numbers in f64.
 Instance widened(const Instance& instance);
 

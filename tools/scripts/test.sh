@@ -19,7 +19,7 @@ done
 run_tests() {
   ctest --test-dir "$build" --output-on-failure --parallel "$jobs" "${selection[@]}" --quiet --output-log "$build/tests.log" && status=0 || status=$?
   # ctest's own summary, and what failed.
-  if [ "$status" -ne 0 ]; then cat "$build/tests.log"; else tail -n 40 "$build/tests.log" | sed -n '/tests passed/,$p'; fi
+  if [ "$status" -ne 0 ]; then cat "$build/tests.log"; else sed -n '/tests passed/,$p' "$build/tests.log"; fi
   return "$status"
 }
 

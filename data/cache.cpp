@@ -19,6 +19,7 @@ constexpr std::string_view kTag =
     "# Photographs and masks prepared by dermatome. `dermatome prepare --cache DIR --clean` empties it.\n";
 constexpr std::string_view kIndexName = "sources.csv";
 constexpr std::string_view kEnding = ".pair";
+constexpr std::string_view kPrintEnding = ".print";
 constexpr std::int64_t kSecondsBetweenSaves = 5;
 constexpr std::int64_t kSecondsOfAWrite = 3600;  // a temporary file of that age was left by a program that was killed
 
@@ -54,6 +55,20 @@ const fs::path& opened(const fs::path& folder) {
   return folder;
 }
 
+bool is_entry(const fs::path& path) {
+  return path.extension() == kEnding || path.extension() == kPrintEnding;
+}
+
+// Nothing for a file that is not there, or was removed meanwhile.
+std::vector<std::uint8_t> read_if_there(const fs::path& path) {
+  if (!state_of(path)) return {};
+  try {
+    return read_file(path);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 bool is_old(const fs::path& path) {
   std::error_code error;
   const auto age = fs::file_time_type::clock::now() - fs::last_write_time(path, error);
@@ -86,50 +101,69 @@ std::optional<Cache::Key> Cache::known_key(const Sample& sample, int size) const
   return Key{.image = *image, .mask = *mask, .size = size};
 }
 
+fs::path Cache::print_path_of(const ContentHash& hash) const {
+  const std::string name = to_text(hash);
+  const std::string settings = to_text(hash_of(preparation_version())).substr(0, 8);
+  return folder_ / fmt::format("fingerprints-{}", settings) / name.substr(0, 2) /
+         fmt::format("{}{}", name, kPrintEnding);
+}
+
+std::vector<std::uint8_t> Cache::read_source(const fs::path& path, ContentHash& hash) {
+  const auto before = state_of(path);
+  auto bytes = read_file(path);
+  hash = hash_of(bytes);
+  index_.remember(path, before, hash);
+  return bytes;
+}
+
 PreparedPair Cache::pair(const Sample& sample, int size, MemoryBudget& budget) {
   DERMATOME_CHECK(size >= 1 && size <= kLargestSize, "a size of {} px is outside 1 to {}", size, kLargestSize);
   if (const auto key = known_key(sample, size)) {
     if (auto pair = load(*key)) return std::move(*pair);
   }
-  const auto read = [&](const fs::path& path, ContentHash& hash) {
-    const auto before = state_of(path);
-    auto bytes = read_file(path);
-    hash = hash_of(bytes);
-    index_.remember(path, before, hash);
-    return bytes;
-  };
   Key key{.image = {}, .mask = {}, .size = size};
-  const auto image = read(sample.image, key.image);
-  const auto mask = read(sample.mask, key.mask);
+  const auto image = read_source(sample.image, key.image);
+  const auto mask = read_source(sample.mask, key.mask);
   save_index_now_and_then();
   if (auto pair = load(key)) return std::move(*pair);
 
   const auto share = budget.take(preparing_bytes(image, mask, size));
   PreparedPair pair = prepare_pair(sample, image, mask, size);
   ++misses_;
-  store(key, pair);
+  store(path_of(key), encode_entry(pair));
   return pair;
+}
+
+Fingerprint Cache::fingerprint(const fs::path& photograph, MemoryBudget& budget) {
+  const auto load_print = [this](const ContentHash& hash) -> std::optional<Fingerprint> {
+    const fs::path path = print_path_of(hash);
+    const auto print = decode_print(read_if_there(path));
+    if (print) mark_used(path);
+    return print;
+  };
+  if (const auto hash = index_.find(photograph)) {
+    if (const auto print = load_print(*hash)) return *print;
+  }
+  ContentHash hash;
+  const auto bytes = read_source(photograph, hash);
+  save_index_now_and_then();
+  if (const auto print = load_print(hash)) return *print;
+  const auto share = budget.take(preparing_bytes(bytes, bytes, Fingerprint::kSide));
+  const Fingerprint print = fingerprint_of(bytes, photograph.string());
+  store(print_path_of(hash), encode_print(print));
+  return print;
 }
 
 std::optional<PreparedPair> Cache::load(const Key& key) {
   const fs::path path = path_of(key);
-  if (!state_of(path)) return std::nullopt;
-  std::optional<PreparedPair> pair;
-  try {
-    pair = decode_entry(read_file(path), key.size);
-  } catch (const Error&) {
-    return std::nullopt;  // removed or unreadable meanwhile
-  }
+  auto pair = decode_entry(read_if_there(path), key.size);
   if (!pair) return std::nullopt;
   ++hits_;
-  const std::lock_guard lock(mutex_);
-  used_.insert(path);
+  mark_used(path);
   return pair;
 }
 
-void Cache::store(const Key& key, const PreparedPair& pair) {
-  const fs::path path = path_of(key);
-  const auto bytes = encode_entry(pair);
+void Cache::store(const fs::path& path, std::span<const std::uint8_t> bytes) {
   // Somebody who cleans the cache may remove the folder between these two steps.
   constexpr int kAttempts = 3;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -142,6 +176,10 @@ void Cache::store(const Key& key, const PreparedPair& pair) {
       if (attempt == kAttempts) note_failure(error.what());
     }
   }
+  mark_used(path);
+}
+
+void Cache::mark_used(const fs::path& path) {
   const std::lock_guard lock(mutex_);
   used_.insert(path);
 }
@@ -208,10 +246,10 @@ CacheUsage Cache::usage() const {
   CacheUsage usage;
   std::error_code error;
   for (fs::recursive_directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
-    if (entry->path().extension() != kEnding) continue;
+    if (!is_entry(entry->path())) continue;
     const auto state = state_of(entry->path());
     if (!state) continue;
-    ++usage.entries;
+    usage.entries += entry->path().extension() == kEnding ? 1u : 0u;
     usage.bytes += state->size;
   }
   return usage;
@@ -232,8 +270,8 @@ CacheUsage Cache::remove_if(const std::function<bool(const fs::path&)>& conditio
     std::error_code failure;
     fs::remove(file, failure);
     DERMATOME_CHECK(!failure, "cannot remove {}: {}", file.string(), failure.message());
-    if (file.extension() != kEnding || !state) continue;
-    ++removed.entries;
+    if (!is_entry(file) || !state) continue;
+    removed.entries += file.extension() == kEnding ? 1u : 0u;
     removed.bytes += state->size;
   }
   for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
@@ -244,16 +282,14 @@ CacheUsage Cache::remove_if(const std::function<bool(const fs::path&)>& conditio
 }
 
 CacheUsage Cache::clear() {
-  return remove_if([&](const fs::path& file) {
-    return file.extension() == kEnding || is_partial(file) || file == folder_ / kIndexName;
-  });
+  return remove_if(
+      [&](const fs::path& file) { return is_entry(file) || is_partial(file) || file == folder_ / kIndexName; });
 }
 
 CacheUsage Cache::remove_unused() {
   const std::lock_guard lock(mutex_);
-  return remove_if([&](const fs::path& file) {
-    return is_partial(file) ? is_old(file) : file.extension() == kEnding && !used_.contains(file);
-  });
+  return remove_if(
+      [&](const fs::path& file) { return is_partial(file) ? is_old(file) : is_entry(file) && !used_.contains(file); });
 }
 
 }  // namespace dermatome::data

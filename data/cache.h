@@ -11,14 +11,15 @@
 #include <string>
 
 #include "data/memory_budget.h"
+#include "data/near_duplicates.h"
 #include "data/prepared.h"
 #include "data/source_index.h"
 
 namespace dermatome::data {
 
 struct CacheUsage {
-  std::size_t entries = 0;
-  std::uint64_t bytes = 0;
+  std::size_t entries = 0;  // pairs
+  std::uint64_t bytes = 0;  // fingerprints included, 4 kB a photograph
 };
 
 // What filling a cache would take.
@@ -54,6 +55,9 @@ class Cache {
   // does, and not where only storing failed: see write_failure().
   PreparedPair pair(const Sample& sample, int size, MemoryBudget& budget);
 
+  // The fingerprint of a photograph, found and kept in the same way. Throws Error as fingerprint_of does.
+  Fingerprint fingerprint(const std::filesystem::path& photograph, MemoryBudget& budget);
+
   // Pairs that came from the cache and those that had to be prepared, so far.
   std::size_t hits() const { return hits_; }
   std::size_t misses() const { return misses_; }
@@ -79,7 +83,10 @@ class Cache {
   std::filesystem::path path_of(const Key& key) const;
   std::optional<Key> known_key(const Sample& sample, int size) const;
   std::optional<PreparedPair> load(const Key& key);
-  void store(const Key& key, const PreparedPair& pair);
+  std::filesystem::path print_path_of(const ContentHash& hash) const;
+  std::vector<std::uint8_t> read_source(const std::filesystem::path& path, ContentHash& hash);
+  void store(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+  void mark_used(const std::filesystem::path& path);
   void note_failure(const std::string& cause);
   void save_index_now_and_then();
   CacheUsage remove_if(const std::function<bool(const std::filesystem::path&)>& condition);

@@ -12,6 +12,7 @@ namespace dermatome::data {
 namespace {
 
 constexpr std::string_view kMagic = "DRMPAIR1";
+constexpr std::string_view kPrintMagic = "DRMPRNT1";
 constexpr std::size_t kNumbers = 5;
 constexpr std::size_t kHeader = 8 + 4 * kNumbers;
 constexpr std::size_t kHash = 16;
@@ -45,11 +46,13 @@ MaskRepairs from_bits(std::uint32_t bits) {
   return {.grey_edged = flag(0), .zero_one = flag(1), .colour = flag(2), .resized = flag(3), .turned = flag(4)};
 }
 
-std::vector<std::uint8_t> hash_bytes(std::span<const std::uint8_t> content) {
+std::array<std::uint8_t, kHash> hash_bytes(std::span<const std::uint8_t> content) {
   const ContentHash hash = hash_of(content);
-  std::vector<std::uint8_t> bytes;
-  put(bytes, hash.low, 8);
-  put(bytes, hash.high, 8);
+  std::array<std::uint8_t, kHash> bytes{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(hash.low >> (8 * i));
+    bytes[8 + i] = static_cast<std::uint8_t>(hash.high >> (8 * i));
+  }
   return bytes;
 }
 
@@ -98,6 +101,29 @@ std::optional<PreparedPair> decode_entry(std::span<const std::uint8_t> bytes, in
   pair.photograph.image = {.width = size, .height = size, .channels = 3, .pixels = {rgb.begin(), rgb.end()}};
   pair.mask = {.width = size, .height = size, .channels = 1, .pixels = {mask.begin(), mask.end()}};
   return pair;
+}
+
+std::vector<std::uint8_t> encode_print(const Fingerprint& print) {
+  const std::size_t content = kPrintMagic.size() + print.grey.size();
+  std::vector<std::uint8_t> bytes(content + kHash);
+  std::copy(kPrintMagic.begin(), kPrintMagic.end(), bytes.begin());
+  std::copy(print.grey.begin(), print.grey.end(), bytes.begin() + kPrintMagic.size());
+  const auto hash = hash_bytes(std::span(bytes).first(content));
+  std::copy(hash.begin(), hash.end(), bytes.end() - kHash);
+  return bytes;
+}
+
+std::optional<Fingerprint> decode_print(std::span<const std::uint8_t> bytes) {
+  Fingerprint print;
+  if (bytes.size() != kPrintMagic.size() + print.grey.size() + kHash) return std::nullopt;
+  const auto content = bytes.first(bytes.size() - kHash);
+  const auto hash = hash_bytes(content);
+  if (!std::equal(kPrintMagic.begin(), kPrintMagic.end(), bytes.begin()) ||
+      !std::equal(hash.begin(), hash.end(), bytes.end() - kHash)) {
+    return std::nullopt;
+  }
+  std::copy_n(content.begin() + kPrintMagic.size(), print.grey.size(), print.grey.begin());
+  return print;
 }
 
 }  // namespace dermatome::data

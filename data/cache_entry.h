@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/near_duplicates.h"
 #include "data/prepared.h"
 
 namespace dermatome::data {
@@ -21,5 +22,9 @@ std::vector<std::uint8_t> encode_entry(const PreparedPair& pair);
 
 // Nothing for bytes that are not a whole and undamaged entry of that size.
 std::optional<PreparedPair> decode_entry(std::span<const std::uint8_t> bytes, int size);
+
+// The same for a fingerprint.
+std::vector<std::uint8_t> encode_print(const Fingerprint& print);
+std::optional<Fingerprint> decode_print(std::span<const std::uint8_t> bytes);
 
 }  // namespace dermatome::data

@@ -1,6 +1,10 @@
 // Splitting and quoting of CSV fields.
 #include "data/csv.h"
 
+#include <algorithm>
+
+#include "data/files.h"
+
 namespace dermatome::data {
 namespace {
 
@@ -49,6 +53,20 @@ std::vector<std::string> split_csv_line(std::string_view line) {
     if (comma == std::string_view::npos) return fields;
     rest.remove_prefix(comma + 1);
   }
+}
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  const auto bytes = read_file(path);
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  while (!lines.empty() && trimmed(lines.back()).empty()) lines.pop_back();
+  return lines;
 }
 
 std::string csv_field(std::string_view text) {

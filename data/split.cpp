@@ -2,6 +2,7 @@
 #include "data/split.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -34,6 +35,23 @@ std::size_t count_of(double share, std::size_t total, Part part) {
   return count;
 }
 
+// A part that takes so many images.
+struct Room {
+  Part part;
+  std::size_t wanted = 0;
+  std::size_t taken = 0;
+};
+
+// The first part with room for a group of that size, or the training.
+Part place(std::size_t size, std::span<Room> rooms) {
+  for (Room& room : rooms) {
+    if (room.taken + size > room.wanted) continue;
+    room.taken += size;
+    return room.part;
+  }
+  return Part::train;
+}
+
 // Where the two columns stand in the header.
 struct Columns {
   std::size_t image;
@@ -61,17 +79,6 @@ std::optional<Part> part_named(std::string_view name) {
     if (name_of(part) == name) return part;
   }
   return std::nullopt;
-}
-
-std::vector<std::string_view> lines_of(std::string_view text) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
 }
 
 // Fills parts and the line that named each image (0: none yet) from one row.
@@ -114,7 +121,13 @@ Part parse_part(std::string_view name) {
 }
 
 std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed) {
+  return split_by_share(ids, shares, seed, make_groups(ids, {}, {}));
+}
+
+std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed,
+                                 const Groups& groups) {
   index_of(ids);
+  DERMATOME_CHECK(groups.of.size() == ids.size(), "{} images cannot have groups of {}", ids.size(), groups.of.size());
   const std::size_t tests = count_of(shares.test, ids.size(), Part::test);
   const std::size_t validations = count_of(shares.validation, ids.size(), Part::validation);
   DERMATOME_CHECK(tests + validations < ids.size(),
@@ -124,16 +137,47 @@ std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares
   std::iota(by_id.begin(), by_id.end(), std::size_t{0});
   std::sort(by_id.begin(), by_id.end(), [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
   const auto order = shuffled(static_cast<std::uint32_t>(ids.size()), Philox(seed, random_stream(RandomUse::split)));
-  std::vector<Part> parts(ids.size(), Part::train);
-  for (std::size_t i = 0; i < tests + validations; ++i) {
-    parts[by_id[order[i]]] = i < tests ? Part::test : Part::validation;
+
+  std::vector<std::size_t> sizes(groups.count());
+  for (const std::size_t group : groups.of) ++sizes[group];
+  std::array<Room, 2> rooms{Room{.part = Part::test, .wanted = tests},
+                            Room{.part = Part::validation, .wanted = validations}};
+  std::vector<std::optional<Part>> part_of(groups.count());
+  for (const std::uint32_t position : order) {
+    auto& part = part_of[groups.of[by_id[position]]];
+    if (!part) part = place(sizes[groups.of[by_id[position]]], rooms);
   }
+  const std::size_t smallest = *std::min_element(sizes.begin(), sizes.end());
+  for (const Room& room : rooms) {
+    DERMATOME_CHECK(room.wanted == 0 || room.taken > 0,
+                    "no group of images that belong together fits into the {} part: it shall have {} images, the "
+                    "smallest group has {}",
+                    name_of(room.part), room.wanted, smallest);
+  }
+  std::vector<Part> parts;
+  for (const std::size_t group : groups.of) parts.push_back(*part_of[group]);
   return parts;
 }
 
+std::vector<std::size_t> torn_groups(const Groups& groups, std::span<const Part> parts) {
+  DERMATOME_CHECK(groups.of.size() == parts.size(), "{} parts are not those of {} images", parts.size(),
+                  groups.of.size());
+  std::vector<std::optional<Part>> first(groups.count());
+  std::vector<bool> torn(groups.count());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto& part = first[groups.of[i]];
+    if (!part) part = parts[i];
+    if (*part != parts[i]) torn[groups.of[i]] = true;
+  }
+  std::vector<std::size_t> result;
+  for (std::size_t g = 0; g < torn.size(); ++g) {
+    if (torn[g]) result.push_back(g);
+  }
+  return result;
+}
+
 std::vector<Part> read_split_csv(const std::filesystem::path& path, std::span<const std::string> ids) {
-  const auto bytes = read_file(path);
-  const auto lines = lines_of({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  const auto lines = read_lines(path);
   const std::string file = path.string();
   DERMATOME_CHECK(!lines.empty(), "{} is empty; it needs a header with the columns 'image' and 'part'", file);
   const Columns columns = find_columns(split_csv_line(lines[0]), file);
@@ -152,11 +196,18 @@ std::vector<Part> read_split_csv(const std::filesystem::path& path, std::span<co
   return assignment.parts;
 }
 
-void write_split_csv(const std::filesystem::path& path, std::span<const std::string> ids, std::span<const Part> parts) {
+void write_split_csv(const std::filesystem::path& path, std::span<const std::string> ids, std::span<const Part> parts,
+                     const Groups& groups) {
   DERMATOME_CHECK(ids.size() == parts.size(), "{} images cannot have {} parts in {}", ids.size(), parts.size(),
                   path.string());
-  std::string text = "image,part\n";
-  for (std::size_t i = 0; i < ids.size(); ++i) text += fmt::format("{},{}\n", csv_field(ids[i]), name_of(parts[i]));
+  const bool grouped = !groups.of.empty();
+  DERMATOME_CHECK(!grouped || groups.of.size() == ids.size(), "{} images cannot have groups of {} in {}", ids.size(),
+                  groups.of.size(), path.string());
+  std::string text = grouped ? "image,part,group\n" : "image,part\n";
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    text += fmt::format("{},{}", csv_field(ids[i]), name_of(parts[i]));
+    text += grouped ? fmt::format(",{}\n", csv_field(groups.names[groups.of[i]])) : "\n";
+  }
   write_file(path, text);
 }
 

@@ -28,6 +28,8 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"--out", value_kind::kFile},
       {"predict --out", value_kind::kFolder},
       {"--split", value_kind::kFile},
+      {"--groups", value_kind::kFile},
+      {"--group-column", value_kind::kColumn},
       {"--weights", value_kind::kFile},
       {"--json", value_kind::kFile},
       {"--csv", value_kind::kFile},

@@ -20,7 +20,8 @@ inline constexpr const char* kDevice = "DEVICE";
 inline constexpr const char* kType = "TYPE";
 inline constexpr const char* kPass = "PASS";
 inline constexpr const char* kImplementation = "KERNEL";
-inline constexpr const char* kPart = "PART";  // of a split
+inline constexpr const char* kColumn = "COLUMN";  // of a CSV
+inline constexpr const char* kPart = "PART";      // of a split
 inline constexpr const char* kOperation = "OPERATION";
 }  // namespace value_kind
 

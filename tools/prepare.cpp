@@ -80,6 +80,7 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
       },
       [&](std::size_t i) {
         const data::PreparedPair pair = cache.pair(samples[i], size, budget);
+        cache.fingerprint(samples[i].image, budget);  // `train` looks for near-duplicates
         reports[i].count(pair.repairs, pair.photograph.stored);
       });
   data::LoadReport report;

@@ -10,6 +10,7 @@
 #include "tools/data_options.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
+#include "tools/split_options.h"
 #include "tools/training/networks.h"
 #include "tools/training/resume.h"
 #include "tools/training/run_folder.h"
@@ -21,15 +22,14 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainCommand {
-  std::string validation, split, run;
-  double validation_share = 0.2;
-  double test_share = 0;
+  std::string run;
   std::vector<std::string> settings;
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool overwrite = false;
   bool resume = false;
   std::shared_ptr<DataOptions> data;
+  std::shared_ptr<SplitOptions> split;
   std::shared_ptr<RunOptions> options;
 };
 
@@ -38,42 +38,6 @@ training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& 
   training::Recipe recipe = training::recipe_of(command.settings, base);
   if (command.seed_given) recipe.seed = command.seed;
   return recipe;
-}
-
-struct SplitData {
-  training::TrainingData data;
-  std::vector<std::string> ids;
-  std::vector<data::Part> parts;
-};
-
-void add_part(SplitData& result, const std::vector<data::Sample>& samples, const std::vector<data::Part>& parts) {
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (parts[i] == data::Part::train) result.data.train.push_back(samples[i]);
-    if (parts[i] == data::Part::validation) result.data.validation.push_back(samples[i]);
-    result.ids.push_back(samples[i].id);
-    result.parts.push_back(parts[i]);
-  }
-}
-
-SplitData split_data(const TrainCommand& command, std::uint64_t seed, const Tell& tell) {
-  const auto samples = command.data->samples(tell);
-  SplitData result;
-  if (!command.validation.empty()) {
-    const auto validation = validation_samples(command.validation, command.data->skip_bad, tell);
-    DERMATOME_CHECK(validation.front().image != samples.front().image,
-                    "{} holds the photographs that are trained on; validate on others", command.validation);
-    add_part(result, samples, std::vector(samples.size(), data::Part::train));
-    add_part(result, validation, std::vector(validation.size(), data::Part::validation));
-    return result;
-  }
-  std::vector<std::string> ids;
-  for (const auto& sample : samples) ids.push_back(sample.id);
-  add_part(result, samples,
-           command.split.empty()
-               ? data::split_by_share(ids, {.validation = command.validation_share, .test = command.test_share}, seed)
-               : data::read_split_csv(command.split, ids));
-  DERMATOME_CHECK(!result.data.train.empty(), "{} leaves no photograph to train on", command.split);
-  return result;
 }
 
 // An error in the text is told before anything is read or written, and so is a size that the model cannot take.
@@ -99,11 +63,12 @@ nlohmann::json environment_json(const TrainCommand& command) {
 void write_start(const TrainCommand& command, const training::RunFolder& folder, const training::Recipe& recipe,
                  const SplitData& split) {
   folder.clear();
-  data::write_split_csv(folder.path() / "split.csv", split.ids, split.parts);
+  data::write_split_csv(folder.path() / "split.csv", split.ids, split.parts, split.groups);
   write_text((folder.path() / "resolved.toml").string(), training::to_toml(recipe, true));
   nlohmann::json info = command.data->to_json();
   info.update(environment_json(command));
-  info["validation"] = command.validation.empty() ? "" : fs::absolute(command.validation).string();
+  const std::string& validation = command.split->validation;
+  info["validation"] = validation.empty() ? "" : fs::absolute(validation).string();
   write_json((folder.path() / "run.json").string(), info);
 }
 
@@ -164,7 +129,7 @@ void start(const TrainCommand& command) {
   training::check_run_folder(command.run, use);
   Progress progress;
   const auto cache = command.data->open_cache();
-  const SplitData split = split_data(command, recipe.seed, [&](const std::string& text) { progress.message(text); });
+  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   const training::RunFolder folder(command.run, use);
   progress.message(fmt::format(
       "{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({}), {}",
@@ -198,8 +163,10 @@ TrainCommand with_data_of_run(TrainCommand command, const nlohmann::json& info) 
   if (!given.cache.empty()) data.cache = given.cache;
   data.skip_bad |= given.skip_bad;
   command.data = std::make_shared<DataOptions>(data);
-  if (command.validation.empty()) command.validation = info.value("validation", "");
-  command.split = (fs::path(command.run) / "split.csv").string();
+  SplitOptions split{.validation = command.split->validation, .near_duplicates = "ignore"};
+  if (split.validation.empty()) split.validation = info.value("validation", "");
+  split.split = (fs::path(command.run) / "split.csv").string();
+  command.split = std::make_shared<SplitOptions>(split);
   return command;
 }
 
@@ -243,7 +210,7 @@ void resume(const TrainCommand& given) {
   nlohmann::json info = read_run_json(folder.path());
   const TrainCommand command = with_data_of_run(given, info);
   const auto cache = command.data->open_cache();
-  const SplitData split = split_data(command, recipe.seed, [&](const std::string& text) { progress.message(text); });
+  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   auto options = options_of(command, recipe, cache.get());
   options.resume = &checkpoint;
   tell_differences(progress, checkpoint, of_run, options);
@@ -272,23 +239,15 @@ void add_train(CLI::App& app) {
   auto command = std::make_shared<TrainCommand>();
   command->data = add_data_options(*sub);
   sub->add_option("--run", command->run, "Folder for the run: checkpoints, logs, settings")->required();
-  auto* validation = sub->add_option("--validation", command->validation, "Folder of the photographs to validate on");
-  auto* share = sub->add_option("--validation-share", command->validation_share, "Share split off to validate on")
-                    ->capture_default_str();
-  auto* split = sub->add_option("--split", command->split, "CSV with columns image,part (train, validation or test)");
-  auto* test = sub->add_option("--test-share", command->test_share,
-                               "Share split off for a later test, neither trained on nor validated");
-  validation->excludes(share)->excludes(split)->excludes(test);
-  split->excludes(share)->excludes(test);
+  std::vector<CLI::Option*> choosing;
+  command->split = add_split_options(*sub, choosing);
   sub->add_option("--seed", command->seed, "Instead of the recipe's seed")
       ->check(CLI::Range(std::int64_t{0}, INT64_MAX));  // what a recipe can hold
   auto* overwrite = sub->add_flag("--overwrite", command->overwrite, "Replace the run that the folder holds");
-  sub->add_flag("--resume", command->resume,
-                "Go on with the run from its last checkpoint; data and settings are the run's")
-      ->excludes(overwrite)
-      ->excludes(share)
-      ->excludes(split)
-      ->excludes(test);
+  auto* resuming = sub->add_flag("--resume", command->resume,
+                                 "Go on with the run from its last checkpoint; data and settings are the run's")
+                       ->excludes(overwrite);
+  for (auto* option : choosing) resuming->excludes(option);
   sub->add_option("settings", command->settings,
                   "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
   command->options = add_run_options(*sub);

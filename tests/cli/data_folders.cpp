@@ -13,7 +13,8 @@ class DataFolders : public CommandLine {
   // A photograph of 96x72 pixels and its mask, as PNG.
   void add_pair(const std::string& images, const std::string& masks, const std::string& id,
                 const std::string& suffix) const {
-    folder_.add(images + "/" + id + ".png", data::encode_png(random_image(96, 72, 3, id.size())));
+    folder_.add(images + "/" + id + ".png",
+                data::encode_png(random_image(96, 72, 3, std::hash<std::string>()(images + id))));
     folder_.add(masks + "/" + id + suffix + ".png", data::encode_png(disc(96, 72, 20)));
   }
 

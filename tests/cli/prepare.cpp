@@ -45,7 +45,7 @@ TEST_F(Prepare, FillsACacheAheadAndSaysWhatItTakes) {
   EXPECT_EQ(first.out, "");
   expect_told(first,
               {"0 of 48 pairs at 16 px are in c; 48 to add, 0.1 MB (", "are free)", "decoding holds 512 MiB at most",
-               "32 px: 0 pairs were there, 48 added in ", "c holds 96 entries, 0.2 MB"});
+               "32 px: 0 pairs were there, 48 added in ", "c holds 96 entries, 0.4 MB"});
   const Outcome second = done(preparing({"size=32"}));
   expect_told(second, {"all 48 pairs at 32 px are in c\n32 px: 48 pairs were there, 0 added\n"});
 }
@@ -129,7 +129,7 @@ TEST_F(Prepare, EmptiesACacheAndRemovesWhatIsNotNeeded) {
   expect_told(done(preparing({"--size", "24", "--remove-unused"})),
               {"removed 48 entries that these photographs do not need"});
   EXPECT_EQ(entries(), 48u);
-  expect_told(done({"prepare", "--cache", "c", "--clean"}), {"removed 48 entries, 0.1 MB, from c"});
+  expect_told(done({"prepare", "--cache", "c", "--clean"}), {"removed 48 entries, 0.3 MB, from c"});
   EXPECT_EQ(entries(), 0u);
   expect_refused(1, {"prepare", "--cache", "nowhere", "--clean"}, {"there is no cache folder nowhere"});
   expect_refused(2, {"prepare", "--clean"}, {"which cache?", "--cache DIR"});

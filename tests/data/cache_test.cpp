@@ -187,6 +187,25 @@ TEST_F(CacheTest, PreparesADamagedEntryAgain) {
   EXPECT_TRUE(same(cache.pair(sample, 16, budget_), fresh(sample, 16)));
 }
 
+TEST_F(CacheTest, KeepsFingerprintsAndNoticesDamage) {
+  const Sample sample = add("a", 1);
+  const Fingerprint expected = fingerprint_of(read_file(sample.image), "a");
+  EXPECT_EQ(Cache(folder_ / "cache").fingerprint(sample.image, budget_), expected);
+  fs::path print;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "cache")) {
+    if (entry.path().extension() == ".print") print = entry.path();
+  }
+  ASSERT_FALSE(print.empty());
+  Bytes damaged = read_file(print);
+  damaged[100] ^= 1;
+  write_file(print, damaged);
+  EXPECT_EQ(Cache(folder_ / "cache").fingerprint(sample.image, budget_), expected);
+  add("a", 2);
+  EXPECT_NE(Cache(folder_ / "cache").fingerprint(sample.image, budget_), expected) << "another picture";
+  EXPECT_GT(Cache(folder_ / "cache").clear().bytes, 8000u);
+  EXPECT_FALSE(fs::exists(print));
+}
+
 TEST_F(CacheTest, StoresNothingOfBadFiles) {
   Sample sample = add("a", 1);
   folder_.add("a.png", "no picture");

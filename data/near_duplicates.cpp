@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
+#include "data/content_hash.h"
 #include "data/image/resize.h"
 #include "data/prepared.h"
 #include "engine/core/error.h"
@@ -19,6 +21,9 @@ constexpr std::array kTurns{Orientation::upright,    Orientation::mirror,
 // What the sieves let through. The first two only save time: true pairs lie well above them.
 constexpr double kCoarseLikeness = 0.9;
 constexpr double kRoughLikeness = 0.55;  // of details at half the resolution, before fitting
+
+// Beyond that there is no need to look for an even better placement; folders may hold many copies of one picture.
+constexpr double kBeyondDoubt = 0.95;
 
 using Greys = std::vector<double>;  // rows of a square
 
@@ -185,6 +190,7 @@ double best_shift(const Details& a, const Details& b, int reach, Placement& best
 double fitted(const Details& a, const Details& b, Placement placement) {
   constexpr double kGain = 1e-4;
   double most = likeness(a, b, placement);
+  if (most >= kBeyondDoubt) return most;
   std::array<double, 4> steps{1, 1, 0.04, 0.04};
   for (int round = 0; round < 6; ++round) {
     for (bool rising = true; rising;) {
@@ -247,6 +253,7 @@ std::vector<NearDuplicate> pairs_of(std::span<const Fingerprint> prints, const s
         best.likeness = value;
         best.turn = kTurns[t];
       }
+      if (best.likeness >= kBeyondDoubt) break;
     }
     if (best.likeness >= kSameLikeness) found.push_back(best);
   }
@@ -272,18 +279,33 @@ Fingerprint fingerprint_of(std::span<const std::uint8_t> bytes, std::string_view
   return fingerprint_of(prepare_photograph(bytes, name, Fingerprint::kSide).image);
 }
 
-std::vector<NearDuplicate> find_near_duplicates(std::span<const Fingerprint> photographs) {
-  std::vector<Shapes> shapes;
-  for (const Fingerprint& print : photographs) shapes.emplace_back(print, Orientation::upright);
-  std::vector<std::vector<NearDuplicate>> found(photographs.size());
-  const auto count = static_cast<std::int64_t>(photographs.size());
-#pragma omp parallel for schedule(dynamic, 8)
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto second = static_cast<std::size_t>(i);
-    found[second] = pairs_of(photographs, shapes, second);
-  }
+std::vector<NearDuplicate> find_near_duplicates(std::span<const Fingerprint> photographs, const Progress& progress) {
   std::vector<NearDuplicate> all;
-  for (const auto& some : found) all.insert(all.end(), some.begin(), some.end());
+  std::vector<Fingerprint> different;
+  std::vector<std::size_t> places;  // of the different ones among the photographs
+  std::map<ContentHash, std::size_t> first_of;
+  for (std::size_t i = 0; i < photographs.size(); ++i) {
+    const auto [first, is_new] = first_of.emplace(hash_of(std::span(photographs[i].grey)), i);
+    if (is_new) {
+      different.push_back(photographs[i]);
+      places.push_back(i);
+    } else if (!Small(reduced(photographs[i], 8, Orientation::upright)).flat) {
+      all.push_back({.first = first->second, .second = i, .likeness = 1});
+    }
+  }
+  std::vector<Shapes> shapes;
+  for (const Fingerprint& print : different) shapes.emplace_back(print, Orientation::upright);
+  std::vector<std::vector<NearDuplicate>> found(different.size());
+  const auto failures = for_each_file(different.size(), progress,
+                                      [&](std::size_t second) { found[second] = pairs_of(different, shapes, second); });
+  check_failures(failures, failures.size(), "");
+  for (const auto& some : found) {
+    for (NearDuplicate pair : some) {
+      pair.first = places[pair.first];
+      pair.second = places[pair.second];
+      all.push_back(pair);
+    }
+  }
   std::sort(all.begin(), all.end(), [](const NearDuplicate& a, const NearDuplicate& b) {
     return std::pair(a.first, a.second) < std::pair(b.first, b.second);
   });

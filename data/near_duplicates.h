@@ -10,6 +10,7 @@
 
 #include "data/image/image.h"
 #include "data/image/orientation.h"
+#include "data/parallel.h"
 
 namespace dermatome::data {
 
@@ -37,9 +38,12 @@ struct NearDuplicate {
 
 // Pairs whose likeness is kSameLikeness at least, sorted. Details are what remains when each pixel's surroundings (7 x
 // 7) are taken away, so that having a dark spot on bright skin in common counts for little; the second is turned in all
-// eight ways, moved by up to a tenth of its side and stretched, until it fits best. Photographs without any contrast
-// are left out. The time goes with the square of their number. Same result on every machine.
+// eight ways, moved by up to a tenth of its side and stretched, until it fits best. Of photographs with equal greys the
+// first stands for all: it makes a pair with each, and the others make no further ones. Photographs without any
+// contrast are left out. The time goes with the square of the number; what `progress` throws ends the work. Same result
+// on every machine.
 inline constexpr double kSameLikeness = 0.9;
-std::vector<NearDuplicate> find_near_duplicates(std::span<const Fingerprint> photographs);
+std::vector<NearDuplicate> find_near_duplicates(std::span<const Fingerprint> photographs,
+                                                const Progress& progress = {});
 
 }  // namespace dermatome::data

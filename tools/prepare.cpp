@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdlib>
 
 #include "data/files.h"
@@ -15,6 +14,7 @@
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/progress.h"
+#include "tools/signals.h"
 #include "tools/training/recipe.h"
 
 namespace dermatome {
@@ -25,13 +25,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-volatile std::sig_atomic_t received_signal = 0;
-void remember_signal(int signal) {
-  received_signal = signal;
-}
-
-struct Stopped {};
 
 struct PrepareCommand {
   std::shared_ptr<DataOptions> data;
@@ -74,7 +67,7 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
       samples.size(),
       [&](std::size_t done, std::size_t total) {
         progress.count("preparing", done, total);
-        if (received_signal != 0) throw Stopped();
+        stop_if_signalled();
         const std::string failure = cache.write_failure();
         DERMATOME_CHECK(failure.empty(), "{}", failure);
       },
@@ -186,14 +179,13 @@ void run_prepare(const PrepareCommand& command) {
   const auto samples = command.data->samples([&](const std::string& text) { progress.message(text); });
   if (command.measure) return measure(sizes, samples, progress);
   const auto cache = command.data->open_cache();
-  std::signal(SIGINT, remember_signal);
-  std::signal(SIGTERM, remember_signal);
+  catch_signals();
   try {
     fill_all(command, sizes, *cache, samples, progress);
-  } catch (const Stopped&) {
+  } catch (const StoppedBySignal&) {
     progress.message(fmt::format("stopped; {} entries are in {}, and the same command goes on from there",
                                  cache->usage().entries, cache->folder().string()));
-    set_exit_code(128 + static_cast<int>(received_signal));
+    set_exit_code(128 + received_signal());
   }
 }
 

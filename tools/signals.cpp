@@ -36,4 +36,8 @@ int received_signal() {
   return received;
 }
 
+void stop_if_signalled() {
+  if (received_signal() != 0) throw StoppedBySignal();
+}
+
 }  // namespace dermatome

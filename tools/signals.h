@@ -10,4 +10,8 @@ void catch_signals();
 
 int received_signal();  // its number, or 0
 
+// Thrown by work that a signal ended before there was anything to save.
+struct StoppedBySignal {};
+void stop_if_signalled();  // throws it once a signal was received
+
 }  // namespace dermatome

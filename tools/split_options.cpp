@@ -6,6 +6,7 @@
 #include "data/near_duplicates.h"
 #include "data/parallel.h"
 #include "engine/core/error.h"
+#include "tools/signals.h"
 
 namespace dermatome {
 namespace {
@@ -21,18 +22,22 @@ std::vector<data::NearDuplicate> near_duplicates_of(const std::vector<data::Samp
                                                     Progress& progress) {
   std::vector<data::Fingerprint> prints(samples.size());
   data::MemoryBudget budget(data::kDecodingBudget);
-  data::for_each_file(
-      samples.size(), [&](std::size_t done, std::size_t total) { progress.count("comparing", done, total); },
-      [&](std::size_t i) {
-        if (cache != nullptr) {
-          prints[i] = cache->fingerprint(samples[i].image, budget);
-          return;
-        }
-        const auto bytes = data::read_file(samples[i].image);
-        const auto share = budget.take(data::preparing_bytes(bytes, bytes, data::Fingerprint::kSide));
-        prints[i] = data::fingerprint_of(bytes, samples[i].image.string());
-      });
-  return data::find_near_duplicates(prints);
+  const auto count = [&](const char* what) {
+    return [&progress, what](std::size_t done, std::size_t total) {
+      progress.count(what, done, total);
+      stop_if_signalled();
+    };
+  };
+  data::for_each_file(samples.size(), count("looking for near-duplicates"), [&](std::size_t i) {
+    if (cache != nullptr) {
+      prints[i] = cache->fingerprint(samples[i].image, budget);
+      return;
+    }
+    const auto bytes = data::read_file(samples[i].image);
+    const auto share = budget.take(data::preparing_bytes(bytes, bytes, data::Fingerprint::kSide));
+    prints[i] = data::fingerprint_of(bytes, samples[i].image.string());
+  });
+  return data::find_near_duplicates(prints, count("comparing"));
 }
 
 data::GroupTable table_of(const SplitOptions& options, const std::vector<std::string>& ids, Progress& progress) {

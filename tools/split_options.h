@@ -32,7 +32,7 @@ struct SplitData {
 };
 
 // Splits the photographs that `data` names. Where parts are drawn, photographs of one group and near-duplicates stay
-// together; where they are given by a file or folders, those that are torn apart are told.
+// together; where they are given by a file or folders, those that are torn apart are told. Throws StoppedBySignal.
 SplitData split_samples(const DataOptions& data, const SplitOptions& options, std::uint64_t seed, data::Cache* cache,
                         Progress& progress);
 

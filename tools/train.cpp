@@ -21,6 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kNothingWritten = "stopped before the first step; nothing was written";
+
 struct TrainCommand {
   std::string run;
   std::vector<std::string> settings;
@@ -102,7 +104,7 @@ void tell_end(Progress& progress, const fs::path& run, const training::TrainingR
     progress.message(result.saved
                          ? fmt::format("stopped; the state after {} steps is in {}, and --resume goes on from it",
                                        position.steps_done, (run / "last.safetensors").string())
-                         : "stopped before the first step; nothing was written");
+                         : kNothingWritten);
     set_exit_code(128 + received_signal());
     return;
   }
@@ -225,10 +227,15 @@ void run_train(const TrainCommand& command) {
   command.options->apply();
   command.options->device();
   catch_signals();
-  if (command.resume) {
-    resume(command);
-  } else {
-    start(command);
+  try {
+    if (command.resume) {
+      resume(command);
+    } else {
+      start(command);
+    }
+  } catch (const StoppedBySignal&) {
+    Progress().message(kNothingWritten);
+    set_exit_code(128 + received_signal());
   }
 }
 

@@ -102,6 +102,22 @@ TEST_F(NearDuplicates, CopiesThatWereTurnedAreFoundWithTheirTurn) {
   }
 }
 
+TEST_F(NearDuplicates, ManyCopiesOfOnePictureAreQuicklyFound) {
+  const Fingerprint print = print_of(photographs()[3]);
+  const auto equal = find_near_duplicates(std::vector(2000, print));
+  ASSERT_EQ(equal.size(), 1999u) << "the first stands for all";
+  EXPECT_EQ(equal.back().first, 0u);
+  EXPECT_EQ(equal.back().second, 1999u);
+  std::vector<Fingerprint> nearly(60, print);
+  for (std::size_t i = 0; i < nearly.size(); ++i) nearly[i].grey[i * 60] ^= 1;
+  EXPECT_EQ(find_near_duplicates(nearly).size(), 60u * 59 / 2);
+}
+
+TEST_F(NearDuplicates, StopWhenProgressThrows) {
+  struct Stop : std::exception {};
+  EXPECT_THROW(find_near_duplicates(prints(), [](std::size_t, std::size_t) { throw Stop(); }), Stop);
+}
+
 TEST_F(NearDuplicates, PlainPicturesAreLeftOut) {
   const std::vector<Fingerprint> plain(3, print_of(make_image(64, 64, 3, 90)));
   EXPECT_TRUE(find_near_duplicates(plain).empty());

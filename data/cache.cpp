@@ -209,7 +209,9 @@ void Cache::save_index_now_and_then() {
 CachePlan Cache::plan(std::span<const Sample> samples, int size) const {
   CachePlan plan;
   for (const Sample& sample : samples) {
-    const auto key = known_key(sample, size);
+    const auto image = index_.guess(sample.image);
+    const auto mask = index_.guess(sample.mask);
+    const auto key = image && mask ? std::optional(Key{.image = *image, .mask = *mask, .size = size}) : std::nullopt;
     const auto entry = key ? state_of(path_of(*key)) : std::nullopt;
     const bool present = entry && entry->size == entry_bytes(size);
     ++(present ? plan.present : plan.missing);

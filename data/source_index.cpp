@@ -11,7 +11,7 @@
 namespace dermatome::data {
 namespace {
 
-constexpr std::string_view kHeader = "path,device,inode,size,modified,changed,hash";
+constexpr std::string_view kHeader = "path,device,inode,size,modified,changed,hash,settled";
 constexpr std::string_view kChecksum = "checksum,";
 constexpr std::int64_t kSettled = 2'000'000'000;  // nanoseconds; some file systems count time in steps of two seconds
 
@@ -52,31 +52,43 @@ SourceIndex::Rows SourceIndex::read(const std::filesystem::path& file) {
     const auto fields = split_csv_line(text.substr(line, next - line));
     line = next + 1;
     Row row;
-    const auto hash = fields.size() == 7 ? parse_hash(fields[6]) : std::nullopt;
+    const auto hash = fields.size() == 8 ? parse_hash(fields[6]) : std::nullopt;
     if (!hash || !parse(fields[1], row.state.device) || !parse(fields[2], row.state.inode) ||
         !parse(fields[3], row.state.size) || !parse(fields[4], row.state.modified) ||
         !parse(fields[5], row.state.changed)) {
       continue;
     }
     row.hash = *hash;
+    row.settled = fields[7] == "1";
     rows.emplace(fields[0], row);
   }
   return rows;
 }
 
-std::optional<ContentHash> SourceIndex::find(const std::filesystem::path& path) const {
+std::optional<SourceIndex::Row> SourceIndex::row_of(const std::filesystem::path& path) const {
   const auto state = state_of(path);
   const std::lock_guard lock(mutex_);
   const auto row = rows_.find(key_of(path));
   if (!state || row == rows_.end() || row->second.state != *state) return std::nullopt;
-  return row->second.hash;
+  return row->second;
+}
+
+std::optional<ContentHash> SourceIndex::find(const std::filesystem::path& path) const {
+  const auto row = row_of(path);
+  return row && row->settled ? std::optional(row->hash) : std::nullopt;
+}
+
+std::optional<ContentHash> SourceIndex::guess(const std::filesystem::path& path) const {
+  const auto row = row_of(path);
+  return row ? std::optional(row->hash) : std::nullopt;
 }
 
 void SourceIndex::remember(const std::filesystem::path& path, const std::optional<FileState>& before,
                            const ContentHash& hash) {
-  if (!before || before != state_of(path) || now() - std::max(before->changed, before->modified) < kSettled) return;
+  if (!before || before != state_of(path)) return;
+  const bool settled = now() - std::max(before->changed, before->modified) >= kSettled;
   const std::lock_guard lock(mutex_);
-  const Row row{.state = *before, .hash = hash};
+  const Row row{.state = *before, .hash = hash, .settled = settled};
   rows_.insert_or_assign(key_of(path), row);
   added_.insert_or_assign(key_of(path), row);
 }
@@ -89,8 +101,8 @@ void SourceIndex::save() {
   std::string text = fmt::format("{}\n", kHeader);
   for (const auto& [path, row] : rows) {
     if (path.find('\n') != std::string::npos) continue;
-    text += fmt::format("{},{},{},{},{},{},{}\n", csv_field(path), row.state.device, row.state.inode, row.state.size,
-                        row.state.modified, row.state.changed, to_text(row.hash));
+    text += fmt::format("{},{},{},{},{},{},{},{}\n", csv_field(path), row.state.device, row.state.inode, row.state.size,
+                        row.state.modified, row.state.changed, to_text(row.hash), row.settled ? 1 : 0);
   }
   text += fmt::format("{}{}\n", kChecksum, to_text(hash_of(text)));
   write_file(file_, text);

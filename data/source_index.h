@@ -23,8 +23,12 @@ class SourceIndex {
   // The hash of the file's contents, where its state is the one remembered.
   std::optional<ContentHash> find(const std::filesystem::path& path) const;
 
-  // Remembers `hash` for a file whose state before and after reading was the same. A file that changed within the last
-  // two seconds is not remembered: another change could leave the same times behind.
+  // The same without certainty: also for a file that had changed within two seconds before it was read. Good enough to
+  // say what is there, not to take it.
+  std::optional<ContentHash> guess(const std::filesystem::path& path) const;
+
+  // Remembers `hash` for a file whose state before and after reading was the same. find() does not trust it where the
+  // file had changed within the last two seconds: another change could leave the same times behind.
   void remember(const std::filesystem::path& path, const std::optional<FileState>& before, const ContentHash& hash);
 
   // Writes the table if it has changed, keeping rows that others wrote meanwhile.
@@ -34,7 +38,9 @@ class SourceIndex {
   struct Row {
     FileState state;
     ContentHash hash;
+    bool settled = true;
   };
+  std::optional<Row> row_of(const std::filesystem::path& path) const;
   using Rows = std::map<std::string, Row>;
   static Rows read(const std::filesystem::path& file);
 

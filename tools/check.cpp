@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -218,6 +219,7 @@ void run_check(const CheckCommand& command) {
   if (!quiet) {
     print_summary(checked);
     print_findings(checked.findings);
+    std::fflush(stdout);  // what follows on standard error shall stand below
   }
   if (!command.json.empty()) write_json(command.json, to_json(checked));
   if (!command.fix.empty()) {

@@ -123,6 +123,7 @@ TEST_F(CacheTest, TrustsTheIndexOnlyForFilesThatHaveSettled) {
   SourceIndex index(folder_ / "index.csv");
   index.remember(sample.image, state_of(sample.image), hash);
   EXPECT_EQ(index.find(sample.image), std::nullopt) << "it was written a moment ago";
+  EXPECT_EQ(index.guess(sample.image), hash) << "which is enough to say what is there";
   FileState settled = *state_of(sample.image);
   settled.changed -= 1;
   index.remember(sample.image, settled, hash);
@@ -303,6 +304,14 @@ TEST_F(CacheTest, PlansWhatIsMissing) {
   EXPECT_EQ(plan_sentence({.present = 48}, "c", 16), "all 48 pairs at 16 px are in c");
   expect_error([] { plan_sentence({.missing = 45, .bytes = 49'000'000, .free = 50'000'000}, "c", 16); },
                {"needs 49 MB more", "50 MB free", "prepare --cache c --clean"});
+}
+
+TEST_F(CacheTest, PlansRightlyAMomentAfterTheFilesWereWritten) {
+  const Sample sample = add("a", 1);
+  Cache(folder_ / "cache").pair(sample, 16, budget_);
+  EXPECT_EQ(Cache(folder_ / "cache").plan(std::span(&sample, 1), 16).present, 1u);
+  add("a", 2);
+  EXPECT_EQ(Cache(folder_ / "cache").plan(std::span(&sample, 1), 16).present, 0u);
 }
 
 TEST_F(CacheTest, GoesOnWithoutAFolderThatCannotBeWritten) {

@@ -129,6 +129,8 @@ PreparedPair Cache::pair(const Sample& sample, int size, MemoryBudget& budget) {
 
   const auto share = budget.take(preparing_bytes(image, mask, size));
   PreparedPair pair = prepare_pair(sample, image, mask, size);
+  pair.image_file = key.image;
+  pair.mask_file = key.mask;
   ++misses_;
   store(path_of(key), encode_entry(pair));
   return pair;
@@ -158,6 +160,8 @@ std::optional<PreparedPair> Cache::load(const Key& key) {
   const fs::path path = path_of(key);
   auto pair = decode_entry(read_if_there(path), key.size);
   if (!pair) return std::nullopt;
+  pair->image_file = key.image;
+  pair->mask_file = key.mask;
   ++hits_;
   mark_used(path);
   return pair;

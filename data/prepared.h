@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "data/codec.h"
+#include "data/content_hash.h"
 #include "data/dataset.h"
 #include "data/mask_repair.h"
 #include "data/stored_grid.h"
@@ -33,6 +34,7 @@ struct PreparedPair {
   PreparedPhotograph photograph;
   Image mask;
   MaskRepairs repairs;
+  ContentHash image_file, mask_file;  // of the files as they are; set by whoever read them
 };
 
 // `image` and `mask` are the contents of the sample's files. Throws Error as above and as repair_mask does.

@@ -24,6 +24,7 @@ class Loader {
            samples.size(), size, 4e-9 * static_cast<double>(samples.size()) * static_cast<double>(set_.mask_bytes()));
     }
     set_.stored.resize(samples.size());
+    set_.contents.resize(samples.size());
   }
 
   ResidentSet load(const LoadOptions& options) {
@@ -48,7 +49,10 @@ class Loader {
       const auto image = read_file(sample.image);
       const auto mask = read_file(sample.mask);
       const auto share = budget_.take(preparing_bytes(image, mask, set_.size));
-      put(index, prepare_pair(sample, image, mask, set_.size));
+      PreparedPair pair = prepare_pair(sample, image, mask, set_.size);
+      pair.image_file = hash_of(image);
+      pair.mask_file = hash_of(mask);
+      put(index, pair);
     } catch (const std::bad_alloc&) {
       fail("{} does not fit in memory", sample.image.string());
     }
@@ -61,6 +65,7 @@ class Loader {
     std::copy(pair.mask.pixels.begin(), pair.mask.pixels.end(),
               set_.masks.begin() + static_cast<std::ptrdiff_t>(index * bytes));
     set_.stored[index] = pair.photograph.stored;
+    set_.contents[index] = hash_of(to_text(pair.image_file) + to_text(pair.mask_file));
     repairs_[index] = pair.repairs;
   }
 
@@ -76,6 +81,7 @@ class Loader {
         std::copy_n(set_.image(i).begin(), set_.mask_bytes() * 3, set_.images.data() + to * set_.mask_bytes() * 3);
         std::copy_n(set_.mask(i).begin(), set_.mask_bytes(), set_.masks.data() + to * set_.mask_bytes());
         set_.stored[to] = set_.stored[i];
+        set_.contents[to] = set_.contents[i];
       }
       set_.indices.push_back(i);
       set_.ids.push_back(samples_[i].id);
@@ -85,6 +91,7 @@ class Loader {
     set_.images.resize(set_.count() * set_.mask_bytes() * 3);
     set_.masks.resize(set_.count() * set_.mask_bytes());
     set_.stored.resize(set_.count());
+    set_.contents.resize(set_.count());
   }
 
   std::span<const Sample> samples_;

@@ -36,7 +36,8 @@ struct ResidentSet {
   std::vector<std::uint8_t> masks;
   std::vector<std::string> ids;
   std::vector<StoredGrid> stored;
-  std::vector<std::size_t> indices;  // where each was among the samples asked for; rising
+  std::vector<ContentHash> contents;  // of photograph and mask as they are stored
+  std::vector<std::size_t> indices;   // where each was among the samples asked for; rising
   LoadReport report;
 
   std::size_t count() const { return ids.size(); }

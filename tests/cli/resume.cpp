@@ -75,6 +75,17 @@ TEST_F(ResumeCommand, SaysThatThreadsOrSettingsAreOthers) {
   EXPECT_NE(same.err.find("lr 0.001 -> 0.0001"), std::string::npos) << same.err;
 }
 
+TEST_F(ResumeCommand, SaysThatTheInstructionSetIsAnother) {
+  train("r");
+  const Outcome outcome = Process(folder_.path(), resuming("r", {"epochs=2"}), [] {
+                            return ::setenv("DERMATOME_ISA", "x86-64-v2", 1) == 0;
+                          }).wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find(", now x86-64-v2: the bits will not be those of a run that was never stopped"),
+            std::string::npos)
+      << outcome.err;
+}
+
 TEST_F(ResumeCommand, SaysThatTheModelsTextHasChanged) {
   train("r");
   const std::string text = kTinyGraph;

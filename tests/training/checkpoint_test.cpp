@@ -17,27 +17,26 @@ namespace {
 using namespace testing;
 
 CheckpointInfo some_info() {
-  return {
-      .graph_text = two_groups().canonical_text(),
-      .recipe = "seed = 3\n",
-      .preprocessing = {.size = 96, .threshold = 0.25},
-      .position = {.stage = 1,
-                   .epoch = 2,
-                   .step = 3,
-                   .epochs_done = 4,
-                   .steps_done = 1234567890123,
-                   .best_jaccard = 0.5,
-                   .best_epoch = 3},
-      .sums = {.images = 5, .loss = 0.1, .metrics = {1, 2, 3, 4, 5, 1.0 / 3}, .seconds = 2.5},
-      .data = {.size = 96, .train = {{"b", 0x123456789abcdef0}, {"a", 1}}, .validation = {{"c", 0xffffffffffffffff}}},
-      .seed = 18446744073709551615u,
-      .threads = 7,
-      .instruction_set = "x86-64-v3",
-      .type = "bf16",
-      .device = "cpu",
-      .processor = "a processor",
-      .disabled = {"add_relu"},
-      .version = kVersion};
+  return {.graph_text = two_groups().canonical_text(),
+          .recipe = "seed = 3\n",
+          .preprocessing = {.size = 96, .threshold = 0.25},
+          .position = {.stage = 1,
+                       .epoch = 2,
+                       .step = 3,
+                       .epochs_done = 4,
+                       .steps_done = 1234567890123,
+                       .best_jaccard = 0.5,
+                       .best_epoch = 3},
+          .sums = {.images = 5, .loss = 0.1, .metrics = {1, 2, 3, 4, 5, 1.0 / 3}, .seconds = 2.5},
+          .data = {.train = {{"b", 0x123456789abcdef0}, {"a", 1}}, .validation = {{"c", 0xffffffffffffffff}}},
+          .seed = 18446744073709551615u,
+          .threads = 7,
+          .instruction_set = "x86-64-v3",
+          .type = "bf16",
+          .device = "cpu",
+          .processor = "a processor",
+          .disabled = {"add_relu"},
+          .version = kVersion};
 }
 
 class CheckpointFile : public ::testing::Test {
@@ -81,7 +80,6 @@ TEST_F(CheckpointFile, GivesBackWhatWasWritten) {
   EXPECT_EQ(checkpoint.info.sums.loss, 0.1);
   EXPECT_EQ(checkpoint.info.sums.metrics, some_info().sums.metrics);
   EXPECT_EQ(checkpoint.info.sums.seconds, 2.5);
-  EXPECT_EQ(checkpoint.info.data.size, 96);
   EXPECT_EQ(checkpoint.info.data.train, some_info().data.train);
   EXPECT_EQ(checkpoint.info.data.validation, some_info().data.validation);
   EXPECT_EQ(checkpoint.info.type, "bf16");

@@ -199,6 +199,27 @@ TEST_F(Resume, RefusesOtherPhotographs) {
   EXPECT_FALSE(go_on("r").stopped);
 }
 
+TEST_F(Resume, RefusesAFileThatChangedBetweenStagesOfDifferentSizes) {
+  const char* sentence = "the photograph or the mask of t2 is not what it was when the run began";
+  const auto change = [&] { data::write_png(data_.train[2].mask, disc_pair(48, 40, 99).mask); };
+  bool first_stage_done = false;
+  const auto stopped = start("r", recipe(),
+                             {.epoch = [&](const EpochResult& epoch) { first_stage_done = epoch.epoch == 2; },
+                              .stop_requested = [&] { return first_stage_done; }});
+  ASSERT_TRUE(stopped.stopped);
+  EXPECT_EQ(stopped.position.step, 0);
+  const std::string whole = text_of(data_.train[2].mask);
+  change();
+  expect_error([&] { go_on("r"); }, {sentence});
+  folder_.add(data_.train[2].mask.filename().string(), std::string_view(whole));
+  EXPECT_FALSE(go_on("r").stopped);
+
+  const auto change_after_the_stage = [&](const EpochResult& epoch) {
+    if (epoch.epoch == 2) change();
+  };
+  expect_error([&] { start("s", recipe(), {.epoch = change_after_the_stage}); }, {sentence});
+}
+
 TEST_F(Resume, RefusesACheckpointOfAnEarlierFormatNamingIt) {
   start("r", recipe(), {});
   const fs::path last = folder_ / "r" / "last.safetensors";

@@ -28,7 +28,7 @@ std::string hexadecimal(std::uint64_t value) {
 
 nlohmann::json to_json(const std::vector<DataFingerprint::Entry>& entries) {
   auto json = nlohmann::json::array();
-  for (const auto& entry : entries) json.push_back({entry.id, hexadecimal(entry.checksum)});
+  for (const auto& entry : entries) json.push_back({entry.id, hexadecimal(entry.hash)});
   return json;
 }
 
@@ -37,7 +37,7 @@ std::vector<DataFingerprint::Entry> entries_of(const nlohmann::json& json) {
   for (const auto& entry : json) {
     const std::string digits = entry.at(1);
     entries.push_back({.id = entry.at(0)});
-    std::from_chars(digits.data(), digits.data() + digits.size(), entries.back().checksum, 16);
+    std::from_chars(digits.data(), digits.data() + digits.size(), entries.back().hash, 16);
   }
   return entries;
 }
@@ -83,8 +83,7 @@ nlohmann::json to_json(const CheckpointInfo& info, bool weights_only) {
                   {"loss", info.sums.loss},
                   {"metrics", info.sums.metrics},
                   {"seconds", info.sums.seconds}};
-  json["data"] = {
-      {"size", info.data.size}, {"train", to_json(info.data.train)}, {"validation", to_json(info.data.validation)}};
+  json["data"] = {{"train", to_json(info.data.train)}, {"validation", to_json(info.data.validation)}};
   return json;
 }
 
@@ -113,9 +112,7 @@ CheckpointInfo from_json(const nlohmann::json& json) {
   }
   if (json.contains("data")) {
     const auto& data = json.at("data");
-    info.data = {.size = data.at("size"),
-                 .train = entries_of(data.at("train")),
-                 .validation = entries_of(data.at("validation"))};
+    info.data = {.train = entries_of(data.at("train")), .validation = entries_of(data.at("validation"))};
   }
   return info;
 }

@@ -47,15 +47,14 @@ struct EpochSums {
   void add(double batch_loss, std::span<const float> rows);
 };
 
-// What was trained on and validated: the ids in their order, and a checksum over each photograph's and mask's pixels at
-// `size`.
+// What was trained on and validated: the ids in their order, each with a hash of what the files of photograph and mask
+// hold, which serves stages of any size.
 struct DataFingerprint {
   struct Entry {
     std::string id;
-    std::uint64_t checksum = 0;
+    std::uint64_t hash = 0;
     bool operator==(const Entry&) const = default;
   };
-  int size = 0;
   std::vector<Entry> train, validation;
 };
 

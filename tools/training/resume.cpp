@@ -52,11 +52,11 @@ void check_same_ids(const Entries& then, const Entries& now, const char* purpose
   }
 }
 
-void check_same_pixels(const DataFingerprint& then, const DataFingerprint& now) {
+void check_same_files(const DataFingerprint& then, const DataFingerprint& now) {
   std::vector<std::string> changed;
   const auto compare = [&](const Entries& a, const Entries& b) {
     for (std::size_t i = 0; i < a.size(); ++i) {
-      if (a[i].checksum != b[i].checksum) changed.push_back(a[i].id);
+      if (a[i].hash != b[i].hash) changed.push_back(a[i].id);
     }
   };
   compare(then.train, now.train);
@@ -166,7 +166,7 @@ std::string settings_that_change(const Recipe& of_run, const Recipe& now) {
 void check_same_data(const DataFingerprint& then, const DataFingerprint& now) {
   check_same_ids(then.train, now.train, "trained on");
   check_same_ids(then.validation, now.validation, "validated on");
-  if (then.size == now.size) check_same_pixels(then, now);
+  check_same_files(then, now);
 }
 
 }  // namespace dermatome::training

@@ -31,8 +31,7 @@ std::vector<std::string> differences_that_matter(const CheckpointInfo& then, con
 // The settings that change, in one sentence; empty when none does.
 std::string settings_that_change(const Recipe& of_run, const Recipe& now);
 
-// Throws Error, naming examples, when the photographs are not those of the run. Pixels are compared where both are of
-// one size.
+// Throws Error, naming examples, when the photographs and masks are not those of the run, or not in their order.
 void check_same_data(const DataFingerprint& then, const DataFingerprint& now);
 
 }  // namespace dermatome::training

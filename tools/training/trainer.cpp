@@ -11,7 +11,6 @@
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
 #include "models/builtin.h"
-#include "models/checksum.h"
 #include "tools/training/resume.h"
 #include "tools/training/run_log.h"
 #include "tools/training/stage_runner.h"
@@ -32,10 +31,7 @@ struct Interrupted {};
 std::vector<DataFingerprint::Entry> fingerprint(const data::ResidentSet& set, std::size_t first, std::size_t count) {
   std::vector<DataFingerprint::Entry> entries;
   for (std::size_t i = first; i < first + count; ++i) {
-    Checksum sum;
-    sum.add(std::as_bytes(set.image(i)));
-    sum.add(std::as_bytes(set.mask(i)));
-    entries.push_back({.id = set.ids[i], .checksum = sum.value()});
+    entries.push_back({.id = set.ids[i], .hash = set.contents[i].low});
   }
   return entries;
 }
@@ -57,6 +53,7 @@ class Trainer {
     if (options_.resume == nullptr) return;
     position_ = options_.resume->info.position;
     sums_ = options_.resume->info.sums;
+    fingerprint_ = options_.resume->info.data;
     load_weights(*options_.resume, states_of(model_, DType::f32), store_);
   }
 
@@ -140,10 +137,10 @@ class Trainer {
   }
 
   void remember(const data::ResidentSet& set, std::size_t training) {
-    fingerprint_ = {.size = set.size,
-                    .train = fingerprint(set, 0, training),
-                    .validation = fingerprint(set, training, set.count() - training)};
-    if (options_.resume != nullptr) check_same_data(options_.resume->info.data, fingerprint_);
+    DataFingerprint now{.train = fingerprint(set, 0, training),
+                        .validation = fingerprint(set, training, set.count() - training)};
+    if (!fingerprint_.train.empty()) check_same_data(fingerprint_, now);
+    fingerprint_ = std::move(now);
   }
 
   void leave_if_asked() const {

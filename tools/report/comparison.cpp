@@ -129,7 +129,7 @@ std::string differences_html(const std::vector<ReportData>& runs) {
         count(d.higher), count(d.lower), count(d.photographs), verdict(d));
   }
   return html +
-         "</tbody></table></div>\n<p class=\"intro\">Paired: each photograph's difference between the two runs is "
+         "</tbody></table></div>\n<p class=\"remark\">Paired: each photograph's difference between the two runs is "
          "resampled, so "
          "what makes a photograph hard for both cancels out.</p>\n";
 }
@@ -228,7 +228,7 @@ std::string charts_html(const std::vector<ReportData>& runs) {
   html +=
       figure_html(epochs_figure(runs, {"train-loss", "Training loss", runs[0].loss_name, &EpochRow::train_loss, 0, 0}));
   html += figure_html(
-      epochs_figure(runs, {"rate", "Learning rate at the end of the epoch", "", &EpochRow::learning_rate, 0, 0}));
+      epochs_figure(runs, {"rate", "Learning rate at the end of the epoch", "", &EpochRow::learning_rate, 0, 1e-9}));
   return html + "</div></section>\n";
 }
 

@@ -121,10 +121,10 @@ svg .readout { fill: var(--ink); } .readout tspan[class] { fill: var(--series); 
 .run-card .value { font-size: 60px; line-height: 1.1; font-weight: 650; letter-spacing: -0.035em; }
 .run-card .range { color: var(--soft); font-size: 14px; }
 .compare .interval-text { display: block; color: var(--soft); font-size: 12.5px; } .compare td.plot, .compare th.plot { width: 270px; }
-.compare .swatch { vertical-align: 0.3em; } .compare + .intro { margin: 10px 0 30px; }
+.compare .swatch { vertical-align: 0.3em; } .remark { margin: 10px 0 32px; color: var(--soft); font-size: 14px; }
 .settings-table td { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 .different-photographs { display: grid; grid-template-columns: repeat(auto-fit, minmax(380px, 1fr)); gap: 8px 48px; }
-.pictures.beside { grid-template-columns: repeat(min(var(--runs), 3), minmax(0, 1fr)); } .beside .id { display: inline; } .beside .swatch { vertical-align: 0.25em; } .beside .picture:has(input:checked) { grid-column: 1 / -1; grid-row: auto; }
+.pictures.beside { grid-template-columns: repeat(min(var(--runs), 3), minmax(0, 1fr)); } .pictures.beside .id { display: inline; } .beside .swatch { vertical-align: 0.25em; } .beside .picture:has(input:checked) { grid-column: 1 / -1; grid-row: auto; }
 
 .table-scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 15px; width: 100%; }

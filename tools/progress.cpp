@@ -1,51 +1,83 @@
-// The live line and the lines of epochs, on standard error.
+// The live view and the lines of epochs, on standard error.
 #include "tools/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include "engine/core/threads.h"
 
 namespace dermatome {
 namespace {
 
-std::string bar(double share) {
-  constexpr int kWidth = 20;
-  const int full = static_cast<int>(share * kWidth + 0.5);
-  std::string text;
-  for (int i = 0; i < kWidth; ++i) text += i < full ? "█" : "·";
-  return text;
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
+
+bool is_terminal() {
+  return isatty(fileno(stderr)) != 0 && !variable("TERM").empty() && variable("TERM") != "dumb";
+}
+
+// By the first of the variables that is set, as the C library has it.
+bool writes_unicode() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const std::string_view locale = variable(name);
+    if (locale.empty()) continue;
+    return locale.find("UTF-8") != locale.npos || locale.find("utf8") != locale.npos;
+  }
+  return false;
+}
+
+// One column stays free: some terminals break a line that is full.
+int terminal_width() {
+  winsize size{};
+  if (::ioctl(fileno(stderr), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 79;
+  return std::max(10, size.ws_col - 1);
+}
+
+constexpr int kUnlimited = 200;  // columns of lines that go to a file
 
 }  // namespace
 
-std::string duration_text(double seconds) {
-  const auto s = static_cast<long>(seconds + 0.5);
-  if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
-  if (s >= 60) return fmt::format("{} min {:02} s", s / 60, s % 60);
-  return fmt::format("{} s", s);
-}
-
-Progress::Progress() : terminal_(isatty(fileno(stderr)) != 0) {}
+Progress::Progress()
+    : terminal_(is_terminal()),
+      style_{.width = terminal_ ? terminal_width() : kUnlimited,
+             .colour = terminal_ && variable("NO_COLOR").empty(),
+             .unicode = terminal_ && writes_unicode()} {}
 
 Progress::~Progress() {
   clear();
 }
 
+// A terminal that became narrower has broken the lines in two, so the rows are counted at the width it has now.
 void Progress::clear() {
-  if (live_shown_) fmt::print(stderr, "\r\x1b[K");
-  live_shown_ = false;
+  if (shown_.empty()) return;
+  style_.width = terminal_width();
+  int rows = 0;
+  for (const int columns : shown_) rows += std::max(1, (columns + style_.width) / (style_.width + 1));
+  if (rows > 1) fmt::print(stderr, "\x1b[{}A", rows - 1);
+  fmt::print(stderr, "\r\x1b[J");
+  shown_.clear();
 }
 
-void Progress::live(const std::string& text) {
-  const auto now = std::chrono::steady_clock::now();
-  if (!terminal_ || now - last_ < std::chrono::milliseconds(100)) return;
-  last_ = now;
-  fmt::print(stderr, "\r\x1b[K{}", text);
+bool Progress::is_due(bool last) const {
+  return terminal_ && (last || Clock::now() - drawn_ >= std::chrono::milliseconds(100));
+}
+
+void Progress::draw(std::vector<std::string> lines) {
+  clear();
+  drawn_ = Clock::now();
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    fmt::print(stderr, "{}{}", i > 0 ? "\n" : "", lines[i]);
+    shown_.push_back(training::columns_of(lines[i]));
+  }
   std::fflush(stderr);
-  live_shown_ = true;
 }
 
 void Progress::message(const std::string& text) {
@@ -54,42 +86,50 @@ void Progress::message(const std::string& text) {
 }
 
 void Progress::count(const char* what, std::size_t done, std::size_t total) {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = Clock::now();
   if (counting_ != what || done < counted_last_) {
     counting_ = what;
     counted_first_ = done;
     counting_since_ = counted_at_ = now;
   }
   counted_last_ = done;
-  std::string left;
+  double left = -1;
   if (done > counted_first_) {
     const double seconds = std::chrono::duration<double>(now - counting_since_).count();
-    left = fmt::format(", {} left", duration_text(seconds * static_cast<double>(total - done) /
-                                                  static_cast<double>(done - counted_first_)));
+    left = seconds * static_cast<double>(total - done) / static_cast<double>(done - counted_first_);
   }
-  live(fmt::format("{} {} {}/{}{}", what, bar(static_cast<double>(done) / static_cast<double>(total)), done, total,
-                   left));
+  if (is_due(false)) {
+    style_.width = terminal_width();
+    draw({training::count_line(what, done, total, left, style_)});
+  }
   if (terminal_ || now - counted_at_ < std::chrono::seconds(10)) return;
   counted_at_ = now;
-  message(fmt::format("{} {}/{}{}", what, done, total, left));
+  message(fmt::format("{} {}/{}{}", what, done, total, left < 0 ? "" : fmt::format(", {} left", duration_text(left))));
 }
 
-void Progress::step(const training::StepResult& r) {
-  live(fmt::format("epoch {}/{} {} {}/{}  loss {:.4f}  Jaccard {:.3f}  {:.1f} images/s  {} left", r.epoch, r.epochs,
-                   bar(static_cast<double>(r.images_done) / static_cast<double>(r.images)), r.images_done, r.images,
-                   r.loss, r.jaccard, r.images_per_second, duration_text(r.seconds_left)));
-}
-
-void Progress::epoch(const training::EpochResult& r) {
-  clear();
-  if (!header_shown_) {
-    fmt::print(stderr, "{:>7} {:>6} {:>9} | {:>8} {:>8} | {:>8} {:>8} | {:>8} {:>8}\n", "epoch", "px", "rate", "loss",
-               "Jaccard", "val loss", "Jaccard", "images/s", "memory");
-    header_shown_ = true;
+void Progress::step(const training::StepResult& result) {
+  if (is_due(result.images_done == result.images)) {
+    style_.width = terminal_width();
+    draw(training::step_lines(result, best_, peak_resident_bytes(), style_));
   }
-  fmt::print(stderr, "{:>3}/{:<3} {:>6} {:>9.2e} | {:>8.4f} {:>8.4f} | {:>8.4f} {:>8.4f} | {:>8.1f} {:>4} MiB{}\n",
-             r.epoch, r.epochs, r.size, r.learning_rate, r.train_loss, r.train_jaccard, r.validation_loss,
-             r.validation_jaccard, r.images_per_second, peak_resident_bytes() >> 20, r.best ? "  best" : "");
+  if (terminal_ || Clock::now() - step_told_ < std::chrono::minutes(1)) return;
+  step_told_ = Clock::now();
+  message(fmt::format("epoch {}/{}, {}/{} images: loss {:.4f}, Jaccard {:.3f}, {:.1f} images/s, {} left", result.epoch,
+                      result.epochs, result.images_done, result.images, result.loss, result.jaccard,
+                      result.images_per_second, duration_text(result.seconds_left)));
+}
+
+void Progress::epoch(const training::EpochResult& result) {
+  clear();
+  if (result.best && result.validated) best_ = {.epoch = result.epoch, .jaccard = result.validation_jaccard};
+  if (terminal_) style_.width = terminal_width();
+  if (const auto header = training::epoch_header(style_); header != header_) message(header_ = header);
+  message(training::epoch_row(result, peak_resident_bytes(), style_));
+  step_told_ = Clock::now();
+}
+
+void Progress::best(const training::BestEpoch& epoch) {
+  best_ = epoch;
 }
 
 }  // namespace dermatome

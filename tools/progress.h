@@ -1,12 +1,16 @@
-// What a person sees while a command works: a live line in a terminal, plain lines elsewhere.
+// What a person sees while a command works: a live view in a terminal, plain lines elsewhere.
 #pragma once
 
 #include <chrono>
 #include <string>
+#include <vector>
 
+#include "tools/training/live_view.h"
 #include "tools/training/trainer.h"
 
 namespace dermatome {
+
+using training::duration_text;
 
 class Progress {
  public:
@@ -16,25 +20,31 @@ class Progress {
   void message(const std::string& text);  // a line of its own
   // "reading 12/850, 34 s left"; a line every ten seconds where there is no terminal.
   void count(const char* what, std::size_t done, std::size_t total);
+  // A line every minute where there is no terminal.
   void step(const training::StepResult& result);
   void epoch(const training::EpochResult& result);
+  void best(const training::BestEpoch& epoch);  // of the part of the run that is not told here
 
-  void clear();  // takes the live line away, so that something else can be printed
+  void clear();  // takes the live view away, so that something else can be printed
 
  private:
-  void live(const std::string& text);
+  using Clock = std::chrono::steady_clock;
 
-  bool terminal_;
-  bool live_shown_ = false;
-  bool header_shown_ = false;
-  std::chrono::steady_clock::time_point last_;
+  bool is_due(bool last) const;  // whether a live view drawn now is not too soon after the one before
+  void draw(std::vector<std::string> lines);
+
+  bool terminal_;              // that moves its cursor
+  training::ViewStyle style_;  // as wide as the terminal was at the last look
+  std::vector<int> shown_;     // columns of the live view's lines
+  std::string header_;         // of the table, as it was printed last
+  training::BestEpoch best_;
+  Clock::time_point drawn_;
+  Clock::time_point step_told_ = Clock::now();
   std::string counting_;  // what count() was last asked to count
   std::size_t counted_first_ = 0;
   std::size_t counted_last_ = 0;
-  std::chrono::steady_clock::time_point counting_since_;
-  std::chrono::steady_clock::time_point counted_at_;
+  Clock::time_point counting_since_;
+  Clock::time_point counted_at_;
 };
-
-std::string duration_text(double seconds);  // "1 h 02 min", "3 min 20 s", "12 s"
 
 }  // namespace dermatome

@@ -12,6 +12,7 @@
 #include "tools/signals.h"
 #include "tools/split_options.h"
 #include "tools/training/networks.h"
+#include "tools/training/plan.h"
 #include "tools/training/resume.h"
 #include "tools/training/run_folder.h"
 #include "tools/training/trainer.h"
@@ -29,6 +30,7 @@ struct TrainCommand {
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool overwrite = false;
+  bool dry_run = false;
   bool resume = false;
   std::shared_ptr<DataOptions> data;
   std::shared_ptr<SplitOptions> split;
@@ -143,6 +145,27 @@ void start(const TrainCommand& command) {
   tell_end(progress, folder.path(), result, !split.data.validation.empty());
 }
 
+// What the same command without --dry-run would do with the folder.
+std::string use_of_folder(const TrainCommand& command) {
+  const bool used = training::holds_run(command.run);
+  if (!used) return fmt::format("the run would be written to {}", command.run);
+  return command.overwrite ? fmt::format("the run in {} would be replaced", command.run)
+                           : fmt::format(
+                                 "{} holds a run already: training would be refused without --resume or "
+                                 "--overwrite",
+                                 command.run);
+}
+
+void dry_run(const TrainCommand& command) {
+  const training::Recipe recipe = recipe_of(command, {});
+  const Model model = find_model(recipe.model);
+  check_model(recipe, model);
+  Progress progress;
+  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, nullptr, progress);
+  const auto plan = training::measure_plan(model, options_of(command, recipe, nullptr), split.data);
+  fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
+}
+
 nlohmann::json read_run_json(const fs::path& run) {
   std::ifstream file(run / "run.json");
   DERMATOME_CHECK(file.good(), "{} cannot be read, which says where the run's data are", (run / "run.json").string());
@@ -218,6 +241,7 @@ void resume(const TrainCommand& given) {
   tell_differences(progress, checkpoint, of_run, options);
   progress.message(fmt::format("going on with {} behind epoch {} and step {}", command.run, position.epochs_done,
                                position.steps_done));
+  progress.best({.epoch = position.best_epoch, .jaccard = position.best_jaccard});
   auto observer = observer_of(progress);
   observer.ready = [&] { write_resumption(command, folder.path(), recipe, position, info); };
   tell_end(progress, folder.path(), training::train(options, split.data, observer), !split.data.validation.empty());
@@ -226,6 +250,10 @@ void resume(const TrainCommand& given) {
 void run_train(const TrainCommand& command) {
   command.options->apply();
   command.options->device();
+  if (command.dry_run) {
+    dry_run(command);
+    return;
+  }
   catch_signals();
   try {
     if (command.resume) {
@@ -250,10 +278,13 @@ void add_train(CLI::App& app) {
   command->split = add_split_options(*sub, choosing);
   sub->add_option("--seed", command->seed, "Instead of the recipe's seed")
       ->check(CLI::Range(std::int64_t{0}, INT64_MAX));  // what a recipe can hold
+  auto* dry = sub->add_flag("--dry-run", command->dry_run,
+                            "Only print stages, steps, rates, memory and time, measured by a few steps; write nothing");
   auto* overwrite = sub->add_flag("--overwrite", command->overwrite, "Replace the run that the folder holds");
   auto* resuming = sub->add_flag("--resume", command->resume,
                                  "Go on with the run from its last checkpoint; data and settings are the run's")
-                       ->excludes(overwrite);
+                       ->excludes(overwrite)
+                       ->excludes(dry);
   for (auto* option : choosing) resuming->excludes(option);
   sub->add_option("settings", command->settings,
                   "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");

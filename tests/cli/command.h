@@ -26,6 +26,15 @@ inline std::string text_of(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+inline std::vector<fs::path> event_files(const fs::path& run) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(run)) {
+    if (entry.path().filename().string().starts_with("events.out.tfevents.")) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 struct Outcome {
   int code = -1;  // 128 + signal where one ended it unhandled, as a shell has it, plus 1000 to tell it apart
   std::string out, err;

@@ -1,4 +1,5 @@
 // A run killed at any instant, inside steps and inside writes, goes on to the bits of one that was never killed.
+#include <cstring>
 #include <random>
 
 #include "data/codec.h"
@@ -73,6 +74,24 @@ class Kills : public ::testing::Test {
       EXPECT_TRUE(text_of(folder_ / "whole" / file) == text_of(folder_ / "r" / file)) << file << " differs";
     }
     EXPECT_EQ(without_times(folder_ / "whole/log.csv"), without_times(folder_ / "r/log.csv"));
+    EXPECT_TRUE(scalars_of("whole") == scalars_of("r")) << "the event files differ";
+  }
+
+  // What TensorBoard sees: every event with scalars, without its time, from all event files of the run.
+  std::vector<std::string> scalars_of(const char* run) const {
+    constexpr std::size_t kBefore = 12, kTime = 9, kBehind = 4;  // length and its checksum; the time; a checksum
+    std::vector<std::string> scalars;
+    for (const auto& path : event_files(folder_ / run)) {
+      const std::string text = text_of(path);
+      std::uint64_t length = 0;
+      for (std::size_t at = 0; at + kBefore < text.size(); at += kBefore + length + kBehind) {
+        std::memcpy(&length, text.data() + at, sizeof length);
+        const std::string event = text.substr(at + kBefore + kTime, length - kTime);
+        if (event.find("train/") != std::string::npos || event.find("validation/") != std::string::npos)
+          scalars.push_back(event);
+      }
+    }
+    return scalars;
   }
 
   // log.csv without its last two columns, seconds and images a second.

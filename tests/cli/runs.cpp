@@ -1,5 +1,6 @@
 // A run from training to report, signals, and output that other programs read.
 #include <csignal>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,10 @@ TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
        {"resolved.toml", "split.csv", "log.csv", "steps.csv", "run.json", "last.safetensors", "best.safetensors"}) {
     EXPECT_TRUE(fs::exists(folder_ / "r" / name)) << name;
   }
+  const auto events = event_files(folder_ / "r");
+  ASSERT_EQ(events.size(), 1u);
+  for (const char* tag : {"brain.Event:2", "train/loss", "learning_rate", "validation/dice"})
+    EXPECT_NE(text_of(events[0]).find(tag), std::string::npos) << tag;
 
   const Outcome evaluation = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--json", "-"});
   ASSERT_EQ(evaluation.code, 0) << evaluation.err;
@@ -54,6 +59,42 @@ TEST_F(CommandLine, TrainsEvaluatesPredictsAndReports) {
   const Outcome report = run({"report", "r", "--threads", "1"});
   ASSERT_EQ(report.code, 0) << report.err;
   EXPECT_NE(text_of(folder_ / "r/report.html").find("</html>"), std::string::npos);
+}
+
+TEST_F(CommandLine, OverwritingARunLeavesNoneOfItsEvents) {
+  train("r");
+  const auto old = fs::path(event_files(folder_ / "r").at(0)).replace_filename("events.out.tfevents.1.old.dermatome.0");
+  fs::rename(event_files(folder_ / "r").at(0), old);
+  ASSERT_EQ(run(training("r", {"epochs=1", "--overwrite"})).code, 0);
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_EQ(event_files(folder_ / "r").size(), 1u);
+}
+
+TEST_F(CommandLine, ADryRunWritesNothing) {
+  const Outcome fresh = run(training("r", {"--dry-run", "epochs=2"}));
+  EXPECT_EQ(fresh.code, 0) << fresh.err;
+  for (const char* part :
+       {"stage 1: 32 px, batch 2, 2 epochs of 2 steps", "the run would be written to r", "nothing was written"})
+    EXPECT_NE(fresh.out.find(part), std::string::npos) << part << " not in " << fresh.out;
+  EXPECT_FALSE(fs::exists(folder_ / "r"));
+}
+
+TEST_F(CommandLine, ADryRunSaysWhatWouldBecomeOfAUsedFolder) {
+  train("r");
+  const auto contents = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder_ / "r")) files[entry.path()] = text_of(entry.path());
+    return files;
+  };
+  const auto before = contents();
+  const Outcome used = run(training("r", {"--dry-run"}));
+  EXPECT_EQ(used.code, 0) << used.err;
+  EXPECT_NE(used.out.find("refused without --resume or --overwrite"), std::string::npos) << used.out;
+  const Outcome overwriting = run(training("r", {"--dry-run", "--overwrite"}));
+  EXPECT_EQ(overwriting.code, 0) << overwriting.err;
+  EXPECT_NE(overwriting.out.find("the run in r would be replaced"), std::string::npos) << overwriting.out;
+  EXPECT_EQ(contents(), before);
+  expect_refused(2, {"train", "--run", "r", "--resume", "--dry-run"}, {"--dry-run", "--resume"});
 }
 
 TEST_F(CommandLine, PredictsATurnedPhotographInItsStoredGrid) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/core/error.h"
+#include "tools/training/event_file.h"
 
 namespace dermatome::training {
 namespace {
@@ -21,29 +22,11 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 8> kFiles{"last.safetensors", "best.safetensors", "log.csv",   "steps.csv",
                                             "resolved.toml",    "run.json",         "split.csv", "report.html"};
-bool is_event_file(const fs::path& path) {
-  return path.filename().string().starts_with("events.out.tfevents.");
-}
-
-std::vector<fs::path> event_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (is_event_file(entry.path())) files.push_back(entry.path());
-  }
-  return files;
-}
 
 bool has_rows(const fs::path& log) {
   std::ifstream file(log);
   std::string line;
   return std::getline(file, line) && std::getline(file, line);
-}
-
-// A run that ended before its first checkpoint and step left nothing to lose.
-bool holds_run(const fs::path& folder) {
-  return fs::exists(folder / "last.safetensors") || fs::exists(folder / "best.safetensors") ||
-         has_rows(folder / "steps.csv") || has_rows(folder / "log.csv");
 }
 
 void remove_file(const fs::path& file) {
@@ -57,6 +40,11 @@ std::string cause() {
 }
 
 }  // namespace
+
+bool holds_run(const fs::path& folder) {
+  return fs::exists(folder / "last.safetensors") || fs::exists(folder / "best.safetensors") ||
+         has_rows(folder / "steps.csv") || has_rows(folder / "log.csv");
+}
 
 void check_run_folder(const fs::path& path, FolderUse use) {
   if (use == FolderUse::fresh && holds_run(path)) {

@@ -12,6 +12,9 @@ enum class FolderUse : std::uint8_t {
   resume,     // it must hold a checkpoint
 };
 
+// Whether there is something to lose: a run that ended before its first checkpoint and step left nothing.
+bool holds_run(const std::filesystem::path& folder);
+
 // Throws UsageError where the folder holds a run and `use` is fresh, or no checkpoint and `use` is resume. Changes
 // nothing.
 void check_run_folder(const std::filesystem::path& path, FolderUse use);

@@ -1,8 +1,6 @@
 // The logs of a run: appending, and cutting back to a checkpoint.
 #include "tools/training/run_log.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,39 +56,7 @@ std::string cut_back(const fs::path& path, std::string_view header, const char* 
 
 }  // namespace
 
-AppendFile::AppendFile(const fs::path& path, bool anew)
-    : path_(path),
-      handle_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (anew ? O_TRUNC : 0), 0666)) {
-  DERMATOME_CHECK(handle_ >= 0, "cannot write {}: {}", path_.string(), cause());
-  size_ = ::lseek(handle_, 0, SEEK_END);
-}
-
-AppendFile::~AppendFile() {
-  ::close(handle_);
-}
-
-void AppendFile::append(std::string_view record) {
-  std::string_view left = record;
-  while (!left.empty()) {
-    const ssize_t done = ::write(handle_, left.data(), left.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) {
-      const std::string why = cause();
-      const bool cut = ::ftruncate(handle_, size_) == 0;
-      fail("cannot write {}: {}{}", path_.string(), why, cut ? "" : " (its last row is not whole)");
-    }
-    left.remove_prefix(static_cast<std::size_t>(done));
-  }
-  size_ += static_cast<std::int64_t>(record.size());
-}
-
-void AppendFile::sync() {
-  // EINVAL: a file system that cannot.
-  DERMATOME_CHECK(::fdatasync(handle_) == 0 || errno == EINVAL, "cannot bring {} to the disk: {}", path_.string(),
-                  cause());
-}
-
-RunLog::RunLog(const fs::path& run) : epochs_(run / "log.csv", true), steps_(run / "steps.csv", true) {
+RunLog::RunLog(const fs::path& run) : epochs_(run / "log.csv", true), steps_(run / "steps.csv", true), events_(run) {
   epochs_.append(kEpochHeader);
   steps_.append(kStepHeader);
 }
@@ -99,12 +65,15 @@ RunLog::RunLog(const fs::path& run, const Position& position)
     : gaps_{cut_back(run / "log.csv", kEpochHeader, "epochs", 1, position.epochs_done),
             cut_back(run / "steps.csv", kStepHeader, "steps", 0, position.steps_done)},
       epochs_(run / "log.csv", false),
-      steps_(run / "steps.csv", false) {
+      steps_(run / "steps.csv", false),
+      events_(run, position.steps_done, position.epochs_done) {
   std::erase(gaps_, "");
 }
 
-void RunLog::step(const StepRow& row) {
+void RunLog::step(const StepRow& row, double jaccard) {
   steps_.append(fmt::format("{:.0f},{},{:.9g},{:.9g}\n", row.step, row.epoch, row.learning_rate, row.loss));
+  events_.step(static_cast<std::int64_t>(row.step),
+               {.loss = row.loss, .jaccard = jaccard, .learning_rate = row.learning_rate});
 }
 
 void RunLog::epoch(const EpochResult& row) {
@@ -112,11 +81,17 @@ void RunLog::epoch(const EpochResult& row) {
                              row.stage, row.size, row.learning_rate, row.train_loss, row.train_jaccard,
                              row.validation_loss, row.validation_jaccard, row.validation_thresholded_jaccard,
                              row.validation_dice, row.seconds, row.images_per_second));
+  if (!row.validated) return;
+  events_.epoch(row.last_step, {.loss = row.validation_loss,
+                                .jaccard = row.validation_jaccard,
+                                .thresholded_jaccard = row.validation_thresholded_jaccard,
+                                .dice = row.validation_dice});
 }
 
 void RunLog::sync() {
   epochs_.sync();
   steps_.sync();
+  events_.sync();
 }
 
 }  // namespace dermatome::training

@@ -1,34 +1,17 @@
-// RunLog: what a run writes while it trains: log.csv with a row an epoch and steps.csv with a row a step.
+// RunLog: what a run writes while it trains: log.csv with a row an epoch, steps.csv with a row a step, and
+// TensorBoard's event files, which hold both.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "tools/training/append_file.h"
 #include "tools/training/checkpoint.h"
+#include "tools/training/event_file.h"
 #include "tools/training/log.h"
 
 namespace dermatome::training {
-
-// A file that grows by whole records: one that does not fit on the disk leaves nothing of itself behind.
-class AppendFile {
- public:
-  // Goes on behind what the file holds; `anew` empties it first. Throws Error naming the file and the cause, as all do.
-  AppendFile(const std::filesystem::path& path, bool anew);
-  ~AppendFile();
-  AppendFile(const AppendFile&) = delete;
-  AppendFile& operator=(const AppendFile&) = delete;
-
-  void append(std::string_view record);
-  void sync();  // brings everything to the disk
-
- private:
-  std::filesystem::path path_;
-  int handle_ = -1;
-  std::int64_t size_ = 0;
-};
 
 class RunLog {
  public:
@@ -41,13 +24,14 @@ class RunLog {
   // Rows that the checkpoint's position lets expect and that are not there, one sentence a file.
   const std::vector<std::string>& gaps() const { return gaps_; }
 
-  void step(const StepRow& row);
+  void step(const StepRow& row, double jaccard);
   void epoch(const EpochResult& row);
   void sync();
 
  private:
   std::vector<std::string> gaps_;
   AppendFile epochs_, steps_;
+  EventFile events_;
 };
 
 }  // namespace dermatome::training

@@ -196,7 +196,9 @@ class Trainer {
                        .train_loss = sums_.mean_loss(),
                        .train_jaccard = sums_.mean(kJaccard),
                        .seconds = sums_.seconds,
-                       .images_per_second = static_cast<double>(sums_.images) / sums_.seconds};
+                       .images_per_second = static_cast<double>(sums_.images) / sums_.seconds,
+                       .last_step = position_.steps_done - 1,
+                       .validated = !data_.validation.empty()};
     validate(runner, stage, result);
     if (!result_.stopped) finish_epoch(result, stage);
   }
@@ -220,14 +222,17 @@ class Trainer {
     while (position_.step < steps) {
       const auto first = static_cast<std::size_t>(position_.step * per_step);
       const auto count = std::min(static_cast<std::size_t>(per_step), order.size() - first);
+      const EpochSums before = sums_;
       const double loss = runner.accumulate(std::span(order).subspan(first, count), position_.epochs_done, sums_);
       const double factor = factor_of(stage, steps, position_.step);
       rate_ = largest_rate(stage) * factor;
+      const double jaccard = (sums_.metrics[kJaccard] - before.metrics[kJaccard]) / static_cast<double>(count);
       writing([&] {
         log_->step({.step = static_cast<double>(position_.steps_done),
                     .epoch = position_.epochs_done + 1,
                     .learning_rate = rate_,
-                    .loss = loss});
+                    .loss = loss},
+                   jaccard);
       });
       if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
       runner.update(factor);
@@ -287,7 +292,7 @@ class Trainer {
     ++position_.epoch;
     position_.step = 0;
     sums_ = {};
-    result.best = data_.validation.empty() || result.validation_jaccard > position_.best_jaccard;
+    result.best = !result.validated || result.validation_jaccard > position_.best_jaccard;
     if (result.best) {
       position_.best_jaccard = result.validation_jaccard;
       position_.best_epoch = position_.epochs_done;

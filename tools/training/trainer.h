@@ -31,6 +31,8 @@ struct EpochResult {
   double train_loss = 0, train_jaccard = 0;
   double validation_loss = 0, validation_jaccard = 0, validation_thresholded_jaccard = 0, validation_dice = 0;
   double seconds = 0, images_per_second = 0;
+  std::int64_t last_step = 0;  // from 0, over all stages
+  bool validated = false;      // else there is no validation part
   bool best = false;
 };
 
@@ -79,11 +81,11 @@ struct TrainOptions {
 // What the environment contributes to a checkpoint's description: versions, processor, device, threads, switches.
 CheckpointInfo environment(Device device, const CompileOptions& compile);
 
-// Writes log.csv, steps.csv (rate of every step), last.safetensors, best.safetensors into the run folder. With
-// `resume`, goes on to the bits of a run that was never stopped, and cuts the logs back to the checkpoint first. Throws
-// Error when the loss or a weight is no number any more (naming step and rate; no such weights are saved), when a stage
-// does not fit into memory (naming the batch that would), when the data are not those of the run, and when a file
-// cannot be written (the last checkpoint stays).
+// Writes log.csv, steps.csv (rate of every step), TensorBoard's event files, last.safetensors, best.safetensors into
+// the run folder. With `resume`, goes on to the bits of a run that was never stopped, and cuts the logs back to the
+// checkpoint first. Throws Error when the loss or a weight is no number any more (naming step and rate; no such weights
+// are saved), when a stage does not fit into memory (naming the batch that would), when the data are not those of the
+// run, and when a file cannot be written (the last checkpoint stays).
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer);
 
 }  // namespace dermatome::training

@@ -1,0 +1,52 @@
+// Plan: what a recipe will do and take on this machine, found out by a few steps of it; `train --dry-run` prints it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/graph/model.h"
+#include "tools/training/stage_runner.h"
+#include "tools/training/trainer.h"
+
+namespace dermatome::training {
+
+struct GroupRate {
+  std::string group;  // empty where the model declares none
+  bool frozen = false;
+  double first = 0, peak = 0, last = 0;  // of the stage's steps
+};
+
+struct StagePlan {
+  StageSettings settings;
+  std::int64_t steps_per_epoch = 0;
+  std::vector<GroupRate> rates;
+  StageMemory memory;
+  std::size_t resident_set = 0;  // bytes, of all photographs and masks
+  double reading_seconds = 0;    // of all photographs
+  double step_seconds = 0;       // median of those that ran
+  int steps_timed = 0;
+  double validation_seconds = 0;  // once
+  // Without reading and checkpoints.
+  double epoch_seconds() const { return static_cast<double>(steps_per_epoch) * step_seconds + validation_seconds; }
+  double seconds() const { return reading_seconds + settings.epochs * epoch_seconds(); }
+};
+
+struct Plan {
+  std::size_t program = 0;  // bytes that the process held before the first stage
+  std::vector<StagePlan> stages;
+
+  // What the process will hold at most in that stage: while it is read, or while it trains.
+  std::size_t peak(const StagePlan& stage) const;
+};
+
+// First, largest and last rate of every group over `steps` steps.
+std::vector<GroupRate> rates_of(const StageSettings& stage, const std::vector<std::string>& groups, std::int64_t steps);
+
+// Reads some photographs and runs a few steps and a validation batch of every stage, on weights of its own. Writes
+// nothing. Throws as train does where a stage does not fit into memory or none of these photographs can be used.
+Plan measure_plan(const Model& model, const TrainOptions& options, const TrainingData& data);
+
+std::string to_text(const Plan& plan, const TrainingData& data);
+
+}  // namespace dermatome::training

@@ -217,7 +217,7 @@ void resume(const TrainCommand& given) {
   training::check_run_folder(given.run, training::FolderUse::resume);
   const training::RunFolder folder(given.run, training::FolderUse::resume);
   const fs::path last = folder.path() / "last.safetensors";
-  const training::Checkpoint checkpoint = training::read_resumable(last);
+  training::Checkpoint checkpoint = training::read_resumable(last);
   const training::Position& position = checkpoint.info.position;
   const training::Recipe of_run = training::recipe_of_run(checkpoint, last);
   const training::Recipe recipe = training::continued(of_run, recipe_of(given, of_run), position);

@@ -49,7 +49,7 @@ class Resume : public ::testing::Test {
   }
 
   TrainingResult go_on(const std::string& run, const Recipe& recipe, const TrainingObserver& observer = {}) const {
-    const Checkpoint checkpoint = read_resumable(folder_ / run / "last.safetensors");
+    Checkpoint checkpoint = read_resumable(folder_ / run / "last.safetensors");
     return train({.recipe = recipe, .run = folder_ / run, .device = kCpuDevice, .compile = {}, .resume = &checkpoint},
                  data_, observer);
   }

@@ -61,9 +61,10 @@ void check_run_folder(const fs::path& path, FolderUse use) {
 RunFolder::RunFolder(const fs::path& path, FolderUse use) : path_(path) {
   check_run_folder(path_, use);
   std::error_code error;
+  const bool is_file = fs::exists(path_, error) && !fs::is_directory(path_, error);
+  DERMATOME_CHECK(!is_file, "the run folder {} cannot be made: it is a file", path_.string());
   made_here_ = fs::create_directories(path_, error);
-  DERMATOME_CHECK(!error && fs::is_directory(path_), "the run folder {} cannot be made: {}", path_.string(),
-                  error ? error.message() : "it is a file");
+  DERMATOME_CHECK(!error, "the run folder {} cannot be made: {}", path_.string(), error.message());
   if (::access(path_.c_str(), W_OK | X_OK) != 0)
     fail("the run folder {} cannot be written: {}", path_.string(), cause());
   lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

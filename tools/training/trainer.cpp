@@ -158,6 +158,7 @@ class Trainer {
       tell_of_little_space();
       return;
     }
+    options_.resume->states = {};  // as large as the store, and restored
     has_checkpoint_ = true;
     saved_step_ = position_.steps_done;
     log_.emplace(options_.run, position_);

@@ -73,9 +73,10 @@ struct TrainOptions {
   std::filesystem::path run;  // an existing folder
   Device device;
   CompileOptions compile;
-  data::Cache* cache = nullptr;        // of prepared pairs; none: they are decoded for every stage
-  bool skip_bad = false;               // train without the photographs and masks that cannot be used
-  const Checkpoint* resume = nullptr;  // of this run and recipe; null: from the start
+  data::Cache* cache = nullptr;  // of prepared pairs; none: they are decoded for every stage
+  bool skip_bad = false;         // train without the photographs and masks that cannot be used
+  Checkpoint* resume =
+      nullptr;  // of this run and recipe; its states are released when they are restored; null: from the start
 };
 
 // What the environment contributes to a checkpoint's description: versions, processor, device, threads, switches.

@@ -132,6 +132,7 @@ void describe(CLI::App& app) {
   add_prepare(app);
   add_config(app);
   add_graph(app);
+  add_profile(app);
   add_bench(app);
   add_info(app);
   add_completion(app);

@@ -49,6 +49,12 @@ const std::vector<KernelEntry>& kernel_entries() {
   return registry();
 }
 
+bool has_implementation(std::string_view op, Device device, std::string_view implementation) {
+  return std::any_of(registry().begin(), registry().end(), [&](const KernelEntry& entry) {
+    return entry.op == op && entry.device == device.kind && entry.implementation == implementation;
+  });
+}
+
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_view implementation) {
   for (const auto& entry : registry()) {
     if (entry.op != request.op.name() || entry.device != request.device.kind) continue;
@@ -61,8 +67,9 @@ std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_vi
   for (std::size_t i = 0; i < request.inputs.size() && i < 4; ++i) {
     shapes.push_back(request.input_present[i] ? to_string(request.inputs[i]) : "none");
   }
-  fail("no {} kernel on {} for {} with inputs {}", request.op.name(), to_string(request.device), name_of(request.type),
-       fmt::join(shapes, ", "));
+  fail("no {} kernel{} on {} for {} with inputs {}", request.op.name(),
+       implementation.empty() ? "" : fmt::format(" '{}'", implementation), to_string(request.device),
+       name_of(request.type), fmt::join(shapes, ", "));
 }
 
 std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const KernelRequest& request,

@@ -74,6 +74,9 @@ struct KernelEntry {
 void register_kernel(KernelEntry entry);
 const std::vector<KernelEntry>& kernel_entries();
 
+// Whether a kernel of that name is registered for the op on that kind of device.
+bool has_implementation(std::string_view op, Device device, std::string_view implementation);
+
 // The first kernel that accepts. Throws Error naming op, device, type and shapes when none does.
 // `implementation`: only that one is asked (benchmarks, tests); empty asks all.
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_view implementation = {});

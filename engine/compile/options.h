@@ -17,6 +17,7 @@ struct CompileOptions {
   bool trace_nodes = false;   // one line a node on stderr, with time and largest magnitude
   std::string dump_tensors;   // folder that receives each node's outputs as .npy; empty: none
   bool deterministic = false;
+  std::string implementation;  // of the operations that have one of this name it alone is asked; empty: all, in order
   std::vector<std::string> disabled_kernels;  // implementations that are not asked, such as "winograd" or "onednn"
 
   bool pass_enabled(const std::string& name) const;

@@ -96,6 +96,8 @@ struct PreparedUse {
 }  // namespace
 
 struct Program::Impl {
+  using Clock = std::chrono::steady_clock;
+
   Graph graph;
   Device device;
   StateStore& store;
@@ -117,6 +119,7 @@ struct Program::Impl {
   std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
   Buffer refresh_workspace;
   int compiled_threads = threads();
+  Clock::time_point run_start;
   Buffer arena;
   ArenaPlan plan;
   ProgramMemory memory;
@@ -138,8 +141,9 @@ struct Program::Impl {
   void resolve_pointers();
   void* address(int value) const;
   void refresh_prepared();
-  void run(std::vector<double>* seconds);
-  void run_step(std::size_t index, std::vector<double>* seconds);
+  void run(RunTimes* times);
+  void run_step(std::size_t index, RunTimes::Span* span);
+  double seconds_since_start() const { return std::chrono::duration<double>(Clock::now() - run_start).count(); }
 };
 
 // A state may be overwritten where it lies when the node that makes its next value either does not read it or may work
@@ -228,7 +232,8 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
   const KernelRequest request = request_of(graph, node, users, kept, device, options);
   Step step{.node = index, .name = node.name, .kernel = {}, .inputs = {}, .outputs = {}};
   try {
-    step.kernel = make_kernel(request);
+    const bool chosen = has_implementation(request.op.name(), device, options.implementation);
+    step.kernel = make_kernel(request, chosen ? options.implementation : "");
   } catch (const Error& error) {
     const std::string where = to_string(node.at);
     fail("{}{}: {}", where.empty() ? "" : where + ": ", node.name, error.what());
@@ -435,7 +440,7 @@ void Program::Impl::refresh_prepared() {
   }
 }
 
-void Program::Impl::run_step(std::size_t index, std::vector<double>* seconds) {
+void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
   Step& step = steps[index];
   std::vector<Tensor> before;
   const bool verify = options.verify_nodes && step.node >= 0;
@@ -445,8 +450,8 @@ void Program::Impl::run_step(std::size_t index, std::vector<double>* seconds) {
       before.push_back(input ? host_copy(operand_of(graph.desc(input), address(input.id)), device) : Tensor{});
     }
   }
-  const bool timed = seconds != nullptr || options.trace_nodes;
-  const auto start = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+  const bool timed = span != nullptr || options.trace_nodes;
+  const double start = timed ? seconds_since_start() : 0;
   const AttributeValue* attributes =
       step.node >= 0 ? graph.nodes()[static_cast<std::size_t>(step.node)].attributes.values().data() : nullptr;
   step.kernel->run({.inputs = step.inputs.data(),
@@ -458,15 +463,16 @@ void Program::Impl::run_step(std::size_t index, std::vector<double>* seconds) {
                     .stream = stream.get()});
   if (timed) {
     stream->synchronize();
-    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (seconds != nullptr) (*seconds)[index] += elapsed;
+    const double elapsed = seconds_since_start() - start;
+    if (span != nullptr) *span = {.start = start, .seconds = elapsed};
     if (options.trace_nodes) trace_step(static_cast<int>(index), step, device, elapsed);
   }
   if (!options.dump_tensors.empty()) dump_step(options.dump_tensors, static_cast<int>(index), step, device);
   if (verify) verify_step(graph.nodes()[static_cast<std::size_t>(step.node)], step, before, device);
 }
 
-void Program::Impl::run(std::vector<double>* seconds) {
+void Program::Impl::run(RunTimes* times) {
+  run_start = Clock::now();
   for (const auto& entry : graph.inputs()) {
     DERMATOME_CHECK(placements[at(entry.value)].tensor.defined(), "input '{}' was never set", entry.name);
   }
@@ -475,7 +481,12 @@ void Program::Impl::run(std::vector<double>* seconds) {
   }
   DERMATOME_CHECK(threads() == compiled_threads, "this program was compiled for {} threads and cannot run on {}",
                   compiled_threads, threads());
+  const double refresh_start = times != nullptr ? seconds_since_start() : 0;
   refresh_prepared();
+  if (times != nullptr) {
+    stream->synchronize();
+    times->prepared = {.start = refresh_start, .seconds = seconds_since_start() - refresh_start};
+  }
   for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
   Backend& backend = backend_of(device.kind);
   if (options.poison_arena) backend.fill_bytes(arena.data(), 0xff, arena.bytes(), *stream);
@@ -485,9 +496,10 @@ void Program::Impl::run(std::vector<double>* seconds) {
     }
   };
   copy_all(saved);
-  for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, seconds);
+  for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, times != nullptr ? &times->steps[s] : nullptr);
   copy_all(copied);
   stream->synchronize();
+  if (times != nullptr) times->total = seconds_since_start();
 }
 
 Program::Program(Graph graph, Device device, StateStore& store, const CompileOptions& options)
@@ -523,9 +535,16 @@ void Program::run() {
   impl_->run(nullptr);
 }
 
-void Program::run_timed(std::vector<double>& seconds) {
-  seconds.resize(impl_->steps.size(), 0.0);
-  impl_->run(&seconds);
+RunTimes Program::run_timed() {
+  RunTimes times;
+  times.steps.resize(impl_->steps.size());
+  impl_->run(&times);
+  return times;
+}
+
+void Program::run_step(std::size_t index) {
+  impl_->run_step(index, nullptr);
+  impl_->stream->synchronize();
 }
 
 const Graph& Program::graph() const {

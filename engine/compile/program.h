@@ -30,6 +30,17 @@ struct ProgramMemory {
   std::size_t inputs_and_outputs = 0;
 };
 
+// When each part of one run began and how long it took, in seconds since the run began.
+struct RunTimes {
+  struct Span {
+    double start = 0;
+    double seconds = 0;
+  };
+  Span prepared;            // refreshing prepared copies of the states that were written since the last run
+  std::vector<Span> steps;  // one per step
+  double total = 0;
+};
+
 // A program does not fit into what the device has left.
 class OutOfMemory : public Error {
  public:
@@ -59,8 +70,11 @@ class Program {
 
   // Runs every step once and waits. States that the graph writes have their next value afterwards.
   void run();
-  // As run(), and adds each step's seconds to `seconds`, one per step.
-  void run_timed(std::vector<double>& seconds);
+  // As run(), with a look at the clock around each step.
+  RunTimes run_timed();
+  // Runs one step alone on what its operands hold, and waits; for benchmarks, after a run() has filled them. Without
+  // the planner (CompileOptions::planner) each still holds what it held in that run.
+  void run_step(std::size_t index);
 
   const Graph& graph() const;
   const std::vector<Step>& steps() const;

@@ -17,12 +17,20 @@ const InputSpec& spec_of(const Node& node, std::size_t input) {
 
 class TypePolicy {
  public:
-  explicit TypePolicy(const Graph& from)
-      : from_(from), builder_(to_), new_value_(from.values().size()), wanted_reduced_(from.values().size()) {}
+  TypePolicy(const Graph& from, const std::set<std::string>& reduced_inputs)
+      : from_(from),
+        reduced_inputs_(reduced_inputs),
+        builder_(to_),
+        new_value_(from.values().size()),
+        wanted_reduced_(from.values().size()) {}
 
   Graph rebuild() {
     find_wishes();
-    for (const auto& entry : from_.inputs()) at(entry.value) = to_.add_input(entry.name, from_.desc(entry.value));
+    for (const auto& entry : from_.inputs()) {
+      TensorDesc desc = from_.desc(entry.value);
+      if (reduced_inputs_.contains(entry.name)) desc.type = DType::bf16;
+      at(entry.value) = to_.add_input(entry.name, desc);
+    }
     for (const auto& state : from_.states()) at(from_.state(state.name)) = to_.read_state(state);
     for (const Node& node : from_.nodes()) add(node);
     for (const auto& entry : from_.outputs())
@@ -90,6 +98,7 @@ class TypePolicy {
   }
 
   const Graph& from_;
+  const std::set<std::string>& reduced_inputs_;
   Graph to_;
   Builder builder_;
   std::vector<Value> new_value_;      // by old value
@@ -112,8 +121,8 @@ const RewriteRegistrar registrar(
 
 }  // namespace
 
-int apply_type_policy(Graph& graph) {
-  TypePolicy policy(graph);
+int apply_type_policy(Graph& graph, const std::set<std::string>& reduced_inputs) {
+  TypePolicy policy(graph, reduced_inputs);
   Graph typed = policy.rebuild();
   graph = std::move(typed);
   return policy.reduced_nodes();

@@ -248,8 +248,7 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const flo
   const T* outside = reinterpret_cast<const T*>(zeros);
   const Index panels = ceil_divide(t.out, kPanel);
   const Index depths = ceil_divide(t.in, kPanelDepth);
-#pragma omp parallel
-  {
+  launch::in_team(true, [&] {
     const Tiling mine = t;
     float* v = locals + omp_get_thread_num() * layout.local;
     float* m = v + kPoints * layout.v_stride;
@@ -286,7 +285,7 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const flo
         transform_output_tile(mine, m + i * mine.out, layout.m_stride, 0, mine.out, bias, first + i, y);
       }
     }
-  }
+  });
 }
 
 // --- few tiles: all tiles are transformed once, then each thread takes panels of output channels and transforms their
@@ -317,8 +316,7 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const flo
   float* locals = v + layout.shared;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
   const T* outside = reinterpret_cast<const T*>(zeros);
-#pragma omp parallel
-  {
+  launch::in_team(true, [&] {
     const Tiling mine = t;
     float* m = locals + omp_get_thread_num() * layout.local;
     float* u = m + kPoints * layout.m_stride;
@@ -349,7 +347,7 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const flo
         transform_output_tile(mine, m + tile * width, layout.m_stride, column, width, bias, tile, y);
       }
     }
-  }
+  });
 }
 
 template <bool kTurned, typename T>
@@ -467,8 +465,7 @@ void weight_gradient(const Call& call) {
   const T* outside = reinterpret_cast<const T*>(zeros);
   const Index row_pieces = ceil_divide(t.in, kGradientRows);
   const Index column_pieces = ceil_divide(t.out, kPanel);
-#pragma omp parallel
-  {
+  launch::in_team(true, [&] {
     const Tiling mine = t;
     float* local = locals + omp_get_thread_num() * layout.local;
     const auto multiply = [&](Index point, Index row, Index rows, Index column, Index columns, Index tiles, float* to,
@@ -518,7 +515,7 @@ void weight_gradient(const Call& call) {
       }
       write_kernel_gradients(mine, local, rows * columns, columns, row, rows, column, columns, dweight);
     }
-  }
+  });
 }
 
 Index weight_gradient_workspace(const Call& call) {

@@ -136,8 +136,7 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
   const Index depth = depth_of(g);
   const Index parts = ceil_divide(depth, kLanes);
   float* panels = workspace;
-#pragma omp parallel
-  {
+  launch::in_team(true, [&] {
     float* rows = workspace + layout.panels + omp_get_thread_num() * layout.local;
 #pragma omp for schedule(static)
     for (Index unit = 0; unit < ceil_divide(g.out, kPanel) * parts; ++unit) {
@@ -173,7 +172,7 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
         }
       }
     }
-  }
+  });
 }
 
 // --- data gradient where windows do not overlap (kernel <= stride, no padding): every pixel of dx has one source ---
@@ -224,29 +223,30 @@ inline void narrow_data_gradient(const Geometry& g, const float* dy, const float
       for (Index tap = 0; tap < taps; ++tap) packed[(tap * g.in + i) * g.out + o] = weight[(o * g.in + i) * taps + tap];
     }
   }
-#pragma omp parallel for schedule(static)
-  for (Index p = 0; p < pixels_of(g); ++p) {
-    const Pixel at = pixel_at(g, p);
-    const float* from = dy + p * g.out;
-    for (Index column = 0; column < columns; ++column) {
-      Vec sum{};
-      for (Index o = 0; o < g.out; o += kLanes) {
-        sum = launch::multiply_add(launch::load(from + o), launch::load(packed + column * g.out + o), sum);
+  launch::in_team(true, [&] {
+#pragma omp for schedule(static)
+    for (Index p = 0; p < pixels_of(g); ++p) {
+      const Pixel at = pixel_at(g, p);
+      const float* from = dy + p * g.out;
+      for (Index column = 0; column < columns; ++column) {
+        Vec sum{};
+        for (Index o = 0; o < g.out; o += kLanes) {
+          sum = launch::multiply_add(launch::load(from + o), launch::load(packed + column * g.out + o), sum);
+        }
+        const Index tap = column / g.in;
+        const Index i = column % g.in;
+        under_window(g, dx, at, tap / g.kernel, tap % g.kernel)[i] =
+            launch::sum_of_lanes(sum) + (bias != nullptr ? bias[i] : 0.0f);
       }
-      const Index tap = column / g.in;
-      const Index i = column % g.in;
-      under_window(g, dx, at, tap / g.kernel, tap % g.kernel)[i] =
-          launch::sum_of_lanes(sum) + (bias != nullptr ? bias[i] : 0.0f);
     }
-  }
+  });
 }
 
 inline void wide_data_gradient(const Geometry& g, const float* dy, const float* weight, const float* bias, float* dx,
                                float* packed) {
   const Index pixels = pixels_in_block(g);
   const Index taps = taps_of(g);
-#pragma omp parallel
-  {
+  launch::in_team(true, [&] {
     float* block = packed + depth_of(g) * g.out + omp_get_thread_num() * pixels * kPanel;
 #pragma omp for schedule(static)
     for (Index o = 0; o < g.out; ++o) pack_data_gradient(g, weight, o, packed);
@@ -279,7 +279,7 @@ inline void wide_data_gradient(const Geometry& g, const float* dy, const float* 
         }
       }
     }
-  }
+  });
 }
 
 // Pixels under no window get the bias alone.
@@ -360,8 +360,7 @@ inline void weight_gradient_product(const Geometry& g, const float* x, const flo
   const Index panels = ceil_divide(g.out, kPanel);
   float* gathered = workspace;
   float* totals = workspace + layout.gathered;
-#pragma omp parallel
-  {
+  launch::in_team(true, [&] {
     for (Index first = 0; first < pixels_of(g); first += layout.pixels) {
       const Index count = least(layout.pixels, pixels_of(g) - first);
       if (!one_pixel_window(g)) {
@@ -389,7 +388,7 @@ inline void weight_gradient_product(const Geometry& g, const float* x, const flo
     }
 #pragma omp for schedule(static)
     for (Index part = 0; part < ceil_divide(depth, kLanes); ++part) unpack_weight_gradient(g, totals, part, dweight);
-  }
+  });
 }
 
 // dbias[c]: the sum of dy over all pixels.

@@ -1,6 +1,6 @@
 // conv_transpose2d through oneDNN, as the data gradient of a convolution; the bias is added in a second pass.
 #include "kernels/vendor/onednn.h"
-#include "kernels/launch/element_types.h"
+#include "kernels/launch/cpu.h"
 
 namespace dermatome {
 namespace {
@@ -10,12 +10,11 @@ constexpr std::size_t kAlignment = 64;
 // to[pixel][c] = from[pixel][c] + bias[c]
 template <typename T>
 void add_bias(const float* from, const float* bias, std::int64_t pixels, std::int64_t channels, T* to) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
+  launch::for_each_row(pixels, channels, [=](std::int64_t pixel) {
     for (std::int64_t c = 0; c < channels; ++c) {
       to[pixel * channels + c] = launch::store<T>(from[pixel * channels + c] + bias[c]);
     }
-  }
+  });
 }
 
 // Runs the convolution's data gradient, then adds the bias to every pixel: in y's own memory where that is f32,

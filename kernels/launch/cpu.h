@@ -2,6 +2,8 @@
 // fixed order, so results have the same bits for any number of threads.
 #pragma once
 
+#include <omp.h>
+
 #include <cstdint>
 
 #include "engine/compile/call.h"
@@ -16,26 +18,36 @@ using Index = std::int64_t;
 // Below this many elements a second thread costs more than it brings.
 constexpr Index kParallelGrain = 8192;
 
+// body() on every thread, or where that is not worth while once on this one, outside any team: libgomp asks for memory
+// anew for each team of one. The body's `omp for` loops share themselves out in either case.
+template <typename Body>
+void in_team(bool worth_while, const Body& body) {
+  if (!worth_while || omp_get_max_threads() == 1) {
+    body();
+    return;
+  }
+#pragma omp parallel
+  body();
+}
+
 // f(i) for every i in [0, count). f must not depend on the order.
 template <typename F>
 void for_each(Index count, const F& f) {
-#pragma omp parallel if (count > kParallelGrain)
-  {
+  in_team(count > kParallelGrain, [&] {
     const F local = f;  // through the shared one nothing could be kept in registers, and no loop would vectorise
 #pragma omp for simd schedule(static)
     for (Index i = 0; i < count; ++i) local(i);
-  }
+  });
 }
 
 // f(row) for every row in [0, rows), where a row is `work` elements of work; f loops inside by itself.
 template <typename F>
 void for_each_row(Index rows, Index work, const F& f) {
-#pragma omp parallel if (rows * work > kParallelGrain)
-  {
+  in_team(rows * work > kParallelGrain, [&] {
     const F local = f;
 #pragma omp for schedule(static)
     for (Index row = 0; row < rows; ++row) local(row);
-  }
+  });
 }
 
 // Into how many chunks a reduction over `rows` rows is split.
@@ -50,12 +62,11 @@ DERMATOME_HD Index chunks_of(Index rows) {
 template <typename F>
 void for_each_chunk(Index rows, Index work, const F& f) {
   const Index chunks = chunks_of(rows);
-#pragma omp parallel if (rows * work > kParallelGrain)
-  {
+  in_team(rows * work > kParallelGrain, [&] {
     const F local = f;
 #pragma omp for schedule(static)
     for (Index chunk = 0; chunk < chunks; ++chunk) local(chunk, rows * chunk / chunks, rows * (chunk + 1) / chunks);
-  }
+  });
 }
 
 // Bytes of workspace of reduce_channels.
@@ -95,8 +106,7 @@ void reduce_channels(Index rows, Index channels, T* workspace, const Load& load,
 template <typename T, int Terms, typename Load, typename Store>
 void reduce_images(Index images, Index size, Load load, Store store) {
   constexpr Index kBlock = 1024;
-#pragma omp parallel for schedule(static) firstprivate(load, store) if (images * size > kParallelGrain)
-  for (Index image = 0; image < images; ++image) {
+  for_each_row(images, size, [=](Index image) {
     double sums[Terms] = {};
     for (Index begin = 0; begin < size; begin += kBlock) {
       const Index end = begin + kBlock < size ? begin + kBlock : size;
@@ -109,7 +119,7 @@ void reduce_images(Index images, Index size, Load load, Store store) {
       for (int k = 0; k < Terms; ++k) sums[k] += static_cast<double>(partial[k]);
     }
     store(image, sums);
-  }
+  });
 }
 
 }  // namespace DERMATOME_ISA

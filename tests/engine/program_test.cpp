@@ -138,10 +138,15 @@ TEST(Program, TimesEveryStep) {
                       s.call("y", "test_square", {s.call("x2", "test_reverse", {s.graph.add_input("x", kVector)})}));
   Program program = s.compile();
   program.bind("x", vector_of({1, 2, 3, 4}));
-  std::vector<double> seconds;
-  program.run_timed(seconds);
-  ASSERT_EQ(seconds.size(), program.steps().size());
-  EXPECT_TRUE(std::all_of(seconds.begin(), seconds.end(), [](double t) { return t > 0; }));
+  const RunTimes times = program.run_timed();
+  ASSERT_EQ(times.steps.size(), program.steps().size());
+  double end = times.prepared.start + times.prepared.seconds;
+  for (const auto& step : times.steps) {
+    EXPECT_GT(step.seconds, 0);
+    EXPECT_GE(step.start, end) << "one behind the other";
+    end = step.start + step.seconds;
+  }
+  EXPECT_GE(times.total, end);
 }
 
 // Residual blocks with a state update and a gradient: every kind of storage at once.

@@ -1,0 +1,75 @@
+// A program that has run before asks for no memory when it runs again: not the engine, not a kernel. What oneDNN asks
+// for to hand a primitive its arguments cannot be helped from outside; it stays small, and no scratchpad is among it.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+
+#include "engine/core/threads.h"
+#include "models/builtin.h"
+#include "tests/allocations/counting.h"
+#include "tools/measurement/step_bench.h"
+
+namespace dermatome::allocations {
+namespace {
+
+TEST(Allocations, AreCountedWhereverTheyHappen) {
+  start();
+  std::free(std::malloc(10));  // NOLINT
+  auto number = std::make_unique<int>(3);
+  std::free(std::aligned_alloc(64, 6400));
+  std::thread([&] { number = std::make_unique<int>(4); }).join();
+  const Counted counted = stop();
+  EXPECT_GE(counted.ours, 4u);
+  EXPECT_EQ(counted.in_onednn, 0u);
+  EXPECT_EQ(counted.largest_bytes, 6400u);
+  EXPECT_EQ(*number, 4);
+  EXPECT_NE(counted.places, "");
+  start();
+  EXPECT_EQ(stop().ours, 0u);
+}
+
+constexpr std::size_t kLargestArgumentBytes = 1024;
+
+struct Situation {
+  const char* mode;
+  DType activations;
+  int threads;
+};
+
+class SteadyState : public ::testing::TestWithParam<Situation> {};
+
+TEST_P(SteadyState, AllocatesNothing) {
+  const Situation& situation = GetParam();
+  if (situation.activations == DType::bf16 && instruction_set() != InstructionSet::v4_bf16) {
+    GTEST_SKIP() << "this processor has no bf16 instructions";
+  }
+  const int before = threads();
+  set_threads(situation.threads);
+  {
+    const Model model = find_model("unet34");
+    CompileOptions compile;
+    compile.activations = situation.activations;
+    measurement::StepBench bench(model, {.mode = situation.mode, .size = 64, .batch = 2, .compile = compile});
+    for (int i = 0; i < 3; ++i) bench.run();
+    start();
+    bench.run();
+    const Counted counted = stop();
+    EXPECT_EQ(counted.ours, 0u) << counted.places;
+    EXPECT_LE(counted.largest_bytes, kLargestArgumentBytes);
+    RecordProperty("onednn", static_cast<int>(counted.in_onednn));
+  }
+  set_threads(before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, SteadyState,
+                         ::testing::Values(Situation{"train", DType::f32, 1}, Situation{"infer", DType::f32, 1},
+                                           Situation{"train", DType::bf16, 1}, Situation{"infer", DType::bf16, 1},
+                                           Situation{"train", DType::f32, 2}),
+                         [](const auto& instance) {
+                           return fmt::format("{}_{}_{}", instance.param.mode, name_of(instance.param.activations),
+                                              instance.param.threads);
+                         });
+
+}  // namespace
+}  // namespace dermatome::allocations

@@ -1,0 +1,79 @@
+// dermatome profile and bench op through the binary.
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/command.h"
+
+namespace dermatome::cli {
+namespace {
+
+std::vector<std::string> profile(std::vector<std::string> more) {
+  std::vector<std::string> arguments{"profile", "--model",   "tiny.graph", "--size",    "32", "--batch",
+                                     "2",       "--seconds", "0.01",       "--threads", "1"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST_F(CommandLine, ProfilesAStepAndComparesTwo) {
+  const Outcome first = run(profile({"--json", "a.json", "--trace", "t.json"}));
+  ASSERT_EQ(first.code, 0) << first.err;
+  for (const char* part : {"kernels   ", "of the step lie between them", "operation ", "conv2d", "adam", "limit"}) {
+    EXPECT_NE(first.out.find(part), std::string::npos) << part << " not in:\n" << first.out;
+  }
+  const auto json = nlohmann::json::parse(text_of(folder_ / "a.json"));
+  EXPECT_EQ(json.at("mode"), "train");
+  EXPECT_GT(json.at("copy_bytes_per_second"), 0);
+  const auto trace = nlohmann::json::parse(text_of(folder_ / "t.json"));
+  EXPECT_GE(trace.at("traceEvents").size(), json.at("nodes").size());
+
+  ASSERT_EQ(run(profile({"--json", "b.json", "--mode", "infer"})).code, 0);
+  const Outcome difference = run({"profile", "--diff", "a.json", "b.json"});
+  EXPECT_EQ(difference.code, 0) << difference.err;
+  EXPECT_NE(difference.out.find("only before"), std::string::npos) << difference.out;
+  expect_refused(1, {"profile", "--diff", "a.json", "tiny.graph"}, {"tiny.graph is not a profile"});
+  expect_refused(1, {"profile", "--diff", "nowhere.json", "a.json"}, {"nowhere.json cannot be read"});
+  expect_refused(2, {"profile", "--diff", "a.json"}, {"--diff"});
+}
+
+TEST_F(CommandLine, ProfileShowsTheNodesThatAreAskedFor) {
+  const Outcome some = run(profile({"--from-node", "2", "--nodes", "3"}));
+  ASSERT_EQ(some.code, 0) << some.err;
+  const auto table = some.out.substr(some.out.find("node  name"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4) << table;
+  for (const char* index : {"\n   2  ", "\n   3  ", "\n   4  "})
+    EXPECT_NE(table.find(index), std::string::npos) << table;
+  const Outcome behind = run(profile({"--from-node", "9999"}));
+  EXPECT_EQ(behind.code, 2);
+  EXPECT_NE(behind.err.find("--from-node 9999 is behind the last of "), std::string::npos) << behind.err;
+  EXPECT_TRUE(nlohmann::json::accept(run(profile({"--json", "-"})).out));
+}
+
+TEST_F(CommandLine, BenchesOneOperation) {
+  const std::vector<std::string> convolution{"bench", "op",          "conv2d", "--shape",   "1x8x8x16",
+                                             "-a",    "channels=16", "-a",     "kernel=3",  "--attribute",
+                                             "pad=1", "--seconds",   "0.001",  "--threads", "1"};
+  auto both = convolution;
+  both.insert(both.end(), {"--pass", "both", "--compare", "reference", "--json", "o.json"});
+  const Outcome outcome = run(both);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part : {"conv2d_weight_gradient", "roofline", "gradient of weight", "largest difference"}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << " not in:\n" << outcome.out;
+  }
+  const auto json = nlohmann::json::parse(text_of(folder_ / "o.json"));
+  ASSERT_EQ(json.at("kernels").size(), 3u);
+  for (const auto& kernel : json.at("kernels")) EXPECT_LE(kernel.at("fastest_seconds"), kernel.at("median_seconds"));
+  for (const auto& output : json.at("agreement")) {
+    EXPECT_LT(output.at("largest_difference").get<double>(),
+              1e-4 * output.at("largest_magnitude").get<double>() + 1e-9);
+  }
+  auto own = convolution;
+  own.insert(own.end(), {"--implementation", "cpu"});
+  EXPECT_NE(run(own).out.find("  cpu "), std::string::npos);
+  own.back() = "cpuu";
+  expect_refused(2, own, {"conv2d has no implementation 'cpuu' on cpu", "did you mean 'cpu'?"});
+  expect_refused(2, {"bench", "op", "conv3d", "--shape", "1x2x2x2"}, {"conv3d", "did you mean 'conv2d'?"});
+  expect_refused(2, {"bench", "op", "conv2d"}, {"--shape is required"});
+  expect_refused(2, {"bench", "op", "relu", "--shape", "1xx2"}, {"'1xx2' is no shape"});
+}
+
+}  // namespace
+}  // namespace dermatome::cli

@@ -1,0 +1,89 @@
+// Programs of a step, their states and inputs.
+#include "tools/measurement/step_bench.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "data/augmentation.h"
+#include "engine/core/philox.h"
+
+namespace dermatome::measurement {
+namespace {
+
+void set(const Tensor& to, const std::vector<float>& values) {
+  to.copy_from(tensor_of<float>(values, {static_cast<std::int64_t>(values.size())}));
+}
+
+void fill_uniform(const Tensor& to, std::uint64_t seed) {
+  Philox random(seed);
+  Tensor values(to.desc());
+  for (float& value : values.as<float>()) value = random.uniform(-2, 2);
+  to.copy_from(values);
+}
+
+}  // namespace
+
+StepBench::StepBench(const Model& model, const StepSettings& settings)
+    : store_(settings.device),
+      stage_{.size = settings.size, .batch = settings.batch, .frozen = {}, .schedule = {}, .group_lr = {}},
+      programs_{.model = model, .stage = stage_, .resident = settings.batch} {
+  store_.create(training::states_of(model, DType::f32), 1);
+  if (settings.mode == "infer") {
+    step_.emplace(training::inference_graph(model, settings.batch, settings.size, settings.size, DType::f32),
+                  settings.device, store_, settings.compile);
+    fill_uniform(step_->input("image"), settings.seed);
+    return;
+  }
+  store_.create(training::optimizer_states(programs_), 1);
+  store_.create_contiguous(training::gradient_states(programs_));
+  step_.emplace(training::accumulate_graph(programs_, settings.batch, false), settings.device, store_,
+                settings.compile);
+  update_.emplace(training::update_graph(programs_), settings.device, store_, settings.compile);
+  set_inputs(model, settings.seed);
+}
+
+double StepBench::run() {
+  const auto start = std::chrono::steady_clock::now();
+  step_->run();
+  if (update_) update_->run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::vector<RunTimes> StepBench::run_timed() {
+  std::vector<RunTimes> times{step_->run_timed()};
+  if (update_) times.push_back(update_->run_timed());
+  return times;
+}
+
+std::vector<StepBench::Part> StepBench::parts() {
+  std::vector<Part> list{{"step", &*step_}};
+  if (update_) list.push_back({"update", &*update_});
+  return list;
+}
+
+void StepBench::set_inputs(const Model& model, std::uint64_t seed) {
+  const std::int64_t batch = stage_.batch;
+  Philox random(seed);
+  std::vector<std::uint8_t> images(static_cast<std::size_t>(batch * stage_.size * stage_.size * 3));
+  for (auto& pixel : images) pixel = static_cast<std::uint8_t>(random.next() >> 24);
+  std::vector<std::uint8_t> masks(images.size() / 3);
+  for (std::size_t i = 0; i < masks.size(); ++i) masks[i] = i % masks.size() < masks.size() / 4 ? 255 : 0;
+  std::vector<std::int32_t> indices;
+  std::vector<float> tables;
+  for (int i = 0; i < stage_.batch; ++i) {
+    indices.push_back(i);
+    const auto table = data::draw_table(stage_.augmentation, seed, 0, static_cast<std::uint32_t>(i), stage_.size);
+    tables.insert(tables.end(), table.begin(), table.end());
+  }
+  step_->input("images").copy_from(tensor_of<std::uint8_t>(images, {batch, stage_.size, stage_.size, 3}));
+  step_->input("masks").copy_from(tensor_of<std::uint8_t>(masks, {batch, stage_.size, stage_.size}));
+  step_->input("indices").copy_from(tensor_of<std::int32_t>(indices, {batch}));
+  step_->input("tables").copy_from(tensor_of<float>(tables, {batch, 8}));
+  set(step_->input("divisor"), {static_cast<float>(masks.size())});
+  const auto groups = training::group_indices(programs_);
+  update_->input("groups").copy_from(tensor_of<std::int32_t>(groups, {static_cast<std::int64_t>(groups.size())}));
+  set(update_->input("beta1"), {0.9f});
+  set(update_->input("rates"), std::vector<float>(std::max<std::size_t>(1, model.groups().size()), 1e-4f));
+}
+
+}  // namespace dermatome::measurement

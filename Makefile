@@ -3,8 +3,10 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BUILD ?= build
 PYTHON_ENVIRONMENT ?= $(HOME)/.cache/dermatome/pytorch
+ONEDNN3 ?= $(HOME)/.cache/dermatome/onednn-3.2
+export PYTHON_ENVIRONMENT
 
-.PHONY: demo test test-all bench format lint build packages clean
+.PHONY: demo test test-all bench bench-check format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
@@ -12,12 +14,17 @@ demo: ## build, train on the sample photographs, evaluate, predict, write a repo
 test: ## build and run every test but the slow ones
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --label-exclude slow
 
-test-all: ## the slow tests too, and again under the sanitizers
+test-all: ## the slow tests too, again under the sanitizers, and again with oneDNN 3
 	@tools/scripts/test.sh $(BUILD) $(JOBS)
 	@tools/scripts/test.sh $(BUILD)-asan $(JOBS) --label-exclude slow --sanitize
+	@tools/scripts/onednn3.sh $(ONEDNN3)
+	@tools/scripts/test.sh $(BUILD)-onednn3 $(JOBS) --label-exclude slow --prefix $(ONEDNN3)
 
-bench: ## speed of training and inference beside PyTorch's, one table of ratios
-	@PYTHON_ENVIRONMENT=$(PYTHON_ENVIRONMENT) tools/scripts/bench.sh $(BUILD) $(JOBS)
+bench: ## speed and memory beside PyTorch, ONNX Runtime and OpenVINO, one table of ratios; BENCH_OPTIONS="--only train:f32"
+	@tools/scripts/bench.sh $(BUILD) $(JOBS)
+
+bench-check: ## fails where this machine's committed ratios are lost by more than 8 %
+	@tools/scripts/bench-check.sh $(BUILD) $(JOBS)
 
 build: packages
 	@tools/scripts/build.sh $(BUILD) $(JOBS)
@@ -35,4 +42,4 @@ lint: ## formatting, then clang-tidy over all sources, or over FILES="a.cpp b.cp
 	@tools/scripts/lint.sh tidy $(BUILD) $(JOBS) $(FILES)
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan runs/demo
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-onednn3 runs/demo

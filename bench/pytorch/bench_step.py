@@ -21,7 +21,6 @@ import json
 import math
 import os
 import pathlib
-import resource
 import statistics
 import sys
 import time
@@ -29,9 +28,10 @@ import time
 import torch
 from torch.nn import functional
 
+from rounds import forget_peak, peak_now, resident_now, serve_rounds, timed
 from unet34 import UNet34, initialise
 
-WARM_UP_STEPS = 5
+IMPORT_BYTES = resident_now()
 MINIMUM_STEPS = 5
 ADAM_TRIALS = 5
 REUSE_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "1000000000000", "MALLOC_TOP_PAD_": "67108864"}
@@ -48,6 +48,8 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--allocator", choices=("reuse", "glibc"), default="reuse")
     parser.add_argument("--seconds", type=float, default=20, help="time steps for so long, at least five")
+    parser.add_argument("--warm-up", type=int, default=5, help="steps before the first timed one")
+    parser.add_argument("--steps", type=int, help="time exactly so many steps instead")
     parser.add_argument("--json", help="write the result here instead of to standard output")
     parser.add_argument("--rounds-server", action="store_true")
     return parser.parse_args()
@@ -73,21 +75,12 @@ def autocast(arguments):
     return contextlib.nullcontext()
 
 
-def timed_steps(step, count):
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return times
-
-
 def trial_seconds(kind, parameters_with_gradients):
     """Seconds of one Adam step of that kind; learning rate 0 leaves the weights as they are. Infinite where there is no such kernel."""
     try:
         trial = torch.optim.Adam(parameters_with_gradients, **{**ADAM_SETTINGS, "lr": 0.0, kind: True})
         trial.step()
-        return min(timed_steps(trial.step, 2))
+        return min(timed(trial.step, 2))
     except RuntimeError:
         return math.inf
 
@@ -152,43 +145,14 @@ def make_step(arguments):
 def timed_for(step, seconds):
     times, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < MINIMUM_STEPS:
-        times += timed_steps(step, 1)
+        times += timed(step, 1)
     return times
-
-
-def forget_peak():
-    """Starts the peak of resident memory anew (Linux), so that compiling does not count in the steps' peak."""
-    with contextlib.suppress(OSError):
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_now():
-    """Bytes of the greatest resident memory since forget_peak(), or since the start where there is no /proc."""
-    try:
-        lines = pathlib.Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def settings_of(arguments, extra, prepare_seconds):
     return {"program": "pytorch", "torch": torch.__version__, "size": arguments.size, "batch": arguments.batch, "mode": arguments.mode,
             "type": arguments.type, "config": arguments.config, "threads": torch.get_num_threads(),
-            "allocator": arguments.allocator, "prepare_seconds": prepare_seconds, **extra}
-
-
-def serve_rounds(step, settings):
-    print(json.dumps(settings), flush=True)
-    for line in sys.stdin:
-        words = line.split()
-        if words == ["quit"]:
-            break
-        if len(words) != 2 or words[0] != "run" or not words[1].isdigit():
-            print(json.dumps({"error": f"expected `run K` or `quit`, got: {line.strip()}"}), flush=True)
-            continue
-        cpu_start = time.process_time()
-        times = timed_steps(step, int(words[1]))
-        print(json.dumps({"seconds": times, "cpu_seconds": time.process_time() - cpu_start, "peak_rss_bytes": peak_now()}), flush=True)
+            "allocator": arguments.allocator, "import_rss_bytes": IMPORT_BYTES, "prepare_seconds": prepare_seconds, **extra}
 
 
 def result_of(arguments, settings, times, cpu_seconds, start_peak):
@@ -205,14 +169,14 @@ def main():
     torch.set_num_threads(arguments.threads)
     start = time.perf_counter()
     step, extra = make_step(arguments)
-    timed_steps(step, WARM_UP_STEPS)
+    timed(step, arguments.warm_up)
     settings = settings_of(arguments, extra, time.perf_counter() - start)
     if arguments.rounds_server:
         return serve_rounds(step, settings)
     start_peak = peak_now()
     forget_peak()
     cpu_start = time.process_time()
-    times = timed_for(step, arguments.seconds)
+    times = timed(step, arguments.steps) if arguments.steps else timed_for(step, arguments.seconds)
     result = result_of(arguments, settings, times, time.process_time() - cpu_start, start_peak)
     text = json.dumps(result) + "\n"
     if arguments.json:

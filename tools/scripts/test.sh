@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test.sh BUILD JOBS [--label-exclude LABEL] [--sanitize]: builds and runs the tests, one after the other, each on one thread.
+# test.sh BUILD JOBS [--label-exclude LABEL] [--sanitize] [--prefix FOLDER]: builds and runs the tests, each on one thread.
+# --prefix: where CMake looks for libraries first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/scripts/common.sh
@@ -12,6 +13,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --label-exclude) selection=(--label-exclude "$2"); shift 2 ;;
     --sanitize) options+=(-DDERMATOME_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo); shift ;;
+    --prefix) options+=(-DCMAKE_PREFIX_PATH="$2"); shift 2 ;;
     *) echo "test.sh: unknown argument $1" >&2; exit 2 ;;
   esac
 done

@@ -1,0 +1,100 @@
+"""The record of a machine: one JSON file for each processor and instruction set, which grows part by part."""
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
+FORMAT = 2
+
+
+def machine(information):
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", text)
+    return {"processor": model.group(1) if model else platform.processor(),
+            "instruction_set": information.get("instruction set", "unknown"),
+            "cores": len(os.sched_getaffinity(0)), "kernel": platform.release()}
+
+
+def information(binary):
+    """What `dermatome info` says, by its first column."""
+    text = subprocess.run([str(binary), "info"], capture_output=True, text=True, check=True).stdout
+    return {line[:17].strip(): line[17:].strip() for line in text.splitlines() if line.strip()}
+
+
+def rates(programs):
+    """The machine's own copy bandwidth and matrix rates, as `dermatome bench machine` measures them; None from a binary without it."""
+    command = programs.ours("bench", "machine", "--threads", programs.threads, "--json", "-")
+    result = subprocess.run(command, capture_output=True, text=True, env=programs.environment())
+    return json.loads(result.stdout) if result.returncode == 0 else None
+
+
+def build_flags(binary):
+    """Compiler and flags from the CMake cache beside the binary."""
+    cache = pathlib.Path(binary).parent / "CMakeCache.txt"
+    if not cache.exists():
+        return {}
+    wanted = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_COMPILER", "CMAKE_CXX_FLAGS", "CMAKE_CXX_FLAGS_RELEASE", "DERMATOME_ONEDNN", "DERMATOME_SANITIZE")
+    entries = dict(re.findall(r"^(\w+):\w+=(.*)$", cache.read_text(), re.MULTILINE))
+    return {name: entries[name] for name in wanted if entries.get(name)}
+
+
+def python_versions(python):
+    """Versions of what the peers run on; empty where there is no such interpreter."""
+    program = ("import importlib.metadata as m, json, sys\n"
+               "names = ('torch', 'numpy', 'onnx', 'onnxruntime', 'openvino', 'pillow')\n"
+               "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
+               "print(json.dumps({'python': sys.version.split()[0], **{n: have[n] for n in names if n in have}}))")
+    try:
+        return json.loads(subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=True).stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return {}
+
+
+def commit():
+    try:
+        return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True, cwd=HERE).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def circumstances(programs):
+    """What a part was measured with: stored beside its figures, because parts may be measured on different days."""
+    return {"date": datetime.date.today().isoformat(), "commit": commit(), "dermatome": information(programs.binary),
+            "flags": build_flags(programs.binary), "threads": programs.threads, "python": python_versions(programs.python),
+            "environment": {name: value for name, value in os.environ.items() if name.startswith(("OMP_", "DERMATOME_", "MALLOC_"))}}
+
+
+def file_of(machine_record, folder=HERE / "results"):
+    words = f"{machine_record['processor']} {machine_record['instruction_set']}"
+    return folder / (re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-").lower() + ".json")
+
+
+def load(path):
+    """The record in the file; None where there is none or it has another layout."""
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text())
+    return record if record.get("format") == FORMAT else None
+
+
+def save(path, record):
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(record, indent=1) + "\n")
+    os.replace(part, path)
+
+
+def case_key(case):
+    return tuple(case.get(name) for name in ("axis", "mode", "size", "batch", "type", "threads", "photograph"))
+
+
+def merge_cases(old, new):
+    """Cases measured again replace the old ones in their place; new ones follow."""
+    fresh = {case_key(case): case for case in new}
+    merged = [fresh.pop(case_key(case), case) for case in old]
+    return merged + list(fresh.values())

@@ -40,8 +40,8 @@ std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& s
 std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,
                                                          const WeightGradientOperands& operands);
 
-// Shortest seconds of a product of two square matrices on all threads, of at least three runs and about `seconds` in all:
-// the machine's matrix rate. 0 where oneDNN has only its reference implementation. f32 or bf16.
+// Shortest seconds of a product of two square matrices on all threads, of at least three runs and about `seconds` in
+// all: the machine's matrix rate. 0 where oneDNN has only its reference implementation. f32 or bf16.
 double time_matrix_product(DType type, std::int64_t side, double seconds);
 
 }  // namespace dermatome::onednn

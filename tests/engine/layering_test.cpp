@@ -38,7 +38,7 @@ std::vector<std::string> allowed(const std::string& path) {
   if (starts_with(path, "models/")) return {"engine/", "models/"};
   if (starts_with(path, "tools/")) return {"engine/", "kernels/", "data/", "models/", "tools/"};
   if (starts_with(path, "tests/")) return {"engine/", "kernels/", "data/", "models/", "tools/", "tests/"};
-  if (starts_with(path, "bench/")) return {"engine/", "kernels/", "data/", "models/", "tools/", "bench/"};
+  if (starts_with(path, "bench/")) return {"engine/", "kernels/", "data/", "models/", "tools/measurement/", "bench/"};
   return {};
 }
 

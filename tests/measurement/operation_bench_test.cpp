@@ -123,6 +123,7 @@ TEST(OperationBench, MistakesAreNamed) {
   expect_error(with({"1x2x2x2"}, {"channels=4", "kernel=big"}), {"kernel takes a number"});
   expect_error(with({"1x2x2x2", "4x2x1x1", "4", "4"}, right), {"conv2d has 3 inputs", "4 shapes"});
   expect_error([] { OperationBench({.op = "add", .shapes = {"2x2"}}); }, {"add needs a --shape for its input b"});
+  expect_error(with({"8"}, right), {"conv2d does not take an input", "[8]"});
   expect_error([] { OperationBench({.op = "ad", .shapes = {"2x2"}}); }, {"'ad'"});
   expect_error([] { OperationBench({.op = "relu", .shapes = {"2x2"}, .type = DType::i32}); }, {"relu"});
 }

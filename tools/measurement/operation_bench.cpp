@@ -83,6 +83,14 @@ std::string names_of(const std::vector<InputSpec>& inputs) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+std::vector<StateSpec> states_of(const Op& op, const Attributes& attributes, const TensorDesc& input) {
+  try {
+    return op.states(attributes, input);
+  } catch (const Error& error) {
+    fail_usage("{} does not take an input {}: {}", op.name(), to_string(input), error.what());
+  }
+}
+
 // What the operation is applied to: inputs of the graph where a shape is given, states where one is not.
 std::vector<Value> operands(Graph& graph, const Op& op, const Attributes& attributes,
                             const OperationSettings& settings) {
@@ -113,7 +121,7 @@ std::vector<Value> operands(Graph& graph, const Op& op, const Attributes& attrib
         graph.add_input(spec.name + number, parse_desc(text, settings.type == DType::f64 ? DType::f64 : DType::f32));
   }
   if (states_given || values.empty() || !values[0]) return values;
-  for (const StateSpec& state : op.states(attributes, graph.desc(values[0]))) {
+  for (const StateSpec& state : states_of(op, attributes, graph.desc(values[0]))) {
     values[static_cast<std::size_t>(state.input)] = graph.read_state({.name = op.name() + "." + state.suffix,
                                                                       .desc = state.desc,
                                                                       .initializer = state.initializer,
@@ -246,6 +254,9 @@ Graph OperationBench::build(const OperationSettings& settings) const {
 }
 
 OperationBench::OperationBench(const OperationSettings& settings) : store_(settings.device) {
+  if (!is_floating(settings.type)) {
+    fail_usage("{} is measured in a floating-point type, not in {}", settings.op, name_of(settings.type));
+  }
   Graph graph = build(settings);
   store_.create(graph.states(), 7);
   CompileOptions options = settings.compile;

@@ -177,4 +177,13 @@ Checksum checksum_of_header(std::span<const std::byte> header) {
   return sum;
 }
 
+void check_checksum(std::span<const std::byte> bytes, const Header& header, const std::string& file) {
+  const auto stored = header.metadata.find(kChecksumKey);
+  if (stored == header.metadata.end()) return;
+  Checksum sum = checksum_of_header(bytes.first(header.data_begin));
+  sum.add(bytes.subspan(header.data_begin));
+  DERMATOME_CHECK(stored->second == fmt::format("{:016x}", sum.value()),
+                  "{}: the checksum does not match: the file was damaged, or changed by another program", file);
+}
+
 }  // namespace dermatome::safetensors

@@ -47,4 +47,7 @@ std::optional<std::size_t> checksum_position(std::span<const std::byte> header);
 // The sum over the header with those digits counted as zeros; the data comes behind.
 Checksum checksum_of_header(std::span<const std::byte> header);
 
+// Throws Error, with `file` in front, where the whole file's checksum is not the one that its header names, if any.
+void check_checksum(std::span<const std::byte> bytes, const Header& header, const std::string& file);
+
 }  // namespace dermatome::safetensors

@@ -1,9 +1,9 @@
 // Reading safetensors files into tensors.
-#include <bit>
 #include <cstring>
 #include <future>
 #include <limits>
 
+#include "models/element_type.h"
 #include "models/file.h"
 #include "models/safetensors.h"
 #include "models/safetensors_header.h"
@@ -13,19 +13,6 @@ namespace {
 
 using safetensors::Entry;
 using safetensors::Header;
-
-// IEEE 754 binary16.
-float widen_half(std::uint16_t bits) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
-  const std::uint32_t exponent = (bits >> 10) & 0x1fu;
-  const std::uint32_t fraction = bits & 0x3ffu;
-  if (exponent == 0) {  // zero and subnormal: fraction * 2^-24
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t wide = exponent == 0x1f ? 0xffu : exponent + (127 - 15);
-  return std::bit_cast<float>(sign | (wide << 23) | (fraction << 13));
-}
 
 DType type_in_memory(const std::string& type) {
   if (type == "F64") return DType::f64;
@@ -64,15 +51,9 @@ Tensor tensor_of_entry(const Entry& entry, const std::byte* data, const std::str
 
 void check_integrity(std::span<const std::byte> bytes, const Header& header, Integrity integrity,
                      const std::string& file) {
-  const auto stored = header.metadata.find(safetensors::kChecksumKey);
-  if (stored == header.metadata.end()) {
-    DERMATOME_CHECK(integrity == Integrity::optional, "{}: the file has no checksum, so it is no checkpoint", file);
-    return;
-  }
-  Checksum sum = safetensors::checksum_of_header(bytes.first(header.data_begin));
-  sum.add(bytes.subspan(header.data_begin));
-  DERMATOME_CHECK(stored->second == fmt::format("{:016x}", sum.value()),
-                  "{}: the checksum does not match: the file was damaged, or changed by another program", file);
+  DERMATOME_CHECK(integrity == Integrity::optional || header.metadata.contains(safetensors::kChecksumKey),
+                  "{}: the file has no checksum, so it is no checkpoint", file);
+  safetensors::check_checksum(bytes, header, file);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
+#include "tools/training/initial_weights.h"
 
 namespace dermatome {
 namespace {
@@ -106,26 +107,23 @@ void write_json(const std::string& path, const nlohmann::json& json) {
 }
 
 std::string WeightsOption::path() const {
-  if (!weights.empty()) {
-    DERMATOME_CHECK(std::filesystem::exists(weights), "the weights file {} does not exist", weights);
-    return weights;
-  }
+  if (!weights.empty()) return training::weights_file(weights).string();
   if (run.empty()) {
     fail_usage("which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
   }
   DERMATOME_CHECK(std::filesystem::exists(run),
                   "the run folder {} does not exist (`dermatome train --run {}` would make it)", run, run);
-  for (const char* name : {"best.safetensors", "last.safetensors"}) {
-    const auto path = std::filesystem::path(run) / name;
-    if (std::filesystem::exists(path)) return path.string();
-  }
-  fail("{} holds no checkpoint (best.safetensors or last.safetensors): is it the folder of a run?", run);
+  return training::weights_file(run).string();
 }
 
 std::shared_ptr<WeightsOption> add_weights_option(CLI::App& command) {
   auto option = std::make_shared<WeightsOption>();
   auto* run = command.add_option("--run", option->run, "Folder of a run; its best checkpoint is used");
-  command.add_option("--weights", option->weights, "A checkpoint file instead")->excludes(run);
+  auto* weights =
+      command.add_option("--weights", option->weights, "A checkpoint instead, or weights of PyTorch or safetensors")
+          ->excludes(run);
+  command.add_option("--model", option->model, "The network of weights that are no checkpoint: a name or .graph file")
+      ->needs(weights);
   return option;
 }
 

@@ -30,6 +30,7 @@ void add_completion(CLI::App& app);
 void add_manual(CLI::App& app);
 void add_prepare(CLI::App& app);
 void add_check(CLI::App& app);
+void add_convert(CLI::App& app);
 
 // --threads, --device, --type and the debug switches.
 struct RunOptions {
@@ -50,11 +51,12 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command);
 void write_json(const std::string& path, const nlohmann::json& json);
 void write_text(const std::string& path, const std::string& text);
 
-// --run DIR means DIR/best.safetensors (else last.safetensors), --weights FILE means itself. Throws UsageError when
-// neither is given, saying what to do.
+// --run DIR means DIR/best.safetensors (else last.safetensors), --weights FILE means itself, or a run's folder. Throws
+// UsageError when neither is given, saying what to do.
 struct WeightsOption {
   std::string run;
   std::string weights;
+  std::string model;  // of weights that do not say which network they are of
   std::string path() const;
 };
 std::shared_ptr<WeightsOption> add_weights_option(CLI::App& command);

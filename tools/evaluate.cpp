@@ -69,8 +69,9 @@ std::vector<data::Sample> samples_of(const EvaluateCommand& command, const Tell&
 Result evaluate_model(const EvaluateCommand& command, Progress& progress) {
   const auto samples = samples_of(command, [&](const std::string& text) { progress.message(text); });
   const std::string checkpoint = command.weights->path();
-  training::Predictor predictor(checkpoint, command.options->device(), command.options->compile,
-                                {.size = command.size, .threshold = command.threshold});
+  training::Predictor predictor(
+      checkpoint, command.options->device(), command.options->compile,
+      {.size = command.size, .model = command.weights->model, .threshold = command.threshold});
   const auto cache = command.data->open_cache();
   if (cache) {
     progress.message(data::plan_sentence(cache->plan(samples, predictor.size()), cache->folder(), predictor.size()));

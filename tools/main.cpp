@@ -130,6 +130,7 @@ void describe(CLI::App& app) {
   add_report(app);
   add_check(app);
   add_prepare(app);
+  add_convert(app);
   add_config(app);
   add_graph(app);
   add_profile(app);

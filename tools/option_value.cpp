@@ -26,6 +26,8 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"--fix", value_kind::kFolder},
       {"check folder", value_kind::kFolder},
       {"--out", value_kind::kFile},
+      {"convert in", value_kind::kFile},
+      {"convert out", value_kind::kFile},
       {"predict --out", value_kind::kFolder},
       {"--split", value_kind::kFile},
       {"--groups", value_kind::kFile},

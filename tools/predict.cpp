@@ -82,8 +82,9 @@ void run_predict(const PredictCommand& command) {
   command.options->apply();
   const std::string checkpoint = command.weights->path();
   const auto files = plan(command);
-  training::Predictor predictor(checkpoint, command.options->device(), command.options->compile,
-                                {.size = command.size, .threshold = command.threshold});
+  training::Predictor predictor(
+      checkpoint, command.options->device(), command.options->compile,
+      {.size = command.size, .model = command.weights->model, .threshold = command.threshold});
   make_folder(command.out);
   for (const auto& file : files) make_folder(fs::path(command.out) / file.name.parent_path());
 

@@ -11,6 +11,7 @@
 #include "tools/progress.h"
 #include "tools/signals.h"
 #include "tools/split_options.h"
+#include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
 #include "tools/training/plan.h"
 #include "tools/training/resume.h"
@@ -25,7 +26,7 @@ namespace fs = std::filesystem;
 constexpr const char* kNothingWritten = "stopped before the first step; nothing was written";
 
 struct TrainCommand {
-  std::string run;
+  std::string run, weights;
   std::vector<std::string> settings;
   std::uint64_t seed = 0;
   bool seed_given = false;
@@ -64,8 +65,26 @@ nlohmann::json environment_json(const TrainCommand& command) {
           {"processor", cpu_model_name()}};
 }
 
+struct StartWeights {
+  fs::path file;  // empty: all is random
+  WeightMatch match;
+};
+
+// What --weights names, told key by key.
+StartWeights weights_to_start_from(const TrainCommand& command, const Model& model, Progress& progress) {
+  if (command.weights.empty()) {
+    progress.message(
+        "random weights; --weights FILE starts from trained ones, and docs/weights.md says where to get them");
+    return {};
+  }
+  const fs::path file = training::weights_file(command.weights);
+  StartWeights weights{.file = file, .match = training::initial_weights(file, model)};
+  for (const auto& sentence : describe(weights.match, file.string(), model.name())) progress.message(sentence);
+  return weights;
+}
+
 void write_start(const TrainCommand& command, const training::RunFolder& folder, const training::Recipe& recipe,
-                 const SplitData& split) {
+                 const SplitData& split, const StartWeights& weights) {
   folder.clear();
   data::write_split_csv(folder.path() / "split.csv", split.ids, split.parts, split.groups);
   write_text((folder.path() / "resolved.toml").string(), training::to_toml(recipe, true));
@@ -73,6 +92,7 @@ void write_start(const TrainCommand& command, const training::RunFolder& folder,
   info.update(environment_json(command));
   const std::string& validation = command.split->validation;
   info["validation"] = validation.empty() ? "" : fs::absolute(validation).string();
+  if (!weights.file.empty()) info["weights"] = training::to_json(weights.match, weights.file);
   write_json((folder.path() / "run.json").string(), info);
 }
 
@@ -122,7 +142,8 @@ training::TrainOptions options_of(const TrainCommand& command, const training::R
           .device = command.options->device(),
           .compile = command.options->compile,
           .cache = cache,
-          .skip_bad = command.data->skip_bad};
+          .skip_bad = command.data->skip_bad,
+          .weights = {}};
 }
 
 void start(const TrainCommand& command) {
@@ -132,16 +153,19 @@ void start(const TrainCommand& command) {
   const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
   training::check_run_folder(command.run, use);
   Progress progress;
+  const StartWeights weights = weights_to_start_from(command, model, progress);
   const auto cache = command.data->open_cache();
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   const training::RunFolder folder(command.run, use);
   progress.message(fmt::format(
-      "{} photographs to train on, {} to validate; {} from random weights; {} on {} threads ({}), {}",
-      split.data.train.size(), split.data.validation.size(), model.name(), to_string(command.options->device()),
-      threads(), name_of(instruction_set()), command.options->type_name));
+      "{} photographs to train on, {} to validate; {} from {}; {} on {} threads ({}), {}", split.data.train.size(),
+      split.data.validation.size(), model.name(), command.weights.empty() ? "random weights" : command.weights,
+      to_string(command.options->device()), threads(), name_of(instruction_set()), command.options->type_name));
   auto observer = observer_of(progress);
-  observer.ready = [&] { write_start(command, folder, recipe, split); };
-  const auto result = training::train(options_of(command, recipe, cache.get()), split.data, observer);
+  observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
+  auto options = options_of(command, recipe, cache.get());
+  options.weights = weights.match.loaded;
+  const auto result = training::train(options, split.data, observer);
   tell_end(progress, folder.path(), result, !split.data.validation.empty());
 }
 
@@ -161,6 +185,7 @@ void dry_run(const TrainCommand& command) {
   const Model model = find_model(recipe.model);
   check_model(recipe, model);
   Progress progress;
+  weights_to_start_from(command, model, progress);
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, nullptr, progress);
   const auto plan = training::measure_plan(model, options_of(command, recipe, nullptr), split.data);
   fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
@@ -286,6 +311,9 @@ void add_train(CLI::App& app) {
                        ->excludes(overwrite)
                        ->excludes(dry);
   for (auto* option : choosing) resuming->excludes(option);
+  sub->add_option("--weights", command->weights,
+                  "Start from these: weights of PyTorch (.pth), safetensors, or an earlier run's folder")
+      ->excludes(resuming);
   sub->add_option("settings", command->settings,
                   "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
   command->options = add_run_options(*sub);

@@ -130,7 +130,7 @@ TEST_F(CommandLine, RefusesWrongWeights) {
     return std::vector<std::string>{"predict", "--weights", weights, "--out", "p", kImages};
   };
   expect_refused(1, predict("nowhere.safetensors"), {"nowhere.safetensors does not exist"});
-  expect_refused(1, predict("tiny.graph"), {"tiny.graph", "no safetensors file"});
+  expect_refused(1, predict("tiny.graph"), {"tiny.graph", "is no weight file"});
   expect_refused(1, predict("data"), {"data"});
   const std::string whole = text_of(folder_ / "r/last.safetensors");
   folder_.add("cut.safetensors", std::string_view(whole).substr(0, whole.size() - 100));

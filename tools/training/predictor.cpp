@@ -3,6 +3,8 @@
 
 #include "data/augmentation.h"
 #include "engine/core/error.h"
+#include "models/builtin.h"
+#include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
 
 namespace dermatome::training {
@@ -38,6 +40,17 @@ Program compile_prediction(const Model& model, std::int64_t batch, std::int64_t 
   return program;
 }
 
+Checkpoint read_any_checkpoint(const std::filesystem::path& path, const PredictorOptions& options) {
+  if (options.model.empty()) {
+    if (is_checkpoint(path)) return read_checkpoint(path);
+    read_weights(path);  // what is no weight file at all is told so
+    fail_usage("{} holds weights and does not say of which network: add --model unet34 --size 256, or whatever it is",
+               path.string());
+  }
+  if (options.size == 0) fail_usage("--model needs --size N, the side of the network's input in pixels");
+  return checkpoint_of_weights(path, find_model(options.model), options.size);
+}
+
 }  // namespace
 
 Predictor::Predictor(const std::filesystem::path& path, Device device, const CompileOptions& compile,
@@ -46,7 +59,7 @@ Predictor::Predictor(const std::filesystem::path& path, Device device, const Com
       device_(device),
       compile_(compile),
       store_(device) {
-  const Checkpoint checkpoint = read_checkpoint(path);
+  const Checkpoint checkpoint = read_any_checkpoint(path, options);
   info_ = checkpoint.info;
   model_ = Model::parse(info_.graph_text, path.filename().string());
   size_ = options.size == 0 ? info_.preprocessing.size : options.size;

@@ -17,12 +17,14 @@ namespace dermatome::training {
 
 struct PredictorOptions {
   int size = 0;                     // side of the network's input; 0: as the checkpoint says
+  std::string model;                // the network of weights that are no checkpoint; empty: as the checkpoint says
   std::optional<double> threshold;  // a pixel is lesion where its probability is above; absent: as the checkpoint says
 };
 
 class Predictor {
  public:
-  // `checkpoint`: last.safetensors or best.safetensors of a run.
+  // `checkpoint`: last.safetensors or best.safetensors of a run, or weights of any kind where the options name the
+  // model and the size.
   Predictor(const std::filesystem::path& checkpoint, Device device, const CompileOptions& compile,
             const PredictorOptions& options = {});
 

@@ -49,6 +49,7 @@ class Trainer {
     DERMATOME_CHECK(model_.input_channels() == 3, "the model {} takes {} channels, photographs have 3", model_.name(),
                     model_.input_channels());
     store_.create(states_of(model_, DType::f32), options.recipe.seed);
+    for (const auto& [name, tensor] : options.weights) store_.write(name, tensor);
     for (const auto& stage : options.recipe.stages) epochs_in_all_ += stage.epochs;
     if (options_.resume == nullptr) return;
     position_ = options_.resume->info.position;

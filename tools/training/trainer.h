@@ -73,8 +73,9 @@ struct TrainOptions {
   std::filesystem::path run;  // an existing folder
   Device device;
   CompileOptions compile;
-  data::Cache* cache = nullptr;  // of prepared pairs; none: they are decoded for every stage
-  bool skip_bad = false;         // train without the photographs and masks that cannot be used
+  data::Cache* cache = nullptr;                         // of prepared pairs; none: they are decoded for every stage
+  bool skip_bad = false;                                // train without the photographs and masks that cannot be used
+  std::vector<std::pair<std::string, Tensor>> weights;  // to start from, by state; the others start at random
   Checkpoint* resume =
       nullptr;  // of this run and recipe; its states are released when they are restored; null: from the start
 };

@@ -1,0 +1,161 @@
+// Weights from outside, from the command line: `convert`, `train --weights`, and predictions of weights that are no
+// checkpoint of ours.
+#include <cmath>
+
+#include "models/safetensors.h"
+#include "tests/cli/command.h"
+
+namespace dermatome::cli {
+namespace {
+
+class Weights : public CommandLine {
+ protected:
+  Weights() {
+    const fs::path samples = fs::path(DERMATOME_SOURCE_DIR) / "tests/models/weights";
+    for (const auto& sample : fs::directory_iterator(samples))
+      fs::copy_file(sample.path(), folder_ / sample.path().filename().string());
+  }
+
+  static std::vector<std::string> predicting(const std::string& weights, const std::string& out) {
+    return {"predict", "--weights", weights, "--model",   "tiny.graph", "--size",
+            "32",      "--out",     out,     "--threads", "1",          image_of_all()};
+  }
+  static std::string image_of_all() { return kImages; }
+};
+
+TEST_F(Weights, ConvertWritesTheSameTensorsFromEveryKind) {
+  for (const char* name : {"zip.pth", "stream.pth", "tar.pth", "fastai.h5", "wrapped.pth", "plain.safetensors"}) {
+    const Outcome outcome = run({"convert", name, "out.safetensors"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    EXPECT_TRUE(outcome.out.starts_with("key ")) << outcome.out;
+    EXPECT_NE(outcome.out.find("7 weights of 0.0 MB in f32, written to out.safetensors"), std::string::npos);
+    const TensorFile converted = read_safetensors(folder_ / "out.safetensors");
+    const TensorFile plain = read_safetensors(folder_ / "plain.safetensors");
+    EXPECT_EQ(converted.tensors.size(), 7u) << name;
+    for (const auto& [tensor, contents] : converted.tensors) {
+      ASSERT_NE(plain.find(tensor), nullptr) << tensor;
+      EXPECT_EQ(std::memcmp(contents.data(), plain.find(tensor)->data(), contents.bytes()), 0) << name << tensor;
+    }
+  }
+}
+
+TEST_F(Weights, ListTellsWhatBecomesOfEachEntryAndWritesNothing) {
+  const auto files = std::distance(fs::directory_iterator(folder_.path()), {});
+  const Outcome outcome = run({"convert", "--list", "types_stream.pth"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* row : {"conv1.weight             [4, 3, 3, 3]  f16   kept, converted to f32",
+                          "bn1.num_batches_tracked  []            i64   left out: no floating-point numbers",
+                          "out.bias                 [1]           f32   kept\n"})
+    EXPECT_NE(outcome.out.find(row), std::string::npos) << row << "\n" << outcome.out;
+  const Outcome renamed = run({"convert", "--list", "fastai.h5"});
+  EXPECT_NE(renamed.out.find("renamed to conv1.weight"), std::string::npos) << renamed.out;
+  EXPECT_LE(std::distance(fs::directory_iterator(folder_.path()), {}), files + 2) << "standard output and error";
+}
+
+TEST_F(Weights, ConvertRefusesInOneSentence) {
+  expect_exactly(2, {"convert"}, "in is required; `dermatome convert --help` explains");
+  expect_exactly(2, {"convert", "zip.pth"},
+                 "where to? Give the output file, as in `dermatome convert zip.pth weights.safetensors`, or --list");
+  expect_exactly(2, {"convert", "zip.pth", "out.pth"},
+                 "the output is safetensors, so out.pth should end in .safetensors");
+  expect_exactly(2, {"convert", "--list", "zip.pth", "out.safetensors"},
+                 "--list only looks: give either it or an output file");
+  expect_exactly(1, {"convert", "--list", "nowhere.pth"}, "cannot read nowhere.pth: No such file or directory");
+  expect_exactly(1, {"convert", "--list", "data"}, "cannot read data: it is not a regular file");
+  expect_exactly(
+      1, {"convert", "refused_command.pth", "out.safetensors"},
+      "refused_command.pth: the pickle asks for posix.system, which is refused: only dictionaries of tensors "
+      "are read (in Python: torch.save(model.state_dict(), FILE))");
+  EXPECT_FALSE(fs::exists(folder_ / "out.safetensors"));
+  expect_refused(1, {"convert", "zip.pth", "nowhere/out.safetensors"}, {"cannot write nowhere/out.safetensors"});
+}
+
+TEST_F(Weights, TrainingStartsFromAFileOfAnyKind) {
+  for (const char* name : {"tar.pth", "fastai.h5", "plain.safetensors"}) {
+    const Outcome outcome = run(training("r", {"--overwrite", "--weights", name, "epochs=1", "lr=1e-9"}));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find(std::string("7 of tiny's 7 weights and statistics are loaded from ") + name),
+              std::string::npos)
+        << outcome.err;
+    EXPECT_NE(outcome.err.find(std::string("tiny from ") + name), std::string::npos) << outcome.err;
+    const auto trained = read_safetensors(folder_ / "r/last.safetensors").find("conv1.weight")->as<float>();
+    const auto given = read_safetensors(folder_ / "plain.safetensors").find("conv1.weight")->as<float>();
+    for (std::size_t i = 0; i < given.size(); ++i) ASSERT_NEAR(trained[i], given[i], 1e-6) << name;
+  }
+}
+
+TEST_F(Weights, AnEncoderFillsTheEncoderAndTheRestIsToldByName) {
+  const Outcome outcome = run(training("r", {"--weights", "encoder.pth", "epochs=1"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part : {"5 of tiny's 7 weights and statistics are loaded from encoder.pth\n",
+                           "missing in the file, and initialised (2): out.weight, out.bias\n",
+                           "for a classifier that the model does not have (2): fc.weight, fc.bias\n"})
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+  const auto info = nlohmann::json::parse(text_of(folder_ / "r/run.json")).at("weights");
+  EXPECT_EQ(info.at("loaded"), 5);
+  EXPECT_EQ(info.at("missing"), (std::vector<std::string>{"out.weight", "out.bias"}));
+}
+
+TEST_F(Weights, AnEarlierRunIsWeightsToo) {
+  train("first");
+  const Outcome outcome = run(training("second", {"--weights", "first", "epochs=1"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("7 of tiny's 7 weights and statistics are loaded from first/best.safetensors"),
+            std::string::npos)
+      << outcome.err;
+  const Outcome same = run(training("second", {"--weights", "second", "--overwrite", "epochs=1"}));
+  EXPECT_EQ(same.code, 0) << same.err;
+}
+
+TEST_F(Weights, WithoutAFileTheRunSaysWhereToGetOne) {
+  const Outcome outcome = run(training("r", {"epochs=1"}));
+  EXPECT_NE(
+      outcome.err.find("random weights; --weights FILE starts from trained ones, and docs/weights.md says where to "
+                       "get them\n"),
+      std::string::npos)
+      << outcome.err;
+  EXPECT_TRUE(fs::exists(fs::path(DERMATOME_SOURCE_DIR) / "docs/weights.md"));
+}
+
+TEST_F(Weights, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
+  folder_.add("other.graph", std::string_view("model other(image: 3 channels) {\n  head = conv2d(image, 1, kernel=1)\n"
+                                              "  return head\n}\n"));
+  expect_refused(1, training("r", {"--weights", "nowhere.pth"}), {"the weights file nowhere.pth does not exist"});
+  expect_refused(1, training("r", {"--weights", "data"}), {"data holds no checkpoint"});
+  const Outcome outcome = run(training("r", {"--weights", "zip.pth", "model=other.graph"}));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err,
+            "dermatome: zip.pth: none of its weights belongs to other: it holds conv1.weight, bn1.weight, bn1.bias, "
+            "..., and the model has head.weight, head.bias\n");
+  EXPECT_FALSE(fs::exists(folder_ / "r"));
+  expect_exactly(2, {"train", "--run", "r", "--resume", "--weights", "zip.pth"},
+                 "--weights and --resume cannot be given together");
+}
+
+TEST_F(Weights, PredictionsOfEveryKindAreTheSame) {
+  std::string first;
+  for (const char* name : {"zip.pth", "stream.pth", "tar.pth", "plain.safetensors"}) {
+    const Outcome outcome = run(predicting(name, "p"));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const std::string table = text_of(folder_ / "p/predictions.csv");
+    if (first.empty()) first = table;
+    EXPECT_EQ(table, first) << name;
+  }
+  const Outcome scored = run({"evaluate", "--weights", "tar.pth", "--model", "tiny.graph", "--size", "32", "--data",
+                              "data", "--threads", "1"});
+  EXPECT_EQ(scored.code, 0) << scored.err;
+}
+
+TEST_F(Weights, PredictionsAskForTheNetwork) {
+  expect_exactly(2, {"predict", "--weights", "zip.pth", "--out", "p", kImages},
+                 "zip.pth holds weights and does not say of which network: add --model unet34 --size 256, or whatever "
+                 "it is");
+  expect_exactly(2, {"predict", "--weights", "zip.pth", "--model", "tiny.graph", "--out", "p", kImages},
+                 "--model needs --size N, the side of the network's input in pixels");
+  expect_exactly(1, predicting("encoder.pth", "p"), "encoder.pth lacks 2 of tiny's weights: out.weight, out.bias");
+  EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+}  // namespace
+}  // namespace dermatome::cli

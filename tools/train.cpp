@@ -70,17 +70,21 @@ struct StartWeights {
   WeightMatch match;
 };
 
-// What --weights names, told key by key.
-StartWeights weights_to_start_from(const TrainCommand& command, const Model& model, Progress& progress) {
-  if (command.weights.empty()) {
+// What --weights names.
+StartWeights weights_to_start_from(const TrainCommand& command, const Model& model) {
+  if (command.weights.empty()) return {};
+  const fs::path file = training::weights_file(command.weights);
+  return {.file = file, .match = training::initial_weights(file, model)};
+}
+
+// Key by key.
+void tell(const StartWeights& weights, const Model& model, Progress& progress) {
+  if (weights.file.empty()) {
     progress.message(
         "random weights; --weights FILE starts from trained ones, and docs/weights.md says where to get them");
-    return {};
+    return;
   }
-  const fs::path file = training::weights_file(command.weights);
-  StartWeights weights{.file = file, .match = training::initial_weights(file, model)};
-  for (const auto& sentence : describe(weights.match, file.string(), model.name())) progress.message(sentence);
-  return weights;
+  for (const auto& sentence : describe(weights.match, weights.file.string(), model.name())) progress.message(sentence);
 }
 
 void write_start(const TrainCommand& command, const training::RunFolder& folder, const training::Recipe& recipe,
@@ -153,7 +157,7 @@ void start(const TrainCommand& command) {
   const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
   training::check_run_folder(command.run, use);
   Progress progress;
-  const StartWeights weights = weights_to_start_from(command, model, progress);
+  const StartWeights weights = weights_to_start_from(command, model);
   const auto cache = command.data->open_cache();
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   const training::RunFolder folder(command.run, use);
@@ -161,6 +165,7 @@ void start(const TrainCommand& command) {
       "{} photographs to train on, {} to validate; {} from {}; {} on {} threads ({}), {}", split.data.train.size(),
       split.data.validation.size(), model.name(), command.weights.empty() ? "random weights" : command.weights,
       to_string(command.options->device()), threads(), name_of(instruction_set()), command.options->type_name));
+  tell(weights, model, progress);
   auto observer = observer_of(progress);
   observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
   auto options = options_of(command, recipe, cache.get());
@@ -185,8 +190,9 @@ void dry_run(const TrainCommand& command) {
   const Model model = find_model(recipe.model);
   check_model(recipe, model);
   Progress progress;
-  weights_to_start_from(command, model, progress);
+  const StartWeights weights = weights_to_start_from(command, model);
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, nullptr, progress);
+  tell(weights, model, progress);
   const auto plan = training::measure_plan(model, options_of(command, recipe, nullptr), split.data);
   fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
 }

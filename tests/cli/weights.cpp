@@ -1,6 +1,7 @@
 // Weights from outside, from the command line: `convert`, `train --weights`, and predictions of weights that are no
 // checkpoint of ours.
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "models/safetensors.h"
 #include "tests/cli/command.h"
@@ -79,8 +80,10 @@ TEST_F(Weights, TrainingStartsFromAFileOfAnyKind) {
               std::string::npos)
         << outcome.err;
     EXPECT_NE(outcome.err.find(std::string("tiny from ") + name), std::string::npos) << outcome.err;
-    const auto trained = read_safetensors(folder_ / "r/last.safetensors").find("conv1.weight")->as<float>();
-    const auto given = read_safetensors(folder_ / "plain.safetensors").find("conv1.weight")->as<float>();
+    const TensorFile run_file = read_safetensors(folder_ / "r/last.safetensors");
+    const TensorFile plain = read_safetensors(folder_ / "plain.safetensors");
+    const auto trained = run_file.find("conv1.weight")->as<float>();
+    const auto given = plain.find("conv1.weight")->as<float>();
     for (std::size_t i = 0; i < given.size(); ++i) ASSERT_NEAR(trained[i], given[i], 1e-6) << name;
   }
 }
@@ -130,7 +133,7 @@ TEST_F(Weights, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
             "..., and the model has head.weight, head.bias\n");
   EXPECT_FALSE(fs::exists(folder_ / "r"));
   expect_exactly(2, {"train", "--run", "r", "--resume", "--weights", "zip.pth"},
-                 "--weights and --resume cannot be given together");
+                 "--resume and --weights cannot be given together");
 }
 
 TEST_F(Weights, PredictionsOfEveryKindAreTheSame) {

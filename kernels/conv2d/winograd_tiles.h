@@ -1,0 +1,209 @@
+// Tiles of a 3x3 convolution of stride 1 for Winograd's F(4x4, 3x3): where they lie, and the transforms of inputs,
+// outputs, kernels and their gradients between a tensor's layout and that of the 36 products.
+#pragma once
+
+#include "kernels/conv2d/product.h"
+#include "kernels/conv2d/winograd.h"
+
+namespace dermatome::conv2d {
+inline namespace DERMATOME_ISA {
+
+using namespace winograd;
+
+constexpr Index kTaps = 9;
+constexpr Index kLargeKernels = 192 * 192;  // from here kernels may weigh more than the tiles
+
+inline Index thread_count() {
+  return omp_get_max_threads();
+}
+
+// A convolution of stride 1 as tiles of 4 x 4 outputs: `in` channels are summed over, `out` are produced.
+struct Tiling {
+  Index n, height, width, in, out_height, out_width, out, pad;
+  Index rows, columns;  // of tiles in an image
+  Index tiles;
+
+  // Origin of a tile in the output.
+  struct Place {
+    Index image, y, x;
+  };
+  DERMATOME_HD Place place(Index tile) const {
+    const Index in_image = tile % (rows * columns);
+    return {tile / (rows * columns), in_image / columns * kOutput, in_image % columns * kOutput};
+  }
+};
+
+inline Tiling tiling(Index n, Index height, Index width, Index in, Index out, Index pad) {
+  const Index out_height = height + 2 * pad - 2;
+  const Index out_width = width + 2 * pad - 2;
+  const Index rows = ceil_divide(out_height, kOutput);
+  const Index columns = ceil_divide(out_width, kOutput);
+  return {n, height, width, in, out_height, out_width, out, pad, rows, columns, n * rows * columns};
+}
+
+// The pixels under a window, side x side of them, from (y, x) of an image; those outside point at zeros.
+template <int Side, typename T>
+DERMATOME_HD void pixels_at(const T* image, Index height, Index width, Index channels, Index y, Index x, const T* zeros,
+                            const T** pixels) {
+  for (Index r = 0; r < Side; ++r) {
+    for (Index c = 0; c < Side; ++c) {
+      const bool inside = y + r >= 0 && y + r < height && x + c >= 0 && x + c < width;
+      pixels[r * Side + c] = inside ? image + ((y + r) * width + x + c) * channels : zeros;
+    }
+  }
+}
+
+// v[point * stride + channel] of one tile of the input.
+template <typename T>
+DERMATOME_HD void transform_input_tile(const Tiling& t, const T* x, const T* zeros, Index tile, float* v,
+                                       Index stride) {
+  const auto place = t.place(tile);
+  const T* pixels[kPoints];
+  pixels_at<kInput>(x + place.image * t.height * t.width * t.in, t.height, t.width, t.in, place.y - t.pad,
+                    place.x - t.pad, zeros, pixels);
+  for (Index channel = 0; channel < t.in; channel += kLanes) {
+    Vec half[kPoints];
+    for (int c = 0; c < kInput; ++c) {
+      Vec column[kInput];
+#pragma GCC unroll 6
+      for (int r = 0; r < kInput; ++r) column[r] = launch::load(pixels[r * kInput + c] + channel);
+      transform_input(column, 1, half + c, kInput);
+    }
+    for (int r = 0; r < kInput; ++r) {
+      Vec row[kInput];
+      transform_input(half + r * kInput, 1, row, 1);
+#pragma GCC unroll 6
+      for (int c = 0; c < kInput; ++c) launch::store(v + (r * kInput + c) * stride + channel, row[c]);
+    }
+  }
+}
+
+// The gradient of one tile of outputs at the points: dm[point * stride + channel].
+template <typename T>
+DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const T* dy, const T* zeros, Index tile, float* dm,
+                                                 Index stride) {
+  const auto place = t.place(tile);
+  const T* pixels[kOutput * kOutput];
+  pixels_at<kOutput>(dy + place.image * t.out_height * t.out_width * t.out, t.out_height, t.out_width, t.out, place.y,
+                     place.x, zeros, pixels);
+  for (Index channel = 0; channel < t.out; channel += kLanes) {
+    Vec half[kInput * kOutput];
+    for (int c = 0; c < kOutput; ++c) {
+      Vec column[kOutput];
+#pragma GCC unroll 4
+      for (int r = 0; r < kOutput; ++r) column[r] = launch::load(pixels[r * kOutput + c] + channel);
+      transform_output_gradient(column, 1, half + c, kOutput);
+    }
+    for (int r = 0; r < kInput; ++r) {
+      Vec row[kInput];
+      transform_output_gradient(half + r * kOutput, 1, row, 1);
+#pragma GCC unroll 6
+      for (int c = 0; c < kInput; ++c) launch::store(dm + (r * kInput + c) * stride + channel, row[c]);
+    }
+  }
+}
+
+// Writes channels [first, first + count) of one tile of outputs from m[point * stride + channel - first].
+template <typename T>
+DERMATOME_HD void transform_output_tile(const Tiling& t, const float* m, Index stride, Index first, Index count,
+                                        const float* bias, Index tile, T* y) {
+  const auto place = t.place(tile);
+  const Index rows = least(kOutput, t.out_height - place.y);
+  const Index columns = least(kOutput, t.out_width - place.x);
+  T* corner = y + ((place.image * t.out_height + place.y) * t.out_width + place.x) * t.out + first;
+  for (Index channel = 0; channel < count; channel += kLanes) {
+    Vec half[kOutput * kInput];
+    for (int c = 0; c < kInput; ++c) {
+      Vec column[kInput];
+#pragma GCC unroll 6
+      for (int r = 0; r < kInput; ++r) column[r] = launch::load(m + (r * kInput + c) * stride + channel);
+      transform_output(column, 1, half + c, kInput);
+    }
+    const Vec offset = bias != nullptr ? launch::load(bias + first + channel) : Vec{};
+    for (Index r = 0; r < rows; ++r) {
+      Vec row[kOutput];
+      transform_output(half + r * kInput, 1, row, 1);
+      for (Index c = 0; c < columns; ++c)
+        launch::store(corner + (r * t.out_width + c) * t.out + channel, row[c] + offset);
+    }
+  }
+}
+
+// One kernel for each lane, at the points: u[point * stride].
+DERMATOME_HD void transform_kernel_taps(const Vec* taps, float* u, Index stride) {
+  Vec half[kInput * 3];
+#pragma GCC unroll 3
+  for (int c = 0; c < 3; ++c) transform_kernel(taps + c, 3, half + c, 3);
+  for (int r = 0; r < kInput; ++r) {
+    Vec row[kInput];
+    transform_kernel(half + r * 3, 1, row, 1);
+#pragma GCC unroll 6
+    for (int c = 0; c < kInput; ++c) launch::store(u + (r * kInput + c) * stride, row[c]);
+  }
+}
+
+// Kernels as the products want them, u[point * stride + (k - first_k) * width + column], from weights OIHW. Lanes are
+// output channels, which lie far apart: kLanes kernels of as many of them are turned over in registers.
+DERMATOME_HD void transform_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
+                                    Index first_column, Index width, float* u, Index stride) {
+  for (Index column = 0; column < width; column += kLanes) {
+    for (Index k = first_k; k < last_k; k += kLanes) {
+      const float* from = weight + ((first_column + column) * t.in + k) * kTaps;
+      Vec taps[kLanes * kTaps];
+      for (int part = 0; part < kTaps; ++part) {
+        Vec rows[kLanes];
+        for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load(from + lane * t.in * kTaps + part * kLanes);
+        launch::transpose(rows);
+        for (int lane = 0; lane < kLanes; ++lane) taps[part * kLanes + lane] = rows[lane];
+      }
+      for (int lane = 0; lane < kLanes; ++lane) {
+        transform_kernel_taps(taps + lane * kTaps, u + (k + lane - first_k) * width + column, stride);
+      }
+    }
+  }
+}
+
+// The same for the data gradient: a convolution by the kernels turned half round, with the channels' parts exchanged.
+// Lanes are the weights' input channels, whose kernels lie one behind the other.
+DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
+                                           Index first_column, Index width, float* u, Index stride) {
+  constexpr int kFirst = kTaps < kLanes ? kTaps : kLanes;
+  for (Index k = first_k; k < last_k; ++k) {
+    for (Index column = 0; column < width; column += kLanes) {
+      const float* from = weight + (k * t.out + first_column + column) * kTaps;
+      Vec taps[kTaps];
+      for (int begin = 0; begin < kTaps; begin += kLanes) {
+        Vec rows[kLanes];
+        const int count = kTaps - begin < kFirst ? kTaps - begin : kFirst;
+        for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load_first(from + lane * kTaps + begin, count);
+        launch::transpose(rows);
+        for (int tap = 0; tap < count; ++tap) taps[kTaps - 1 - begin - tap] = rows[tap];
+      }
+      transform_kernel_taps(taps, u + (k - first_k) * width + column, stride);
+    }
+  }
+}
+
+template <bool kTurned>
+DERMATOME_HD void transform_kernels_as(const Tiling& t, const float* weight, Index first_k, Index last_k,
+                                       Index first_column, Index width, float* u, Index stride) {
+  if constexpr (kTurned) {
+    transform_turned_kernels(t, weight, first_k, last_k, first_column, width, u, stride);
+  } else {
+    transform_kernels(t, weight, first_k, last_k, first_column, width, u, stride);
+  }
+}
+
+// A length that is no multiple of 4 KiB: the 36 points of an element must not fall into one set of a cache.
+inline Index point_stride(Index floats) {
+  return floats + kLanes;
+}
+
+// Vectors run along channels; a tile more than half empty would cost more than it saves.
+inline bool fits_winograd(const Geometry& g) {
+  return g.kernel == 3 && g.stride == 1 && g.pad <= 2 && g.in % 16 == 0 && g.out % 16 == 0 &&
+         g.out_height >= kOutput - 1 && g.out_width >= kOutput - 1;
+}
+
+}  // namespace DERMATOME_ISA
+}  // namespace dermatome::conv2d

@@ -27,6 +27,15 @@ OpCase backward(std::string op, std::string name, Shape x) {
           .check_gradient = false};
 }
 
+OpCase affine(std::string name, std::int64_t count, double eps) {
+  const TensorDesc channels{DType::f32, {count}};
+  return {.op = "batch_norm_affine",
+          .name = std::move(name),
+          .inputs = {{channels}, {channels}, {channels}, {channels, kPositive}},
+          .attributes = {{"eps", eps}},
+          .check_gradient = false};
+}
+
 const CaseRegistrar cases{
     forward("train_one_channel", {1, 5, 3, 1}, "train", true),
     forward("train_odd_sides", {2, 3, 5, 3}, "train", true),
@@ -36,6 +45,8 @@ const CaseRegistrar cases{
     forward("frozen_odd_sides", {2, 3, 5, 3}, "frozen", true),
     forward("eval_odd_sides", {2, 3, 5, 3}, "eval", true),
     forward("eval_one_pixel", {1, 1, 1, 4}, "eval", true),
+    affine("one_channel", 1, 1e-5),
+    affine("wide", 130, 0.5),
     backward("batch_norm_gradient", "odd_sides", {2, 7, 5, 19}),
     backward("batch_norm_gradient", "many_pixels", {1, 260, 255, 3}),
     backward("batch_norm_frozen_gradient", "odd_sides", {2, 7, 5, 19}),

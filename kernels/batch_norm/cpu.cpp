@@ -115,6 +115,24 @@ Index forward_workspace(const Call& call) {
   return (2 * channels + (train ? launch::chunks_of(rows) * 2 * channels : 0)) * 4;
 }
 
+// Attribute: eps.
+void affine_of_running(const Call& call) {
+  const float* gamma = launch::in<float>(call, 0);
+  const float* beta = launch::in<float>(call, 1);
+  const float* mean = launch::in<float>(call, 2);
+  const float* variance = launch::in<float>(call, 3);
+  float* scale = launch::out<float>(call, 0);
+  float* shift = launch::out<float>(call, 1);
+  const double eps = launch::real(call, 0);
+  for (Index c = 0; c < call.inputs[0].elements; ++c) {
+    const double inverse = 1.0 / sqrt(static_cast<double>(variance[c]) + eps);
+    const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]),
+                                  static_cast<double>(mean[c]), inverse);
+    if (scale != nullptr) scale[c] = static_cast<float>(a.scale);
+    if (shift != nullptr) shift[c] = static_cast<float>(a.shift);
+  }
+}
+
 // Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
 template <typename T, bool kFixedStatistics>
 void backward(const Call& call) {
@@ -175,6 +193,7 @@ Index backward_workspace(const Call& call) {
 DERMATOME_CPU_TABLE(
     batch_norm, {"batch_norm", DType::f32, batch_norm::forward<float>, batch_norm::forward_workspace},
     {"batch_norm", DType::bf16, batch_norm::forward<launch::Bfloat16>, batch_norm::forward_workspace, nullptr, true},
+    {"batch_norm_affine", DType::f32, batch_norm::affine_of_running},
     {"batch_norm_gradient", DType::f32, batch_norm::backward<float, false>, batch_norm::backward_workspace},
     {"batch_norm_gradient", DType::bf16, batch_norm::backward<launch::Bfloat16, false>, batch_norm::backward_workspace,
      nullptr, true},

@@ -1,4 +1,4 @@
-// batch_norm and its two gradients, over the last axis.
+// batch_norm, its two gradients and its scale and shift at inference, over the last axis.
 #include "engine/graph/autograd.h"
 #include "kernels/launch/register.h"
 
@@ -145,7 +145,26 @@ class BatchNormFrozenGradient final : public Op {
   }
 };
 
+// What batch_norm does to each channel once its statistics are fixed, for convolutions that do it as they store.
+class BatchNormAffine final : public Op {
+ public:
+  BatchNormAffine()
+      : Op({.name = "batch_norm_affine",
+            .summary = "batch norm with running statistics as a scale and a shift of each channel",
+            .inputs = {{"weight"}, {"bias"}, {"running_mean"}, {"running_var"}},
+            .outputs = {{"scale"}, {"shift"}},
+            .attributes = {real_attribute("eps", 1e-5, 0)}}) {}
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    for (int i = 0; i < 4; ++i) {
+      DERMATOME_CHECK(call.shape(i).rank() == 1 && call.input(i) == call.input(0), "input {} is {} but the first is {}",
+                      i, to_string(call.input(i)), to_string(call.input(0)));
+    }
+    return {call.input(0), call.input(0)};
+  }
+};
+
 DERMATOME_REGISTER_OP(BatchNorm);
+DERMATOME_REGISTER_OP(BatchNormAffine);
 DERMATOME_REGISTER_OP(BatchNormGradient);
 DERMATOME_REGISTER_OP(BatchNormFrozenGradient);
 

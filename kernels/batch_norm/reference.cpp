@@ -55,6 +55,19 @@ void forward(const Call& call) {
   }
 }
 
+template <typename T>
+void affine_of_running(const Call& call) {
+  const T* mean = launch::in<T>(call, 2);
+  const T* variance = launch::in<T>(call, 3);
+  T* scale = launch::out<T>(call, 0);
+  T* shift = launch::out<T>(call, 1);
+  for (std::int64_t c = 0; c < call.inputs[0].elements; ++c) {
+    const T factor = launch::in<T>(call, 0)[c] / std::sqrt(variance[c] + static_cast<T>(launch::real(call, 0)));
+    if (scale != nullptr) scale[c] = factor;
+    if (shift != nullptr) shift[c] = launch::in<T>(call, 1)[c] - mean[c] * factor;
+  }
+}
+
 // `fixed`: mean and deviation do not depend on x.
 template <typename T>
 void backward(const Call& call, bool fixed) {
@@ -98,6 +111,8 @@ void frozen_gradient(const Call& call) {
 }
 
 DERMATOME_REFERENCE({"batch_norm", DType::f32, forward<float>}, {"batch_norm", DType::f64, forward<double>},
+                    {"batch_norm_affine", DType::f32, affine_of_running<float>},
+                    {"batch_norm_affine", DType::f64, affine_of_running<double>},
                     {"batch_norm_gradient", DType::f32, train_gradient<float>},
                     {"batch_norm_gradient", DType::f64, train_gradient<double>},
                     {"batch_norm_frozen_gradient", DType::f32, frozen_gradient<float>},

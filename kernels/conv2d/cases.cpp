@@ -79,5 +79,60 @@ const CaseRegistrar cases{
     weight_gradient("pixel_doubling_head", {2, 32, 32, 1}, {2, 16, 16, 256}, 2, 2, 0),
 };
 
+// --- conv2d_fused: every part alone and all together, by each implementation of the convolution ---
+
+struct Parts {
+  bool bias = false, affine = false, residual = false, relu_first = false, relu = false;
+};
+
+constexpr Parts kNormalised{.affine = true};
+constexpr Parts kWhole{.bias = true, .affine = true, .residual = true, .relu_first = true, .relu = true};
+
+OpCase fused(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride,
+             std::int64_t pad, Parts parts) {
+  constexpr InputFill kAbsent{.kind = InputFill::Kind::absent};
+  const InputFill of_bias = parts.bias ? InputFill{} : kAbsent;
+  const InputFill of_affine = parts.affine ? InputFill{} : kAbsent;
+  const InputFill of_residual = parts.residual ? InputFill{} : kAbsent;
+  const TensorDesc each{DType::f32, {channels}};
+  const auto side = [&](std::int64_t size) { return (size + 2 * pad - kernel) / stride + 1; };
+  return {.op = "conv2d_fused",
+          .name = std::move(name),
+          .inputs = {{{DType::f32, x}},
+                     {{DType::f32, {channels, x[3], kernel, kernel}}},
+                     {each, of_bias},
+                     {each, of_affine},
+                     {each, of_affine},
+                     {{DType::f32, {x[0], side(x[1]), side(x[2]), channels}}, of_residual}},
+          .attributes = {{"channels", channels},
+                         {"kernel", kernel},
+                         {"stride", stride},
+                         {"pad", pad},
+                         {"relu_first", parts.relu_first},
+                         {"relu", parts.relu}},
+          .check_gradient = false};
+}
+
+const CaseRegistrar fused_cases{
+    fused("one_pixel", {1, 1, 1, 1}, 1, 1, 1, 0, kWhole),
+    fused("odd_channels", {2, 5, 7, 3}, 5, 3, 2, 1, kWhole),
+    fused("many_channels_of_one_pixel", {1, 2, 2, 3}, 150, 2, 2, 0, kWhole),
+    fused("stem", {2, 64, 64, 3}, 64, 7, 2, 3, {.affine = true, .relu = true}),
+    fused("shrinking", {2, 16, 16, 64}, 128, 3, 2, 1, {.affine = true, .relu = true}),
+    fused("downsample", {2, 16, 16, 64}, 128, 1, 2, 0, kNormalised),
+    fused("deep", {1, 7, 6, 48}, 16, 3, 2, 1, kWhole),
+    fused("one_pixel_windows", {1, 6, 5, 64}, 80, 1, 1, 0, kWhole),
+    // Winograd, in blocks and in panels.
+    fused("block_start", {2, 16, 16, 64}, 64, 3, 1, 1, {.affine = true, .relu = true}),
+    fused("block_end", {2, 16, 16, 64}, 64, 3, 1, 1, {.affine = true, .residual = true, .relu = true}),
+    fused("normalised", {1, 7, 9, 32}, 32, 3, 1, 1, kNormalised),
+    fused("bias_and_relu", {1, 7, 9, 32}, 32, 3, 1, 1, {.bias = true, .relu = true}),
+    fused("relu_first", {1, 7, 9, 32}, 32, 3, 1, 1, {.affine = true, .relu_first = true}),
+    fused("residual", {1, 7, 9, 32}, 32, 3, 1, 1, {.residual = true}),
+    fused("cut_tiles", {2, 7, 9, 32}, 48, 3, 1, 1, kWhole),
+    fused("no_padding", {1, 10, 11, 16}, 80, 3, 1, 0, kWhole),
+    fused("large_kernels", {1, 9, 8, 224}, 208, 3, 1, 1, kWhole),
+};
+
 }  // namespace
 }  // namespace dermatome

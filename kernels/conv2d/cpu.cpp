@@ -1,6 +1,7 @@
 // conv2d and its gradients for any shape: an implicit im2col and a matrix product, vectorised over channels. Serves
 // what oneDNN offers only as its reference (odd channel counts, narrow heads) and builds without oneDNN.
 #include "kernels/launch/cpu.h"
+#include "kernels/conv2d/epilogue.h"
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/table.h"
 
@@ -53,11 +54,10 @@ DERMATOME_HD void for_each_block(Index channels, const F& f) {
     f(begin, channels - begin < kBlock ? channels - begin : kBlock);
 }
 
-template <typename T, typename Y>
-void forward_to(const Call& call) {
+template <typename T, typename Y, typename Finish>
+void forward_to(const Call& call, const Finish& finish) {
   const Geometry g = forward_geometry(call);
   const T* x = launch::in<T>(call, 0);
-  const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
   Y* y = launch::out<Y>(call, 0);
   auto* packed = static_cast<float*>(call.workspace);
   to_khwio(g, launch::in<float>(call, 1), packed);
@@ -67,7 +67,7 @@ void forward_to(const Call& call) {
     for (Index ox = 0; ox < g.out_width; ++ox) {
       for_each_block(g.out, [=](Index begin, Index count) {
         float sums[kBlock];
-        for (Index o = 0; o < count; ++o) sums[o] = bias != nullptr ? bias[begin + o] : 0.0f;
+        for (Index o = 0; o < count; ++o) sums[o] = finish.bias != nullptr ? finish.bias[begin + o] : 0.0f;
         for (Index ky = 0; ky < g.kernel; ++ky) {
           const Index iy = oy * g.stride - g.pad + ky;
           if (iy < 0 || iy >= g.height) continue;
@@ -78,8 +78,8 @@ void forward_to(const Call& call) {
                               packed + (ky * g.kernel + kx) * g.in * g.out + begin, g.out, count, sums);
           }
         }
-        Y* out = y + (row * g.out_width + ox) * g.out + begin;
-        for (Index o = 0; o < count; ++o) out[o] = store<Y>(sums[o]);
+        const Index at = (row * g.out_width + ox) * g.out + begin;
+        for (Index o = 0; o < count; ++o) y[at + o] = store<Y>(finish.behind_bias(sums[o], begin + o, at + o));
       });
     }
   });
@@ -87,8 +87,14 @@ void forward_to(const Call& call) {
 
 template <typename T>
 void forward(const Call& call) {
-  if (call.outputs[0].type == DType::f32) return forward_to<T, float>(call);
-  forward_to<T, T>(call);
+  const AddBias finish{call.input_count > 2 ? launch::in<float>(call, 2) : nullptr};
+  if (call.outputs[0].type == DType::f32) return forward_to<T, float>(call, finish);
+  forward_to<T, T>(call, finish);
+}
+
+template <typename T>
+void fused(const Call& call) {
+  forward_to<T, T>(call, epilogue_of<T>(call));
 }
 
 // In gather form: every dx pixel collects the outputs whose windows cover it, so rows are independent.
@@ -182,13 +188,14 @@ Index weight_gradient_workspace(const Call& call) {
 }  // namespace dermatome::conv2d
 
 // Beside bf16 activations the weight and its gradient are f32.
-DERMATOME_CPU_TABLE(conv2d, {"conv2d", DType::f32, conv2d::forward<float>, conv2d::packed_weight_bytes},
-                    {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::packed_weight_bytes, nullptr,
-                     true},
-                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>, conv2d::packed_weight_bytes},
-                    {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,
-                     conv2d::packed_weight_bytes, nullptr, true},
-                    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>,
-                     conv2d::weight_gradient_workspace},
-                    {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
-                     conv2d::weight_gradient_workspace, nullptr, true})
+DERMATOME_CPU_TABLE(
+    conv2d, {"conv2d", DType::f32, conv2d::forward<float>, conv2d::packed_weight_bytes},
+    {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::packed_weight_bytes, nullptr, true},
+    {"conv2d_fused", DType::f32, conv2d::fused<float>, conv2d::packed_weight_bytes},
+    {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, conv2d::packed_weight_bytes, nullptr, true},
+    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>, conv2d::packed_weight_bytes},
+    {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>, conv2d::packed_weight_bytes, nullptr,
+     true},
+    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>, conv2d::weight_gradient_workspace},
+    {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
+     conv2d::weight_gradient_workspace, nullptr, true})

@@ -8,8 +8,12 @@ namespace {
 
 void forward(const Call& call) {
   const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
-  forward_product(forward_geometry(call), launch::in<float>(call, 0), launch::in<float>(call, 1), bias,
+  forward_product(forward_geometry(call), launch::in<float>(call, 0), launch::in<float>(call, 1), AddBias{bias},
                   launch::out<float>(call, 0), static_cast<float*>(call.workspace));
+}
+void fused(const Call& call) {
+  forward_product(forward_geometry(call), launch::in<float>(call, kX), launch::in<float>(call, kWeight),
+                  epilogue_of<float>(call), launch::out<float>(call, 0), static_cast<float*>(call.workspace));
 }
 Index forward_workspace(const Call& call) {
   return forward_product_workspace(forward_geometry(call));
@@ -69,6 +73,7 @@ bool fits_transposed(const Call& call) {
 
 DERMATOME_CPU_TABLE(conv2d_product,
                     {"conv2d", DType::f32, conv2d::forward, conv2d::forward_workspace, conv2d::fits_forward},
+                    {"conv2d_fused", DType::f32, conv2d::fused, conv2d::forward_workspace, conv2d::fits_forward},
                     {"conv2d_data_gradient", DType::f32, conv2d::data_gradient, conv2d::data_gradient_workspace,
                      conv2d::fits_data_gradient},
                     {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient, conv2d::weight_gradient_workspace,

@@ -47,8 +47,8 @@ BlockLayout block_layout(const Tiling& t) {
   return layout;
 }
 
-template <bool kTurned, typename T>
-void convolve_blocks(const Tiling& t, const T* x, const float* weight, const float* bias, T* y, float* workspace) {
+template <bool kTurned, typename T, typename Finish>
+void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, float* workspace) {
   const BlockLayout layout = block_layout(t);
   float* zeros = workspace;
   float* u = zeros + layout.zeros;
@@ -59,6 +59,7 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const flo
   const Index depths = ceil_divide(t.in, kPanelDepth);
   launch::in_team(true, [&] {
     const Tiling mine = t;
+    const Finish my_finish = finish;
     float* v = locals + omp_get_thread_num() * layout.local;
     float* m = v + kPoints * layout.v_stride;
 #pragma omp for schedule(static)
@@ -91,7 +92,7 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const flo
         }
       }
       for (Index i = 0; i < count; ++i) {
-        transform_output_tile(mine, m + i * mine.out, layout.m_stride, 0, mine.out, bias, first + i, y);
+        transform_output_tile(mine, m + i * mine.out, layout.m_stride, 0, mine.out, my_finish, first + i, y);
       }
     }
   });
@@ -117,8 +118,8 @@ PanelLayout panel_layout(const Tiling& t) {
   return layout;
 }
 
-template <bool kTurned, typename T>
-void convolve_panels(const Tiling& t, const T* x, const float* weight, const float* bias, T* y, float* workspace) {
+template <bool kTurned, typename T, typename Finish>
+void convolve_panels(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, float* workspace) {
   const PanelLayout layout = panel_layout(t);
   float* zeros = workspace;
   float* v = zeros + layout.zeros;
@@ -127,6 +128,7 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const flo
   const T* outside = reinterpret_cast<const T*>(zeros);
   launch::in_team(true, [&] {
     const Tiling mine = t;
+    const Finish my_finish = finish;
     float* m = locals + omp_get_thread_num() * layout.local;
     float* u = m + kPoints * layout.m_stride;
 #pragma omp for schedule(static)
@@ -153,19 +155,19 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const flo
         }
       }
       for (Index tile = 0; tile < mine.tiles; ++tile) {
-        transform_output_tile(mine, m + tile * width, layout.m_stride, column, width, bias, tile, y);
+        transform_output_tile(mine, m + tile * width, layout.m_stride, column, width, my_finish, tile, y);
       }
     }
   });
 }
 
-template <bool kTurned, typename T>
-void convolve(const Tiling& t, const T* x, const float* weight, const float* bias, T* y, void* workspace) {
+template <bool kTurned, typename T, typename Finish>
+void convolve(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, void* workspace) {
   auto* floats = static_cast<float*>(workspace);
   if (kernels_outweigh(t)) {
-    convolve_panels<kTurned>(t, x, weight, bias, y, floats);
+    convolve_panels<kTurned>(t, x, weight, finish, y, floats);
   } else {
-    convolve_blocks<kTurned>(t, x, weight, bias, y, floats);
+    convolve_blocks<kTurned>(t, x, weight, finish, y, floats);
   }
 }
 
@@ -191,13 +193,19 @@ Tiling data_gradient_tiling(const Call& call) {
 template <typename T>
 void forward(const Call& call) {
   const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
-  convolve<false>(forward_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), bias,
+  convolve<false>(forward_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), AddBias{bias},
+                  launch::out<T>(call, 0), call.workspace);
+}
+
+template <typename T>
+void fused(const Call& call) {
+  convolve<false>(forward_tiling(call), launch::in<T>(call, kX), launch::in<float>(call, kWeight), epilogue_of<T>(call),
                   launch::out<T>(call, 0), call.workspace);
 }
 
 template <typename T>
 void data_gradient(const Call& call) {
-  convolve<true>(data_gradient_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), nullptr,
+  convolve<true>(data_gradient_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), AddBias{nullptr},
                  launch::out<T>(call, 0), call.workspace);
 }
 
@@ -229,6 +237,9 @@ DERMATOME_CPU_TABLE(conv2d_winograd,
                     {"conv2d", DType::f32, conv2d::forward<float>, conv2d::forward_workspace, conv2d::fits_forward},
                     {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>, conv2d::data_gradient_workspace,
                      conv2d::fits_data_gradient},
+                    {"conv2d_fused", DType::f32, conv2d::fused<float>, conv2d::forward_workspace, conv2d::fits_forward},
+                    {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, conv2d::forward_workspace,
+                     conv2d::in_bf16<conv2d::fits_forward>, true},
                     {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::forward_workspace,
                      conv2d::in_bf16<conv2d::fits_forward>, true},
                     {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,

@@ -10,6 +10,9 @@ inline namespace DERMATOME_ISA {
 // Attributes of conv2d in the order of its signature; the gradients share the first places.
 enum { kChannels, kKernel, kStride, kPad };
 enum { kGradientKernel, kGradientStride, kGradientPad };
+// Inputs of conv2d_fused, and its attributes behind those that it shares with conv2d.
+enum { kX, kWeight, kBias, kScale, kShift, kResidual };
+enum { kReluFirst = kPad + 1, kRelu };
 
 // y [n, out_height, out_width, out] of x [n, height, width, in] with weight OIHW.
 struct Geometry {

@@ -1,5 +1,7 @@
-// conv2d and its gradients through oneDNN.
+// conv2d, its gradients and conv2d_fused through oneDNN.
 #include "kernels/vendor/onednn.h"
+
+#include "kernels/conv2d/geometry.h"
 
 namespace dermatome {
 namespace {
@@ -29,6 +31,20 @@ std::unique_ptr<Kernel> forward(const KernelRequest& request) {
       {.x = 0, .weight = 1, .bias = bias ? 2 : -1, .y = 0});
 }
 
+std::unique_ptr<Kernel> fused(const KernelRequest& request) {
+  const auto& a = request.attributes;
+  const auto input = [&](int i) { return request.has_input(i) ? i : -1; };
+  return onednn::make_fused_convolution(
+      shape_of(request, request.inputs[conv2d::kX].shape, request.outputs[0].shape, request.outputs[0].type,
+               request.has_input(conv2d::kBias)),
+      {.x = conv2d::kX, .weight = conv2d::kWeight, .bias = input(conv2d::kBias), .y = 0},
+      {.scale = input(conv2d::kScale),
+       .shift = input(conv2d::kShift),
+       .residual = input(conv2d::kResidual),
+       .relu_first = a.boolean("relu_first"),
+       .relu = a.boolean("relu")});
+}
+
 std::unique_ptr<Kernel> data_gradient(const KernelRequest& request) {
   return onednn::make_convolution_data_gradient(
       shape_of(request, request.outputs[0].shape, request.inputs[0].shape, request.outputs[0].type, false),
@@ -44,6 +60,7 @@ std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
 }
 
 DERMATOME_REGISTER_KERNEL("conv2d", cpu, 10, "onednn", forward);
+DERMATOME_REGISTER_KERNEL("conv2d_fused", cpu, 10, "onednn", fused);
 DERMATOME_REGISTER_KERNEL("conv2d_data_gradient", cpu, 10, "onednn", data_gradient);
 DERMATOME_REGISTER_KERNEL("conv2d_weight_gradient", cpu, 10, "onednn", weight_gradient);
 

@@ -1,7 +1,8 @@
-// conv2d, its data gradient and its weight gradient. Activations NHWC, weights OIHW.
+// conv2d, its data gradient, its weight gradient and conv2d_fused. Activations NHWC, weights OIHW.
 #include <cmath>
 
 #include "engine/graph/autograd.h"
+#include "kernels/conv2d/geometry.h"
 #include "kernels/launch/register.h"
 
 namespace dermatome {
@@ -165,7 +166,77 @@ class Conv2dWeightGradient final : public Op {
   DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
 };
 
+// A convolution and what follows it up to the next one, in one pass over its output. The compiler makes it
+// (rewrite.cpp) where no gradient asks for what lies in between.
+class Conv2dFused final : public Op {
+ public:
+  Conv2dFused()
+      : Op({.name = "conv2d_fused",
+            .summary =
+                "relu(relu_first(conv2d(x, weight, bias)) * scale + shift + residual), each part where it is given",
+            .inputs = {reduced("x"),
+                       {"weight"},
+                       {.name = "bias", .optional = true},
+                       {.name = "scale", .optional = true},
+                       {.name = "shift", .optional = true},
+                       {.name = "residual", .optional = true, .precision = Precision::follows}},
+            .outputs = {{"y"}},
+            .attributes = {required_integer("channels", 1), required_integer("kernel", 1),
+                           integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0),
+                           boolean_attribute("relu_first", false), boolean_attribute("relu", false)}}) {}
+
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    const auto& a = call.attributes;
+    Attributes plain(op_named("conv2d").signature().attributes);
+    for (const char* name : {"channels", "kernel", "stride", "pad"}) plain.set(name, a.integer(name));
+    plain.set("bias", call.has_input(conv2d::kBias));
+    const auto outputs =
+        op_named("conv2d").infer({plain,
+                                  {&call.input(conv2d::kX), &call.input(conv2d::kWeight),
+                                   call.has_input(conv2d::kBias) ? &call.input(conv2d::kBias) : nullptr}});
+    DERMATOME_CHECK(call.has_input(conv2d::kScale) == call.has_input(conv2d::kShift),
+                    "takes scale and shift together or neither");
+    for (const int i : {int{conv2d::kScale}, int{conv2d::kShift}}) {
+      DERMATOME_CHECK(!call.has_input(i) || (call.shape(i) == Shape{outputs[0].shape[3]}),
+                      "{} {} does not fit {} channels", signature().inputs[static_cast<std::size_t>(i)].name,
+                      to_string(call.shape(i)), outputs[0].shape[3]);
+    }
+    DERMATOME_CHECK(!call.has_input(conv2d::kResidual) || call.input(conv2d::kResidual) == outputs[0],
+                    "cannot add the residual {} to {}", to_string(call.input(conv2d::kResidual)),
+                    to_string(outputs[0]));
+    return outputs;
+  }
+
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    const Shape& y = outputs[0].shape;
+    cost.flops =
+        2.0 * static_cast<double>(y[0] * y[1] * y[2]) * static_cast<double>(call.shape(conv2d::kWeight).elements());
+    return cost;
+  }
+
+  // Scale and shift are those of a batch norm whose statistics are 0 and 1.
+  std::vector<Value> composition(Builder& b, const Attributes& a, const std::vector<Value>& inputs) const override {
+    Value y = b.call("conv2d", {inputs[conv2d::kX], inputs[conv2d::kWeight], inputs[conv2d::kBias]},
+                     {{"channels", a.integer("channels")},
+                      {"kernel", a.integer("kernel")},
+                      {"stride", a.integer("stride")},
+                      {"pad", a.integer("pad")},
+                      {"bias", static_cast<bool>(inputs[conv2d::kBias])}});
+    if (a.boolean("relu_first")) y = b.call("relu", {y});
+    if (const Value scale = inputs[conv2d::kScale]; scale) {
+      const TensorDesc desc = b.desc(scale);
+      y = b.call("batch_norm", {y, scale, inputs[conv2d::kShift], b.fill(desc, 0), b.fill(desc, 1)},
+                 {{"eps", 0.0}, {"mode", std::string("eval")}});
+    }
+    if (inputs[conv2d::kResidual]) y = b.add(y, inputs[conv2d::kResidual]);
+    if (a.boolean("relu")) y = b.call("relu", {y});
+    return {y};
+  }
+};
+
 DERMATOME_REGISTER_OP(Conv2d);
+DERMATOME_REGISTER_OP(Conv2dFused);
 DERMATOME_REGISTER_OP(Conv2dDataGradient);
 DERMATOME_REGISTER_OP(Conv2dWeightGradient);
 

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 
+#include "kernels/conv2d/epilogue.h"
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/matrix.h"
@@ -130,13 +131,15 @@ inline Index forward_product_workspace(const Geometry& g) {
   return (layout.panels + omp_get_max_threads() * layout.local) * 4;
 }
 
-inline void forward_product(const Geometry& g, const float* x, const float* weight, const float* bias, float* y,
+template <typename Finish>
+inline void forward_product(const Geometry& g, const float* x, const float* weight, const Finish& finish, float* y,
                             float* workspace) {
   const ForwardLayout layout = forward_layout(g);
   const Index depth = depth_of(g);
   const Index parts = ceil_divide(depth, kLanes);
   float* panels = workspace;
   launch::in_team(true, [&] {
+    const Finish my_finish = finish;
     float* rows = workspace + layout.panels + omp_get_thread_num() * layout.local;
 #pragma omp for schedule(static)
     for (Index unit = 0; unit < ceil_divide(g.out, kPanel) * parts; ++unit) {
@@ -163,11 +166,12 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
                                   .accumulate = k > 0},
                                  count, width);
         }
-        if (bias == nullptr) continue;
-        for (Index p = 0; p < count; ++p) {
-          for (Index c = 0; c < width; c += kLanes) {
-            float* at = to + p * g.out + c;
-            launch::store(at, launch::load(at) + launch::load(bias + column + c));
+        if (my_finish.does_nothing()) continue;
+        for (Index c = 0; c < width; c += kLanes) {
+          const auto channels = my_finish.at(column + c);
+          for (Index p = 0; p < count; ++p) {
+            const Index element = (first + p) * g.out + column + c;
+            launch::store(y + element, channels(launch::load(y + element), element));
           }
         }
       }

@@ -1,6 +1,6 @@
-// conv2d and its gradients, the specification: naive loops, sums in the tensor's own type. The weight is read, and its
-// gradient made, in a copy [ky][kx][...] whose last axis is that of the innermost loop: otherwise a whole network in
-// f64 takes minutes.
+// conv2d, its gradients and conv2d_fused, the specification: naive loops, sums in the tensor's own type. The weight is
+// read, and its gradient made, in a copy [ky][kx][...] whose last axis is that of the innermost loop: otherwise a whole
+// network in f64 takes minutes.
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/register.h"
@@ -49,6 +49,23 @@ void forward(const Call& call) {
       for (std::int64_t o = 0; o < g.out; ++o)
         y[to * g.out + o] += x[from * g.in + i] * copy[(tap * g.in + i) * g.out + o];
   });
+}
+
+// The convolution, then one step behind the other on each element.
+template <typename T>
+void fused(const Call& call) {
+  forward<T>(call);
+  const T* scale = launch::in<T>(call, conv2d::kScale);
+  const T* shift = launch::in<T>(call, conv2d::kShift);
+  const T* residual = launch::in<T>(call, conv2d::kResidual);
+  T* y = launch::out<T>(call, 0);
+  const auto channels = call.outputs[0].extent[3];
+  for (std::int64_t i = 0; i < call.outputs[0].elements; ++i) {
+    if (launch::integer(call, conv2d::kReluFirst) != 0 && y[i] < 0) y[i] = 0;
+    if (scale != nullptr) y[i] = y[i] * scale[i % channels] + shift[i % channels];
+    if (residual != nullptr) y[i] += residual[i];
+    if (launch::integer(call, conv2d::kRelu) != 0 && y[i] < 0) y[i] = 0;
+  }
 }
 
 template <typename T>
@@ -103,6 +120,8 @@ std::int64_t weight_gradient_bytes(const Call& call) {
 
 DERMATOME_REFERENCE({"conv2d", DType::f32, forward<float>, weight_bytes<float>},
                     {"conv2d", DType::f64, forward<double>, weight_bytes<double>},
+                    {"conv2d_fused", DType::f32, fused<float>, weight_bytes<float>},
+                    {"conv2d_fused", DType::f64, fused<double>, weight_bytes<double>},
                     {"conv2d_data_gradient", DType::f32, data_gradient<float>, weight_bytes<float>},
                     {"conv2d_data_gradient", DType::f64, data_gradient<double>, weight_bytes<double>},
                     {"conv2d_weight_gradient", DType::f32, weight_gradient<float>, weight_gradient_bytes<float>},

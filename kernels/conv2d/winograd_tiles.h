@@ -104,13 +104,13 @@ DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const T* dy, c
 }
 
 // Writes channels [first, first + count) of one tile of outputs from m[point * stride + channel - first].
-template <typename T>
+template <typename T, typename Finish>
 DERMATOME_HD void transform_output_tile(const Tiling& t, const float* m, Index stride, Index first, Index count,
-                                        const float* bias, Index tile, T* y) {
+                                        const Finish& finish, Index tile, T* y) {
   const auto place = t.place(tile);
   const Index rows = least(kOutput, t.out_height - place.y);
   const Index columns = least(kOutput, t.out_width - place.x);
-  T* corner = y + ((place.image * t.out_height + place.y) * t.out_width + place.x) * t.out + first;
+  const Index corner = ((place.image * t.out_height + place.y) * t.out_width + place.x) * t.out + first;
   for (Index channel = 0; channel < count; channel += kLanes) {
     Vec half[kOutput * kInput];
     for (int c = 0; c < kInput; ++c) {
@@ -119,12 +119,14 @@ DERMATOME_HD void transform_output_tile(const Tiling& t, const float* m, Index s
       for (int r = 0; r < kInput; ++r) column[r] = launch::load(m + (r * kInput + c) * stride + channel);
       transform_output(column, 1, half + c, kInput);
     }
-    const Vec offset = bias != nullptr ? launch::load(bias + first + channel) : Vec{};
+    const auto channels = finish.at(first + channel);
     for (Index r = 0; r < rows; ++r) {
       Vec row[kOutput];
       transform_output(half + r * kInput, 1, row, 1);
-      for (Index c = 0; c < columns; ++c)
-        launch::store(corner + (r * t.out_width + c) * t.out + channel, row[c] + offset);
+      for (Index c = 0; c < columns; ++c) {
+        const Index element = corner + (r * t.out_width + c) * t.out + channel;
+        launch::store(y + element, channels(row[c], element));
+      }
     }
   }
 }

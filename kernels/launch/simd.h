@@ -90,6 +90,11 @@ DERMATOME_HD void store_first(float* to, int count, Vec x) {
 #endif
 }
 
+// max(x, 0); 0 for what is no number.
+DERMATOME_HD Vec positive_part(Vec x) {
+  return x > Vec{} ? x : Vec{};
+}
+
 DERMATOME_HD float sum_of_lanes(Vec x) {
   float sum = 0;
   for (int lane = 0; lane < kLanes; ++lane) sum += x[lane];

@@ -92,35 +92,61 @@ struct Descs {
   }
 };
 
-dnnl::convolution_forward::primitive_desc forward_desc(const Descs& d) {
+dnnl::convolution_forward::primitive_desc forward_desc(const Descs& d, dnnl::prop_kind kind,
+                                                       const dnnl::primitive_attr& attributes) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   if (!d.bias.is_zero()) {
-    return {engine(),
-            dnnl::prop_kind::forward_training,
-            algorithm,
-            d.x,
-            d.weight,
-            d.bias,
-            d.y,
-            d.strides,
-            d.pad_low,
-            d.pad_high,
-            user_scratchpad()};
+    return {engine(), kind, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high, attributes};
   }
-  return {engine(),   dnnl::prop_kind::forward_training,
-          algorithm,  d.x,
-          d.weight,   d.y,
-          d.strides,  d.pad_low,
-          d.pad_high, user_scratchpad()};
+  return {engine(), kind, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high, attributes};
 #else
   using Desc = dnnl::convolution_forward::desc;
-  const auto kind = dnnl::prop_kind::forward_training;
   const Desc desc = d.bias.is_zero()
                         ? Desc(kind, algorithm, d.x, d.weight, d.y, d.strides, d.pad_low, d.pad_high)
                         : Desc(kind, algorithm, d.x, d.weight, d.bias, d.y, d.strides, d.pad_low, d.pad_high);
-  return {desc, user_scratchpad(), engine()};
+  return {desc, attributes, engine()};
 #endif
+}
+
+dnnl::convolution_forward::primitive_desc forward_desc(const Descs& d) {
+  return forward_desc(d, dnnl::prop_kind::forward_training, user_scratchpad());
+}
+
+// An operand of a post-operation: which one of the Call, and as which argument of the primitive.
+struct ExtraOperand {
+  int input, argument;
+  memory::desc desc;
+};
+
+// A convolution's post-operations and their operands.
+struct PostOps {
+  dnnl::post_ops operations;
+  std::vector<ExtraOperand> operands;
+
+  void relu() {
+#if DNNL_VERSION_MAJOR >= 3
+    operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#else
+    operations.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#endif
+  }
+  void binary(dnnl::algorithm algorithm, int input, const memory::desc& desc) {
+    if (input < 0) return;
+    operands.push_back({input, DNNL_ARG_ATTR_MULTIPLE_POST_OP(operations.len()) | DNNL_ARG_SRC_1, desc});
+    operations.append_binary(algorithm, desc);
+  }
+};
+
+PostOps post_ops_of(const PostOperations& wanted, const ConvolutionShape& shape, const Descs& d) {
+  const memory::desc of_channel({1, shape.out, 1, 1}, memory::data_type::f32, Tag::nhwc);
+  PostOps list;
+  if (wanted.relu_first) list.relu();
+  list.binary(dnnl::algorithm::binary_mul, wanted.scale, of_channel);
+  list.binary(dnnl::algorithm::binary_add, wanted.shift, of_channel);
+  list.binary(dnnl::algorithm::binary_add, wanted.residual, d.y);
+  if (wanted.relu) list.relu();
+  return list;
 }
 
 dnnl::convolution_backward_data::primitive_desc data_gradient_desc(
@@ -158,12 +184,15 @@ class Execution {
   Execution() = default;
   Execution(dnnl::primitive primitive, std::initializer_list<std::pair<int, memory::desc>> arguments)
       : primitive_(std::move(primitive)) {
-    for (const auto& [argument, desc] : arguments) memories_.emplace_back(argument, memory(desc, engine(), nullptr));
-    for (auto& [argument, object] : memories_) arguments_.push_back({argument, object.get()});
+    for (const auto& [argument, desc] : arguments) add(argument, desc);
+  }
+  void add(int argument, const memory::desc& desc) {
+    memories_.emplace_back(desc, engine(), nullptr);
+    arguments_.push_back({argument, memories_.back().get()});
   }
   // A new pointer makes oneDNN 2 zero the padding of blocked layouts, so an old one is not set again.
   void set(std::size_t position, void* data) {
-    auto& object = memories_[position].second;
+    memory& object = memories_[position];
     if (object.get_data_handle() != data) object.set_data_handle(data);
   }
   void run() {
@@ -174,7 +203,7 @@ class Execution {
 
  private:
   dnnl::primitive primitive_;
-  std::vector<std::pair<int, memory>> memories_;
+  std::vector<memory> memories_;
   std::vector<dnnl_exec_arg_t> arguments_;
 };
 
@@ -213,7 +242,8 @@ std::vector<PreparedInput> prepare_weight(int input, const memory::desc& plain, 
 
 class ForwardKernel final : public Kernel {
  public:
-  ForwardKernel(const dnnl::convolution_forward::primitive_desc& desc, const Descs& d, const ForwardOperands& operands)
+  ForwardKernel(const dnnl::convolution_forward::primitive_desc& desc, const Descs& d, const ForwardOperands& operands,
+                std::vector<ExtraOperand> extra = {})
       : operands_(operands),
         implementation_(desc.impl_info_str()),
         scratch_bytes_(desc.scratchpad_desc().get_size()),
@@ -222,7 +252,10 @@ class ForwardKernel final : public Kernel {
                                                      {DNNL_ARG_WEIGHTS, desc.weights_desc()},
                                                      {DNNL_ARG_DST, d.y},
                                                      {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()},
-                                                     {DNNL_ARG_BIAS, d.bias}}) {}
+                                                     {DNNL_ARG_BIAS, d.bias}}),
+        extra_(std::move(extra)) {
+    for (const ExtraOperand& operand : extra_) execution_.add(operand.argument, operand.desc);
+  }
   std::size_t workspace_bytes() const override { return scratch_bytes_; }
   std::vector<PreparedInput> take_prepared_inputs() override { return std::move(prepared_); }
   void run(const Call& call) override {
@@ -231,6 +264,7 @@ class ForwardKernel final : public Kernel {
     execution_.set(2, call.outputs[operands_.y].data);
     execution_.set(3, call.workspace);
     if (operands_.bias >= 0) execution_.set(4, call.inputs[operands_.bias].data);
+    for (std::size_t i = 0; i < extra_.size(); ++i) execution_.set(5 + i, call.inputs[extra_[i].input].data);
     execution_.run();
   }
   std::string describe() const override { return "onednn " + implementation_; }
@@ -241,6 +275,7 @@ class ForwardKernel final : public Kernel {
   std::size_t scratch_bytes_;
   std::vector<PreparedInput> prepared_;
   Execution execution_;
+  std::vector<ExtraOperand> extra_;
 };
 
 class DataGradientKernel final : public Kernel {
@@ -342,6 +377,19 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const Fo
     auto desc = forward_desc(d);
     if (!skip_references(desc)) return nullptr;
     return std::make_unique<ForwardKernel>(desc, d, operands);
+  });
+}
+
+std::unique_ptr<Kernel> make_fused_convolution(const ConvolutionShape& shape, const ForwardOperands& operands,
+                                               const PostOperations& operations) {
+  return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
+    const Descs d(shape, shape.type, shape.result);
+    PostOps list = post_ops_of(operations, shape, d);
+    dnnl::primitive_attr attributes = user_scratchpad();
+    attributes.set_post_ops(list.operations);
+    auto desc = forward_desc(d, dnnl::prop_kind::forward_inference, attributes);
+    if (!skip_references(desc)) return nullptr;
+    return std::make_unique<ForwardKernel>(desc, d, operands, std::move(list.operands));
   });
 }
 

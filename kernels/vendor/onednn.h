@@ -25,6 +25,12 @@ struct ConvolutionShape {
 struct ForwardOperands {
   int x, weight, bias, y;
 };
+// What a fused convolution does to its sums, in this order; inputs of the Call, -1: absent.
+struct PostOperations {
+  int scale = -1, shift = -1;  // of each channel
+  int residual = -1;           // of y's shape and type
+  bool relu_first = false, relu = false;
+};
 struct DataGradientOperands {
   int dy, weight, dx;
 };
@@ -35,6 +41,8 @@ struct WeightGradientOperands {
 // Each returns null when oneDNN has only its reference implementation for the shape, which is up to 4000 times slower.
 // Weights are asked for in the primitive's own layout (Kernel::take_prepared_inputs); dweight is written in plain OIHW.
 std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const ForwardOperands& operands);
+std::unique_ptr<Kernel> make_fused_convolution(const ConvolutionShape& shape, const ForwardOperands& operands,
+                                               const PostOperations& operations);
 std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& shape,
                                                        const DataGradientOperands& operands);
 std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape& shape,

@@ -33,7 +33,7 @@ packages:
 	@tools/scripts/packages.sh
 
 format: ## clang-format over all sources
-	@git ls-files '*.cpp' '*.h' '*.cc' | xargs clang-format -i
+	@git ls-files '*.cpp' '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format -i
 
 lint: ## formatting, then clang-tidy over all sources, or over FILES="a.cpp b.cpp"
 	@tools/scripts/packages.sh clang-format clang-tidy

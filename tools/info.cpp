@@ -11,6 +11,9 @@
 #ifdef DERMATOME_ONEDNN
 #include "kernels/vendor/onednn.h"
 #endif
+#ifdef DERMATOME_CUDA
+#include "kernels/vendor/cuda_version.h"
+#endif
 
 namespace dermatome {
 namespace {
@@ -20,6 +23,18 @@ std::string onednn_text() {
   return onednn::version();
 #else
   return "off (built without it; convolutions run in plain loops, slowly)";
+#endif
+}
+
+// What of CUDA is there, and what is missing.
+void print_cuda() {
+#ifdef DERMATOME_CUDA
+  fmt::print("CUDA             {}\n", cuda::version_text());
+  const Backend& backend = backend_of(DeviceKind::cuda);
+  if (backend.device_count() == 0) fmt::print("GPU              off ({})\n", backend.why_absent());
+  for (int i = 0; i < backend.device_count(); ++i) fmt::print("cuda:{:<11} {}\n", i, backend.describe(i));
+#else
+  fmt::print("CUDA             off (built without it)\n");
 #endif
 }
 
@@ -33,7 +48,7 @@ void run_info(bool ops) {
   fmt::print("devices         ");
   for (const Device device : available_devices()) fmt::print(" {}", to_string(device));
   fmt::print("\n");
-  if (!has_backend(DeviceKind::cuda)) fmt::print("cuda             off (this version has no CUDA backend)\n");
+  print_cuda();
   fmt::print("bf16             off (this version computes in f32)\n");
   fmt::print("models          ");
   for (const auto& name : builtin_model_names()) fmt::print(" {}", name);

@@ -92,6 +92,10 @@ void register_backend(DeviceKind kind, std::unique_ptr<Backend> backend) {
   backends()[kind] = std::move(backend);
 }
 
+std::unique_ptr<Backend> exchange_backend(DeviceKind kind, std::unique_ptr<Backend> backend) {
+  return std::exchange(backends()[kind], std::move(backend));
+}
+
 bool has_backend(DeviceKind kind) {
   return backends().contains(kind);
 }
@@ -130,7 +134,13 @@ Device parse_device(std::string_view name) {
       }
     }
     if (!has_backend(DeviceKind::cuda)) fail_usage("this build has no cuda device; use --device cpu");
-    if (index >= backend_of(DeviceKind::cuda).device_count()) fail_usage("there is no device cuda:{} here", index);
+    const Backend& backend = backend_of(DeviceKind::cuda);
+    const int count = backend.device_count();
+    if (count == 0) fail("--device {} cannot be used: {}", name, backend.why_absent());
+    if (index >= count) {
+      fail_usage("there is no device cuda:{} here, only cuda:0{}", index,
+                 count > 1 ? fmt::format(" to cuda:{}", count - 1) : "");
+    }
     return {DeviceKind::cuda, index};
   }
   fail_usage("unknown device '{}' (auto, cpu, reference, cuda or cuda:N)", name);

@@ -24,12 +24,27 @@ struct Device {
 std::string to_string(Device device);        // "cpu", "reference", "cuda:1"
 Device parse_device(std::string_view name);  // also "auto"; throws UsageError for an unknown or absent device
 
+class Stream;
+
+// Work that was recorded once and can be queued again and again at the price of one launch: a CUDA graph.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay(Stream& stream) = 0;
+};
+
 // An in-order queue of work on one device. On the host work runs at once.
 class Stream {
  public:
   virtual ~Stream() = default;
   virtual void synchronize() = 0;             // waits until everything queued has run
   virtual void* native() { return nullptr; }  // cudaStream_t on CUDA, null on the host
+
+  // What is queued between the two is recorded instead of run; nothing may wait for the device meanwhile. Only where
+  // can_record(). An exception in between must still be followed by end_recording().
+  virtual bool can_record() const { return false; }
+  virtual void begin_recording() {}
+  virtual std::unique_ptr<Recording> end_recording() { return nullptr; }
 };
 
 // One kind of device: the engine reaches memory only through it, so that a new device is one registration.
@@ -37,6 +52,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual int device_count() const = 0;
+  virtual std::string why_absent() const { return ""; }  // where there is no device: why, and what to do
   virtual std::string describe(int index) const = 0;
   virtual bool host_addressable() const = 0;  // may the host read and write this memory directly?
 
@@ -55,6 +71,8 @@ class Backend {
 
 // Called by a backend's own file when the program starts; the host backend serves cpu and reference.
 void register_backend(DeviceKind kind, std::unique_ptr<Backend> backend);
+// Puts another in its place and gives back the old one, for tests that stand in for a device.
+std::unique_ptr<Backend> exchange_backend(DeviceKind kind, std::unique_ptr<Backend> backend);
 Backend& backend_of(DeviceKind kind);  // throws Error when this build has none
 bool has_backend(DeviceKind kind);
 std::vector<Device> available_devices();

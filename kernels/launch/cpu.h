@@ -9,6 +9,7 @@
 #include "engine/compile/call.h"
 #include "kernels/launch/element_types.h"
 #include "kernels/launch/host_device.h"
+#include "kernels/launch/operands.h"
 
 namespace dermatome::launch {
 inline namespace DERMATOME_ISA {
@@ -123,21 +124,5 @@ void reduce_images(Index images, Index size, Load load, Store store) {
 }
 
 }  // namespace DERMATOME_ISA
-
-// Typed access to operands.
-template <typename T>
-DERMATOME_HD const T* in(const Call& call, int i) {
-  return static_cast<const T*>(call.inputs[i].data);
-}
-template <typename T>
-DERMATOME_HD T* out(const Call& call, int i) {
-  return static_cast<T*>(call.outputs[i].data);
-}
-DERMATOME_HD std::int64_t integer(const Call& call, int attribute) {
-  return call.attributes[attribute].integer;
-}
-DERMATOME_HD double real(const Call& call, int attribute) {
-  return call.attributes[attribute].real;
-}
 
 }  // namespace dermatome::launch

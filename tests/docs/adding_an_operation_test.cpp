@@ -27,7 +27,7 @@ TEST(AddingAnOperation, ShowsTheFilesAsTheyAre) {
     EXPECT_NE(page.find(listing), std::string::npos) << "the page shows another " << name;
     ++listings;
   }
-  EXPECT_EQ(listings, 5);
+  EXPECT_EQ(listings, 6);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ std::vector<std::string> allowed(const std::string& path) {
 
 // What is wrong with one file including another, or an empty text.
 std::string objection(const std::string& path, const std::string& included, bool quoted) {
-  for (const char* vendor : {"dnnl", "oneapi/", "cudnn", "cublas"}) {
+  for (const char* vendor : {"dnnl", "oneapi/", "cudnn", "cublas", "cuda_runtime"}) {
     if (starts_with(included, vendor) && !starts_with(path, "kernels/vendor/")) {
       return path + " includes " + included + ": vendor headers belong into kernels/vendor";
     }

@@ -109,7 +109,11 @@ TEST(Device, IsFoundByItsName) {
   EXPECT_EQ(to_string(parse_device("cpu")), "cpu");
   expect_error<UsageError>([] { parse_device("gpu"); }, {"gpu", "cuda"});
   expect_error<UsageError>([] { parse_device("cuda:"); }, {"cuda:"});
-  if (!has_backend(DeviceKind::cuda)) expect_error<UsageError>([] { parse_device("cuda:0"); }, {"no cuda device"});
+  if (!has_backend(DeviceKind::cuda)) {
+    expect_error<UsageError>([] { parse_device("cuda:0"); }, {"no cuda device"});
+  } else if (backend_of(DeviceKind::cuda).device_count() == 0) {
+    expect_error<Error>([] { parse_device("cuda:0"); }, {"--device cuda:0", "--device cpu"});
+  }
 }
 
 TEST(Npy, HoldsHeaderAndData) {

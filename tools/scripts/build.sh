@@ -12,6 +12,10 @@ for argument in "$@"; do
     *) targets+=("$argument") ;;
   esac
 done
+# The GPU backend is built where nvcc is; the headers that it needs besides come from PyPI, once.
+if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
+  tools/scripts/cudnn_frontend.sh "$HOME/.cache/dermatome/cudnn-frontend" || echo "the headers of cuDNN's frontend could not be had; building without the GPU backend"
+fi
 command -v ccache >/dev/null && options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 cmake -S . -B "$build" -G Ninja "${options[@]}" >"$build.configure.log" 2>&1 || { cat "$build.configure.log"; exit 1; }
 rm -f "$build.configure.log"

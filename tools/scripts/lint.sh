@@ -12,7 +12,7 @@ check_format() {
   tool=$(command -v clang-format-14 || command -v clang-format) || { echo "clang-format 14 is not installed"; exit 77; }
   "$tool" --version | grep -q 'version 14\.' || { echo "clang-format 14 is needed, this is: $("$tool" --version)"; exit 77; }
   local bad
-  bad=$(sources -name '*.cpp' -o -name '*.h' -o -name '*.cc' | xargs "$tool" --dry-run 2>&1 |
+  bad=$(sources -name '*.cpp' -o -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' | xargs "$tool" --dry-run 2>&1 |
     sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: warning: code should be clang-formatted.*/\1/p' | sort -u)
   [ -z "$bad" ] && return
   sed 's/$/ is not as .clang-format has it/' <<<"$bad"

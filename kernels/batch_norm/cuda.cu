@@ -1,0 +1,230 @@
+// batch_norm and its gradients on CUDA. Statistics come from one pass: sums of each value's distance to the channel's
+// first value and of its square, in which a large mean cancels nothing.
+#include <math.h>
+
+#include "kernels/batch_norm/math.h"
+#include "kernels/launch/cuda.cuh"
+
+namespace dermatome::batch_norm {
+namespace {
+
+using launch::load;
+using launch::store;
+using launch::cuda::ChannelSums;
+using launch::cuda::Index;
+using launch::cuda::load_pack;
+using launch::cuda::Pack;
+using launch::cuda::store_pack;
+
+// Channels that a thread handles: 8 or 16 bytes of them where they divide.
+constexpr int kPack = 4;
+
+struct Sizes {
+  Index rows, channels;
+};
+Sizes sizes_of(const Call& call, int x, int per_channel) {
+  const Index channels = call.inputs[per_channel].elements;
+  return {call.inputs[x].elements / channels, channels};
+}
+
+// What the end of a reduction writes for one channel.
+struct Forward {
+  const float *gamma, *beta, *running_mean, *running_var;
+  float *mean, *inverse_deviation, *new_running_mean, *new_running_var;
+  float *scale, *shift;
+  double epsilon;
+  float momentum;
+
+  DERMATOME_HD void set_affine(Index c, double mean_value, double inverse) const {
+    const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]), mean_value, inverse);
+    scale[c] = static_cast<float>(a.scale);
+    shift[c] = static_cast<float>(a.shift);
+  }
+  DERMATOME_HD void fixed(Index c) const {
+    set_affine(c, static_cast<double>(running_mean[c]), 1.0 / ::sqrt(static_cast<double>(running_var[c]) + epsilon));
+  }
+  // first: the channel's first value; sums: of x - first and of its square.
+  DERMATOME_HD void batch(Index c, double first, const double* sums, Index rows) const {
+    const double count = static_cast<double>(rows);
+    const double distance = sums[0] / count;
+    const double variance = sums[1] / count - distance * distance;
+    const double positive = variance > 0 ? variance : 0;
+    const double inverse = 1.0 / ::sqrt(positive + epsilon);
+    set_affine(c, first + distance, inverse);
+    const auto mean_value = static_cast<float>(first + distance);
+    const auto unbiased = static_cast<float>(positive * count / (count - 1));
+    if (mean != nullptr) mean[c] = mean_value;
+    if (inverse_deviation != nullptr) inverse_deviation[c] = static_cast<float>(inverse);
+    if (new_running_mean != nullptr) new_running_mean[c] = running(running_mean[c], mean_value, momentum);
+    if (new_running_var != nullptr) new_running_var[c] = running(running_var[c], unbiased, momentum);
+  }
+};
+
+Forward forward_of(const Call& call, Index channels) {
+  auto* scale = static_cast<float*>(call.workspace);
+  const bool train = launch::integer(call, kMode) == kModeTrain;
+  return {launch::in<float>(call, 1),
+          launch::in<float>(call, 2),
+          launch::in<float>(call, 3),
+          launch::in<float>(call, 4),
+          train ? launch::out<float>(call, 1) : nullptr,
+          train ? launch::out<float>(call, 2) : nullptr,
+          train ? launch::out<float>(call, 3) : nullptr,
+          train ? launch::out<float>(call, 4) : nullptr,
+          scale,
+          scale + channels,
+          launch::real(call, kEpsilon),
+          static_cast<float>(launch::real(call, kMomentum))};
+}
+
+template <typename T, int N>
+void reduce_statistics(const Call& call, const T* x, Sizes size, const Forward& f) {
+  const auto [rows, channels] = size;
+  auto* partial = static_cast<float*>(call.workspace) + 2 * channels;
+  launch::cuda::reduce_channels<float, 2, N>(
+      call, rows, channels, partial, DERMATOME_LAMBDA(Index c) { return load_pack<T, N>(x + c); },
+      DERMATOME_LAMBDA(Index row, Index c, const Pack<T, N>& first, ChannelSums<float, 2, N>& terms) {
+        const auto pack = load_pack<T, N>(x + row * channels + c);
+        for (int k = 0; k < N; ++k) {
+          const float distance = load(pack.value[k]) - load(first.value[k]);
+          terms.term[0][k] = distance;
+          terms.term[1][k] = distance * distance;
+        }
+      },
+      DERMATOME_LAMBDA(Index c, const double* sums) { f.batch(c, static_cast<double>(load(x[c])), sums, rows); });
+}
+
+template <typename T, int N>
+void apply_rows(const Call& call, const T* x, Sizes size, const float* scale, const float* shift, T* y) {
+  const Index channels = size.channels;
+  launch::cuda::for_each_cell(
+      call, size.rows, channels / N, DERMATOME_LAMBDA(Index row, Index column) {
+        const Index c = column * N;
+        const auto from = load_pack<T, N>(x + row * channels + c);
+        const auto a = load_pack<float, N>(scale + c);
+        const auto b = load_pack<float, N>(shift + c);
+        Pack<T, N> to;
+        for (int k = 0; k < N; ++k) to.value[k] = store<T>(apply<float>({a.value[k], b.value[k]}, load(from.value[k])));
+        store_pack<T, N>(y + row * channels + c, to);
+      });
+}
+
+template <typename T, int N>
+void forward_in_packs(const Call& call) {
+  const T* x = launch::in<T>(call, 0);
+  T* y = launch::out<T>(call, 0);
+  const Sizes size = sizes_of(call, 0, 1);
+  const Forward f = forward_of(call, size.channels);
+  if (launch::integer(call, kMode) == kModeTrain) {
+    reduce_statistics<T, N>(call, x, size, f);
+  } else {
+    launch::cuda::for_each(
+        call, size.channels, DERMATOME_LAMBDA(Index c) { f.fixed(c); });
+  }
+  if (y != nullptr) apply_rows<T, N>(call, x, size, f.scale, f.shift, y);
+}
+
+template <typename T>
+void forward(const Call& call) {
+  if (call.inputs[1].elements % kPack == 0) {
+    forward_in_packs<T, kPack>(call);
+  } else {
+    forward_in_packs<T, 1>(call);
+  }
+}
+
+std::int64_t forward_workspace(const Call& call) {
+  const auto [rows, channels] = sizes_of(call, 0, 1);
+  const bool train = launch::integer(call, kMode) == kModeTrain;
+  return 2 * channels * 4 + (train ? launch::cuda::reduce_channels_workspace<float, 2>(rows, channels) : 0);
+}
+
+// Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
+template <typename T, bool kFixedStatistics, int N>
+void reduce_gradients(const Call& call, const T* dy, const T* x, Sizes size, float* factors) {
+  const float* gamma = launch::in<float>(call, 2);
+  const float* mean = launch::in<float>(call, 3);
+  const float* last = launch::in<float>(call, 4);
+  float* dgamma = launch::out<float>(call, 1);
+  float* dbeta = launch::out<float>(call, 2);
+  const auto [rows, channels] = size;
+  const double epsilon = kFixedStatistics ? launch::real(call, 0) : 0;
+  launch::cuda::reduce_channels<float, 2, N>(
+      call, rows, channels, factors + 3 * channels, DERMATOME_LAMBDA(Index c) { return load_pack<float, N>(mean + c); },
+      DERMATOME_LAMBDA(Index row, Index c, const Pack<float, N>& means, ChannelSums<float, 2, N>& terms) {
+        const auto d = load_pack<T, N>(dy + row * channels + c);
+        const auto value = load_pack<T, N>(x + row * channels + c);
+        for (int k = 0; k < N; ++k) {
+          terms.term[0][k] = load(d.value[k]);
+          terms.term[1][k] = load(d.value[k]) * (load(value.value[k]) - means.value[k]);
+        }
+      },
+      DERMATOME_LAMBDA(Index c, const double* sums) {
+        const double given = static_cast<double>(last[c]);
+        const double inverse = kFixedStatistics ? 1.0 / ::sqrt(given + epsilon) : given;
+        const double sum_normalised = sums[1] * inverse;
+        if (dgamma != nullptr) dgamma[c] = static_cast<float>(sum_normalised);
+        if (dbeta != nullptr) dbeta[c] = static_cast<float>(sums[0]);
+        const auto g = kFixedStatistics
+                           ? InputGradient<double>{static_cast<double>(gamma[c]) * inverse, 0, 0}
+                           : input_gradient<double>(static_cast<double>(gamma[c]), static_cast<double>(mean[c]),
+                                                    inverse, sum_normalised, sums[0], static_cast<double>(rows));
+        factors[c] = static_cast<float>(g.dy_factor);
+        factors[channels + c] = static_cast<float>(g.x_factor);
+        factors[2 * channels + c] = static_cast<float>(g.constant);
+      });
+}
+
+template <typename T, bool kFixedStatistics, int N>
+void backward_in_packs(const Call& call) {
+  const T* dy = launch::in<T>(call, 0);
+  const T* x = launch::in<T>(call, 1);
+  T* dx = launch::out<T>(call, 0);
+  const Sizes size = sizes_of(call, 0, 2);
+  const Index channels = size.channels;
+  auto* factors = static_cast<float*>(call.workspace);
+  reduce_gradients<T, kFixedStatistics, N>(call, dy, x, size, factors);
+  if (dx == nullptr) return;
+  launch::cuda::for_each_cell(
+      call, size.rows, channels / N, DERMATOME_LAMBDA(Index row, Index column) {
+        const Index c = column * N;
+        const Index at = row * channels + c;
+        const auto d = load_pack<T, N>(dy + at);
+        const auto value = load_pack<T, N>(x + at);
+        Pack<T, N> to;
+        for (int k = 0; k < N; ++k) {
+          const float from_dy = factors[c + k] * load(d.value[k]);
+          const float from_x = factors[channels + c + k] * load(value.value[k]) + factors[2 * channels + c + k];
+          to.value[k] = store<T>(kFixedStatistics ? from_dy : from_dy + from_x);
+        }
+        store_pack<T, N>(dx + at, to);
+      });
+}
+
+template <typename T, bool kFixedStatistics>
+void backward(const Call& call) {
+  if (call.inputs[2].elements % kPack == 0) {
+    backward_in_packs<T, kFixedStatistics, kPack>(call);
+  } else {
+    backward_in_packs<T, kFixedStatistics, 1>(call);
+  }
+}
+
+std::int64_t backward_workspace(const Call& call) {
+  const auto [rows, channels] = sizes_of(call, 0, 2);
+  return 3 * channels * 4 + launch::cuda::reduce_channels_workspace<float, 2>(rows, channels);
+}
+
+}  // namespace
+}  // namespace dermatome::batch_norm
+
+// Beside bf16 activations statistics, scales and their gradients are f32.
+DERMATOME_CUDA_TABLE(
+    batch_norm, {"batch_norm", DType::f32, batch_norm::forward<float>, batch_norm::forward_workspace},
+    {"batch_norm", DType::bf16, batch_norm::forward<launch::Bfloat16>, batch_norm::forward_workspace, nullptr, true},
+    {"batch_norm_gradient", DType::f32, batch_norm::backward<float, false>, batch_norm::backward_workspace},
+    {"batch_norm_gradient", DType::bf16, batch_norm::backward<launch::Bfloat16, false>, batch_norm::backward_workspace,
+     nullptr, true},
+    {"batch_norm_frozen_gradient", DType::f32, batch_norm::backward<float, true>, batch_norm::backward_workspace},
+    {"batch_norm_frozen_gradient", DType::bf16, batch_norm::backward<launch::Bfloat16, true>,
+     batch_norm::backward_workspace, nullptr, true})

@@ -16,16 +16,21 @@ struct RowCopy {
   Index rows, bytes, from_step, to_step;
 };
 
+// No lambda: one that runs on either side has another type in every file that includes this.
+template <typename Unit>
+struct CopyUnit {
+  const Unit* from;
+  Unit* to;
+  Index from_step, to_step;
+  DERMATOME_HD void operator()(Index row, Index i) const { to[row * to_step + i] = from[row * from_step + i]; }
+};
+
 template <typename Unit>
 void copy_rows_in(const Call& call, const RowCopy& copy) {
   constexpr Index kUnit = sizeof(Unit);
-  const Unit* from = static_cast<const Unit*>(copy.from);
-  Unit* to = static_cast<Unit*>(copy.to);
-  const Index from_step = copy.from_step / kUnit;
-  const Index to_step = copy.to_step / kUnit;
-  for_each_cell(
-      call, copy.rows, copy.bytes / kUnit,
-      DERMATOME_LAMBDA(Index row, Index i) { to[row * to_step + i] = from[row * from_step + i]; });
+  for_each_cell(call, copy.rows, copy.bytes / kUnit,
+                CopyUnit<Unit>{static_cast<const Unit*>(copy.from), static_cast<Unit*>(copy.to), copy.from_step / kUnit,
+                               copy.to_step / kUnit});
 }
 
 inline void copy_rows(const Call& call, const RowCopy& copy) {

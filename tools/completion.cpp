@@ -52,9 +52,7 @@ std::vector<std::string> device_names() {
 }
 
 std::vector<std::string> pass_names() {
-  std::vector<std::string> names;
-  for (const Rewrite* rewrite : all_rewrites()) names.push_back(rewrite->name);
-  return names;
+  return rewrite_names();
 }
 
 std::vector<std::string> implementation_names() {

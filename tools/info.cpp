@@ -53,7 +53,7 @@ void run_info(bool ops) {
   fmt::print("models          ");
   for (const auto& name : builtin_model_names()) fmt::print(" {}", name);
   fmt::print("\npasses          ");
-  for (const Rewrite* rewrite : all_rewrites()) fmt::print(" {}", rewrite->name);
+  for (const auto& name : rewrite_names()) fmt::print(" {}", name);
   fmt::print("{}\n", all_rewrites().empty() ? " none" : "");
   if (!ops) return;
   fmt::print("\n");

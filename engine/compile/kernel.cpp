@@ -30,6 +30,18 @@ class FunctionKernel final : public Kernel {
   std::string implementation_;
 };
 
+// The first kernel that accepts, or null.
+std::unique_ptr<Kernel> find_kernel(const KernelRequest& request, std::string_view implementation) {
+  for (const auto& entry : registry()) {
+    if (entry.op != request.op.name() || entry.device != request.device.kind) continue;
+    if (!implementation.empty() && entry.implementation != implementation) continue;
+    const auto& disabled = request.disabled;
+    if (std::find(disabled.begin(), disabled.end(), entry.implementation) != disabled.end()) continue;
+    if (auto kernel = entry.factory(request)) return kernel;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 OpCall KernelRequest::op_call() const {
@@ -55,14 +67,12 @@ bool has_implementation(std::string_view op, Device device, std::string_view imp
   });
 }
 
+bool has_kernel(const KernelRequest& request) {
+  return find_kernel(request, {}) != nullptr;
+}
+
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_view implementation) {
-  for (const auto& entry : registry()) {
-    if (entry.op != request.op.name() || entry.device != request.device.kind) continue;
-    if (!implementation.empty() && entry.implementation != implementation) continue;
-    const auto& disabled = request.disabled;
-    if (std::find(disabled.begin(), disabled.end(), entry.implementation) != disabled.end()) continue;
-    if (auto kernel = entry.factory(request)) return kernel;
-  }
+  if (auto kernel = find_kernel(request, implementation)) return kernel;
   std::vector<std::string> shapes;
   for (std::size_t i = 0; i < request.inputs.size() && i < 4; ++i) {
     shapes.push_back(request.input_present[i] ? to_string(request.inputs[i]) : "none");

@@ -81,6 +81,9 @@ bool has_implementation(std::string_view op, Device device, std::string_view imp
 // `implementation`: only that one is asked (benchmarks, tests); empty asks all.
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, std::string_view implementation = {});
 
+// Whether make_kernel would find one.
+bool has_kernel(const KernelRequest& request);
+
 // Wraps a function; null when its accepts() refuses.
 std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const KernelRequest& request,
                                              std::string implementation);

@@ -32,8 +32,7 @@ bool CompileOptions::pass_enabled(const std::string& name) const {
 }
 
 void disable_pass(CompileOptions& options, const std::string& name) {
-  std::vector<std::string> known;
-  for (const Rewrite* rewrite : all_rewrites()) known.push_back(rewrite->name);
+  const std::vector<std::string> known = rewrite_names();
   if (std::find(known.begin(), known.end(), name) == known.end()) {
     fail_usage("there is no pass '{}'{}", name, did_you_mean(name, known));
   }

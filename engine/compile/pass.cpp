@@ -5,6 +5,7 @@
 #include <cctype>
 #include <list>
 
+#include "engine/compile/kernel.h"
 #include "engine/core/error.h"
 
 namespace dermatome {
@@ -111,8 +112,33 @@ std::list<Rewrite>& registry() {
   return instance;
 }
 
+// Whether the device has kernels for all nodes from `first` on.
+bool have_kernels(const Graph& graph, int first, Device device, const CompileOptions& options) {
+  for (int n = first; n < static_cast<int>(graph.nodes().size()); ++n) {
+    const Node& node = graph.nodes()[static_cast<std::size_t>(n)];
+    KernelRequest request{.op = node.op[0],
+                          .attributes = node.attributes,
+                          .inputs = {},
+                          .input_present = {},
+                          .outputs = graph.output_descs(node),
+                          .output_used = std::vector<bool>(node.outputs.size(), true),
+                          .type = DType::f32,
+                          .device = device,
+                          .deterministic = options.deterministic,
+                          .disabled = options.disabled_kernels};
+    for (const Value input : node.inputs) {
+      request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
+      request.input_present.push_back(static_cast<bool>(input));
+    }
+    request.type = node.op->compute_type(graph.call_of(node), request.outputs);
+    if (!has_kernel(request)) return false;
+  }
+  return true;
+}
+
 // Applies the rewrite at its first match; false when there is none.
-bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern) {
+bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern, const CompileOptions& options,
+                std::optional<Device> device) {
   const auto users = graph.users();
   const int before = static_cast<int>(graph.nodes().size());
   for (int n = 0; n < before; ++n) {
@@ -123,6 +149,7 @@ bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern) {
     builder.set_scope({.name = root.name, .group = root.group, .at = root.at});
     const auto replacements = rewrite.apply(builder, match);
     if (replacements.empty()) continue;
+    if (rewrite.needs_kernels && device && !have_kernels(graph, before, *device, options)) continue;
     for (int added = before; added < static_cast<int>(graph.nodes().size()); ++added)
       graph.set_order(added, root.order);
     for (const auto& [old_value, new_value] : replacements) graph.replace_uses(old_value, new_value, before);
@@ -132,6 +159,20 @@ bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern) {
     return true;
   }
   return false;
+}
+
+// To its fixed point. How often it changed the graph.
+int run_rewrite(Graph& graph, const Rewrite& rewrite, const CompileOptions& options, std::optional<Device> device) {
+  if (!options.pass_enabled(rewrite.name)) return 0;
+  if (rewrite.full_precision_only && options.activations == DType::bf16) return 0;
+  if (rewrite.apply_to_graph != nullptr) return rewrite.apply_to_graph(graph, options);
+  const Pattern pattern(rewrite.pattern);
+  int count = 0;
+  while (apply_once(graph, rewrite, pattern, options, device)) {
+    DERMATOME_CHECK(++count <= kMostApplications, "the pass {} never comes to an end", rewrite.name);
+  }
+  graph.remove_dead_nodes();  // of places that were left as they are
+  return count;
 }
 
 }  // namespace
@@ -163,21 +204,27 @@ std::vector<const Rewrite*> all_rewrites() {
   return rewrites;
 }
 
-void run_passes(Graph& graph, const CompileOptions& options, std::map<std::string, int>* applied) {
+std::vector<std::string> rewrite_names() {
+  std::vector<std::string> names;
+  for (const Rewrite* rewrite : all_rewrites()) {
+    if (std::find(names.begin(), names.end(), rewrite->name) == names.end()) names.push_back(rewrite->name);
+  }
+  return names;
+}
+
+void run_passes(Graph& graph, const CompileOptions& options, std::map<std::string, int>* applied,
+                std::optional<Device> device) {
   graph.remove_dead_nodes();
   for (const Rewrite* rewrite : all_rewrites()) {
-    if (!options.pass_enabled(rewrite->name)) continue;
-    if (rewrite->apply_to_graph != nullptr) {
-      const int changes = rewrite->apply_to_graph(graph, options);
-      if (applied != nullptr) (*applied)[rewrite->name] = changes;
-      continue;
-    }
-    const Pattern pattern(rewrite->pattern);
-    int count = 0;
-    while (apply_once(graph, *rewrite, pattern)) {
-      DERMATOME_CHECK(++count <= kMostApplications, "the pass {} never comes to an end", rewrite->name);
-    }
-    if (applied != nullptr) (*applied)[rewrite->name] = count;
+    const int count = run_rewrite(graph, *rewrite, options, device);
+    if (applied != nullptr && options.pass_enabled(rewrite->name)) (*applied)[rewrite->name] += count;
+  }
+}
+
+void run_passes_before_gradients(Graph& graph, const CompileOptions& options, Device device) {
+  graph.remove_dead_nodes();
+  for (const Rewrite* rewrite : all_rewrites()) {
+    if (rewrite->before_gradients) run_rewrite(graph, *rewrite, options, device);
   }
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/compile/options.h"
+#include "engine/core/device.h"
 #include "engine/graph/builder.h"
 
 namespace dermatome {
@@ -53,13 +55,26 @@ struct Rewrite {
   // Instead of a pattern, for what no pattern can say: runs once over the whole graph and returns how often it changed
   // it.
   int (*apply_to_graph)(Graph&, const CompileOptions&) = nullptr;
+  // Runs in front of differentiation too: what it makes has gradients of its own.
+  bool before_gradients = false;
+  // Not where activations are bf16.
+  bool full_precision_only = false;
+  // Leaves a place as it is where the device has no kernel for what `apply` made of it.
+  bool needs_kernels = false;
 };
 
 void register_rewrite(Rewrite rewrite);
-std::vector<const Rewrite*> all_rewrites();  // by order, then name
+std::vector<const Rewrite*> all_rewrites();  // by order, then name; several may share a name
+std::vector<std::string> rewrite_names();    // each once, in that order
 
-// Runs every enabled rewrite to its fixed point, then drops dead nodes. `applied` counts by name.
-void run_passes(Graph& graph, const CompileOptions& options, std::map<std::string, int>* applied = nullptr);
+// Runs every enabled rewrite to its fixed point, then drops dead nodes. `applied` counts by name. `device`: that the
+// graph will be compiled for; without one a kernel is never missed.
+void run_passes(Graph& graph, const CompileOptions& options, std::map<std::string, int>* applied = nullptr,
+                std::optional<Device> device = std::nullopt);
+
+// Those that have to see a graph before gradients are added to it. Values of the graph that it outputs or writes stay
+// valid; others may be replaced.
+void run_passes_before_gradients(Graph& graph, const CompileOptions& options, Device device);
 
 struct RewriteRegistrar {
   explicit RewriteRegistrar(Rewrite rewrite) { register_rewrite(std::move(rewrite)); }

@@ -408,7 +408,7 @@ void Program::Impl::resolve_pointers() {
 }
 
 void Program::Impl::compile() {
-  run_passes(graph, options, &applied);
+  run_passes(graph, options, &applied, device);
   DERMATOME_CHECK(store.device() == device, "a program on {} cannot use states on {}", to_string(device),
                   to_string(store.device()));
   stream = backend_of(device.kind).make_stream(device.index);

@@ -1,10 +1,7 @@
-// batch_norm and its gradients on the CPU. Statistics: mean and squared deviations of a chunk of rows while it is warm
-// in the cache, chunks then combined in a fixed order in f64 (Chan, Golub & LeVeque 1983): one pass over memory, no
-// cancellation.
+// batch_norm and its gradients on the CPU.
 #include <math.h>
 
-#include "kernels/batch_norm/math.h"
-#include "kernels/launch/cpu.h"
+#include "kernels/batch_norm/statistics.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::batch_norm {
@@ -13,51 +10,6 @@ namespace {
 using launch::Index;
 using launch::load;
 using launch::store;
-
-// Of each chunk: sums and squared deviations from the chunk's mean, [chunk][2][channels].
-template <typename T>
-void chunk_statistics(const T* x, Index rows, Index channels, float* workspace) {
-  launch::for_each_chunk(rows, channels, [=](Index chunk, Index begin, Index end) {
-    float* sum = workspace + chunk * 2 * channels;
-    float* squares = sum + channels;
-    for (Index c = 0; c < 2 * channels; ++c) sum[c] = 0;
-    for (Index r = begin; r < end; ++r) {
-      const T* row = x + r * channels;
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) sum[c] += load(row[c]);
-    }
-    const float inverse = 1.0f / static_cast<float>(end - begin);
-    for (Index r = begin; r < end; ++r) {
-      const T* row = x + r * channels;
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) {
-        const float d = load(row[c]) - sum[c] * inverse;
-        squares[c] += d * d;
-      }
-    }
-  });
-}
-
-struct Statistics {
-  double mean, variance;
-};
-
-Statistics combine(const float* workspace, Index rows, Index channels, Index c) {
-  double count = 0;
-  double mean = 0;
-  double squares = 0;
-  const Index chunks = launch::chunks_of(rows);
-  for (Index chunk = 0; chunk < chunks; ++chunk) {
-    const auto size = static_cast<double>(rows * (chunk + 1) / chunks - rows * chunk / chunks);
-    const double chunk_mean = static_cast<double>(workspace[chunk * 2 * channels + c]) / size;
-    const double delta = chunk_mean - mean;
-    const double total = count + size;
-    squares += static_cast<double>(workspace[(chunk * 2 + 1) * channels + c]) + delta * delta * count * size / total;
-    mean += delta * size / total;
-    count = total;
-  }
-  return {mean, squares / count};
-}
 
 // y = x * scale[c] + shift[c]
 template <typename T>
@@ -70,49 +22,34 @@ void apply_rows(const T* x, Index rows, Index channels, const float* scale, cons
   });
 }
 
+Normalisation normalisation_of(const Call& call) {
+  const Index channels = call.inputs[1].elements;
+  return {.rows = call.inputs[0].elements / channels,
+          .channels = channels,
+          .from_batch = launch::integer(call, kMode) == kModeTrain,
+          .epsilon = launch::real(call, kEpsilon),
+          .momentum = launch::real(call, kMomentum),
+          .gamma = launch::in<float>(call, 1),
+          .beta = launch::in<float>(call, 2),
+          .running_mean = launch::in<float>(call, 3),
+          .running_var = launch::in<float>(call, 4),
+          .outputs = call.outputs + 1};
+}
+
 template <typename T>
 void forward(const Call& call) {
   const T* x = launch::in<T>(call, 0);
-  const float* gamma = launch::in<float>(call, 1);
-  const float* beta = launch::in<float>(call, 2);
-  const float* running_mean = launch::in<float>(call, 3);
-  const float* running_var = launch::in<float>(call, 4);
   T* y = launch::out<T>(call, 0);
-  const Index channels = call.inputs[1].elements;
-  const Index rows = call.inputs[0].elements / channels;
-  const bool train = launch::integer(call, kMode) == kModeTrain;
-  const double eps = launch::real(call, kEpsilon);
+  const Normalisation n = normalisation_of(call);
   auto* scale = static_cast<float*>(call.workspace);
-  float* shift = scale + channels;
-  float* partial = shift + channels;
-  if (train) chunk_statistics(x, rows, channels, partial);
-  const auto momentum = static_cast<float>(launch::real(call, kMomentum));
-  for (Index c = 0; c < channels; ++c) {
-    const Statistics s = train ? combine(partial, rows, channels, c)
-                               : Statistics{static_cast<double>(running_mean[c]), static_cast<double>(running_var[c])};
-    const double inverse = 1.0 / sqrt(s.variance + eps);
-    const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]), s.mean, inverse);
-    scale[c] = static_cast<float>(a.scale);
-    shift[c] = static_cast<float>(a.shift);
-    if (!train) continue;
-    const double unbiased = s.variance * static_cast<double>(rows) / static_cast<double>(rows - 1);
-    if (float* to = launch::out<float>(call, 1); to != nullptr) to[c] = static_cast<float>(s.mean);
-    if (float* to = launch::out<float>(call, 2); to != nullptr) to[c] = static_cast<float>(inverse);
-    if (float* to = launch::out<float>(call, 3); to != nullptr) {
-      to[c] = running(running_mean[c], static_cast<float>(s.mean), momentum);
-    }
-    if (float* to = launch::out<float>(call, 4); to != nullptr) {
-      to[c] = running(running_var[c], static_cast<float>(unbiased), momentum);
-    }
-  }
-  if (y != nullptr) apply_rows(x, rows, channels, scale, shift, y);
+  float* shift = scale + n.channels;
+  normalise(n, x, scale, shift, shift + n.channels);
+  if (y != nullptr) apply_rows(x, n.rows, n.channels, scale, shift, y);
 }
 
 Index forward_workspace(const Call& call) {
-  const Index channels = call.inputs[1].elements;
-  const Index rows = call.inputs[0].elements / channels;
-  const bool train = launch::integer(call, kMode) == kModeTrain;
-  return (2 * channels + (train ? launch::chunks_of(rows) * 2 * channels : 0)) * 4;
+  const Normalisation n = normalisation_of(call);
+  return (2 * n.channels + statistics_floats(n)) * 4;
 }
 
 // Attribute: eps.

@@ -70,6 +70,17 @@ void for_each_chunk(Index rows, Index work, const F& f) {
   });
 }
 
+// f(first channel, count) for blocks of at most kChannelBlock channels, of `work` elements each: what chunks left is
+// combined a few channels at a time, side by side in registers.
+constexpr Index kChannelBlock = 16;
+template <typename F>
+void for_each_channel_block(Index channels, Index work, const F& f) {
+  for_each_row((channels + kChannelBlock - 1) / kChannelBlock, work * kChannelBlock, [=](Index block) {
+    const Index first = block * kChannelBlock;
+    f(first, channels - first < kChannelBlock ? channels - first : kChannelBlock);
+  });
+}
+
 // Bytes of workspace of reduce_channels.
 template <typename T, int Terms>
 constexpr Index reduce_channels_workspace(Index rows, Index channels) {
@@ -77,7 +88,7 @@ constexpr Index reduce_channels_workspace(Index rows, Index channels) {
 }
 
 // Sums over the rows of a rows x channels array, for each channel: load(row, channel, terms) adds nothing but fills
-// terms[Terms]; store(channel, sums) receives the totals, in double.
+// terms[Terms]; store(channel, sums) receives the totals, in double, and is called for several channels at a time.
 template <typename T, int Terms, typename Load, typename Store>
 void reduce_channels(Index rows, Index channels, T* workspace, const Load& load, const Store& store) {
   for_each_chunk(rows, channels * Terms, [=](Index chunk, Index begin, Index end) {
@@ -93,13 +104,21 @@ void reduce_channels(Index rows, Index channels, T* workspace, const Load& load,
     }
   });
   const Index chunks = chunks_of(rows);
-  for (Index c = 0; c < channels; ++c) {
-    double sums[Terms] = {};
+  for_each_channel_block(channels, chunks * Terms, [=](Index first, Index count) {
+    double sums[Terms][kChannelBlock] = {};
     for (Index chunk = 0; chunk < chunks; ++chunk) {
-      for (int k = 0; k < Terms; ++k) sums[k] += static_cast<double>(workspace[(chunk * Terms + k) * channels + c]);
+      for (int k = 0; k < Terms; ++k) {
+        const T* partial = workspace + (chunk * Terms + k) * channels + first;
+#pragma omp simd
+        for (Index c = 0; c < count; ++c) sums[k][c] += static_cast<double>(partial[c]);
+      }
     }
-    store(c, sums);
-  }
+    for (Index c = 0; c < count; ++c) {
+      double of_channel[Terms];
+      for (int k = 0; k < Terms; ++k) of_channel[k] = sums[k][c];
+      store(first + c, of_channel);
+    }
+  });
 }
 
 // Sums within each of `images` images of `size` elements: load(image, i, terms), store(image, sums in double).

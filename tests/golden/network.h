@@ -1,6 +1,7 @@
 // One network in the golden state on one device, with its loss, gradients and, if wanted, Adam.
 #pragma once
 
+#include "engine/compile/pass.h"
 #include "engine/compile/program.h"
 #include "engine/graph/autograd.h"
 #include "engine/graph/model.h"
@@ -64,6 +65,7 @@ class Network {
     const Value target = graph_.add_input("target", graph_.desc(logits_));
     const Value loss = builder_.call("bce_with_logits", {logits_, target, graph_.add_input("divisor", {type_, {1}})});
     graph_.mark_output("loss", loss);
+    run_passes_before_gradients(graph_, options_from_environment(), device_);
     std::vector<Value> parameters;
     for (const auto& state : graph_.states()) {
       if (!state.trainable) continue;

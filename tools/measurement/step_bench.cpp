@@ -26,7 +26,11 @@ void fill_uniform(const Tensor& to, std::uint64_t seed) {
 StepBench::StepBench(const Model& model, const StepSettings& settings)
     : store_(settings.device),
       stage_{.size = settings.size, .batch = settings.batch, .frozen = {}, .schedule = {}, .group_lr = {}},
-      programs_{.model = model, .stage = stage_, .resident = settings.batch} {
+      programs_{.model = model,
+                .stage = stage_,
+                .resident = settings.batch,
+                .compile = settings.compile,
+                .device = settings.device} {
   store_.create(training::states_of(model, DType::f32), 1);
   if (settings.mode == "infer") {
     step_.emplace(training::inference_graph(model, settings.batch, settings.size, settings.size, DType::f32),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/compile/pass.h"
 #include "engine/core/error.h"
 #include "engine/graph/autograd.h"
 
@@ -106,6 +107,7 @@ Graph accumulate_graph(const StagePrograms& p, std::int64_t batch, bool add) {
   const Batch data = add_data(graph, builder, p, batch);
   const Value logits = p.model.append(builder, data.image, training_phases(p.stage));
   const Value loss = add_loss_and_metrics(graph, builder, logits, data);
+  run_passes_before_gradients(graph, p.compile, p.device);
 
   const auto parameters = learning_parameters(p);
   std::vector<Value> wanted;

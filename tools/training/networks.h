@@ -27,6 +27,8 @@ struct StagePrograms {
   const StageSettings& stage;
   std::int64_t resident;  // photographs in the resident set
   DType type = DType::f32;
+  CompileOptions compile = {};  // that the programs will be compiled with, and for which device
+  Device device = {};
 };
 
 // Inputs images u8 [resident, s, s, 3], masks u8 [resident, s, s], indices i32 [batch], tables [batch, 8], divisor [1]

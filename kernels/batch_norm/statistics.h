@@ -1,0 +1,112 @@
+// Statistics of channels on the CPU and what batch norm makes of them: mean and squared deviations of a chunk of rows
+// while it is warm in the cache, chunks then combined in a fixed order in f64 (Chan, Golub & LeVeque 1983): one pass
+// over memory, no cancellation.
+#pragma once
+
+#include <math.h>
+
+#include "kernels/batch_norm/math.h"
+#include "kernels/launch/cpu.h"
+
+namespace dermatome::batch_norm {
+inline namespace DERMATOME_ISA {
+
+using launch::Index;
+
+// Of each chunk: sums and squared deviations from the chunk's mean, [chunk][2][channels].
+template <typename T>
+void chunk_statistics(const T* x, Index rows, Index channels, float* workspace) {
+  launch::for_each_chunk(rows, channels, [=](Index chunk, Index begin, Index end) {
+    float* sum = workspace + chunk * 2 * channels;
+    float* squares = sum + channels;
+    for (Index c = 0; c < 2 * channels; ++c) sum[c] = 0;
+    for (Index r = begin; r < end; ++r) {
+      const T* row = x + r * channels;
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) sum[c] += launch::load(row[c]);
+    }
+    const float inverse = 1.0f / static_cast<float>(end - begin);
+    for (Index r = begin; r < end; ++r) {
+      const T* row = x + r * channels;
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) {
+        const float d = launch::load(row[c]) - sum[c] * inverse;
+        squares[c] += d * d;
+      }
+    }
+  });
+}
+
+struct Statistics {
+  double mean[launch::kChannelBlock] = {};
+  double variance[launch::kChannelBlock] = {};
+};
+
+// Of `count` channels from `first` on.
+inline Statistics combine(const float* workspace, Index rows, Index channels, Index first, Index count) {
+  Statistics s;
+  double seen = 0;
+  const Index chunks = launch::chunks_of(rows);
+  for (Index chunk = 0; chunk < chunks; ++chunk) {
+    const auto size = static_cast<double>(rows * (chunk + 1) / chunks - rows * chunk / chunks);
+    const float* sums = workspace + chunk * 2 * channels + first;
+    const double total = seen + size;
+    const double share = size / total;
+    const double inverse = 1.0 / size;
+#pragma omp simd
+    for (Index c = 0; c < count; ++c) {
+      const double delta = static_cast<double>(sums[c]) * inverse - s.mean[c];
+      s.variance[c] += static_cast<double>(sums[channels + c]) + delta * delta * seen * share;
+      s.mean[c] += delta * share;
+    }
+    seen = total;
+  }
+  for (Index c = 0; c < count; ++c) s.variance[c] /= seen;
+  return s;
+}
+
+// One application of batch norm to rows x channels.
+struct Normalisation {
+  Index rows, channels;
+  bool from_batch;  // statistics of x, else the running ones
+  double epsilon, momentum;
+  const float *gamma, *beta, *running_mean, *running_var;
+  const Operand* outputs;  // [4] where from_batch: mean, inverse deviation, new running mean and variance, or null data
+};
+
+// Floats of normalise's workspace.
+inline Index statistics_floats(const Normalisation& n) {
+  return n.from_batch ? launch::chunks_of(n.rows) * 2 * n.channels : 0;
+}
+
+// Fills scale and shift, of which x * scale + shift is normalised, and the outputs.
+template <typename T>
+void normalise(const Normalisation& n, const T* x, float* scale, float* shift, float* workspace) {
+  if (n.from_batch) chunk_statistics(x, n.rows, n.channels, workspace);
+  const auto momentum = static_cast<float>(n.momentum);
+  const auto out = [](const Normalisation& of, int i) { return static_cast<float*>(of.outputs[i].data); };
+  const Index work = n.from_batch ? launch::chunks_of(n.rows) : 1;
+  launch::for_each_channel_block(n.channels, work, [=](Index first, Index count) {
+    Statistics s;
+    if (n.from_batch) s = combine(workspace, n.rows, n.channels, first, count);
+    for (Index i = 0; i < count; ++i) {
+      const Index c = first + i;
+      const double mean = n.from_batch ? s.mean[i] : static_cast<double>(n.running_mean[c]);
+      const double variance = n.from_batch ? s.variance[i] : static_cast<double>(n.running_var[c]);
+      const double inverse = 1.0 / sqrt(variance + n.epsilon);
+      const auto a = affine<double>(static_cast<double>(n.gamma[c]), static_cast<double>(n.beta[c]), mean, inverse);
+      scale[c] = static_cast<float>(a.scale);
+      shift[c] = static_cast<float>(a.shift);
+      if (!n.from_batch) continue;
+      const double unbiased = variance * static_cast<double>(n.rows) / static_cast<double>(n.rows - 1);
+      if (float* to = out(n, 0); to != nullptr) to[c] = static_cast<float>(mean);
+      if (float* to = out(n, 1); to != nullptr) to[c] = static_cast<float>(inverse);
+      if (float* to = out(n, 2); to != nullptr) to[c] = running(n.running_mean[c], static_cast<float>(mean), momentum);
+      if (float* to = out(n, 3); to != nullptr)
+        to[c] = running(n.running_var[c], static_cast<float>(unbiased), momentum);
+    }
+  });
+}
+
+}  // namespace DERMATOME_ISA
+}  // namespace dermatome::batch_norm

@@ -189,12 +189,17 @@ void dry_run(const TrainCommand& command) {
   const training::Recipe recipe = recipe_of(command, {});
   const Model model = find_model(recipe.model);
   check_model(recipe, model);
+  training::check_run_folder_is_writable(command.run);
   Progress progress;
   const StartWeights weights = weights_to_start_from(command, model);
-  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, nullptr, progress);
+  const auto cache = command.data->open_cache(data::Cache::Access::read_only);
+  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   tell(weights, model, progress);
-  const auto plan = training::measure_plan(model, options_of(command, recipe, nullptr), split.data);
+  const auto plan = training::measure_plan(model, options_of(command, recipe, cache.get()), split.data);
+  progress.clear();
   fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
+  const auto space = training::little_space(command.run, plan.checkpoint);
+  if (!space.empty()) fmt::print("{}\n", space);
 }
 
 nlohmann::json read_run_json(const fs::path& run) {

@@ -223,16 +223,24 @@ TEST_F(Resume, RefusesAFileThatChangedBetweenStagesOfDifferentSizes) {
 TEST_F(Resume, RefusesACheckpointOfAnEarlierFormatNamingIt) {
   start("r", recipe(), {});
   const fs::path last = folder_ / "r" / "last.safetensors";
-  TensorFile file = read_safetensors(last);
-  auto json = nlohmann::json::parse(file.metadata.at("dermatome"));
-  json["format"] = 1;
-  json["version"] = "0.0.1";
-  for (const char* key : {"sums", "data", "device", "processor", "disabled", "type"}) json.erase(key);
-  file.metadata["dermatome"] = json.dump();
-  write_safetensors(last, file, Integrity::required);
-  EXPECT_NO_THROW(read_checkpoint(last));
-  expect_error([&] { read_resumable(last); },
-               {"last.safetensors was written by dermatome 0.0.1 in format 1", "start another run"});
+  const auto write_as = [&](int format, const std::vector<const char*>& lacking) {
+    TensorFile file = read_safetensors(last);
+    auto json = nlohmann::json::parse(file.metadata.at("dermatome"));
+    json["format"] = format;
+    for (const char* key : lacking) json.erase(key);
+    file.metadata["dermatome"] = json.dump();
+    write_safetensors(last, file, Integrity::required);
+  };
+  const auto expect_refused = [&](const std::string& format) {
+    EXPECT_NO_THROW(read_checkpoint(last));
+    expect_error([&] { read_resumable(last); },
+                 {"last.safetensors was written in the earlier format " + format + ", whose run cannot be resumed",
+                  "its weights still evaluate and predict; to train further, start another run"});
+  };
+  write_as(2, {});
+  expect_refused("2");
+  write_as(1, {"sums", "data", "device", "processor", "disabled", "type"});
+  expect_refused("1");
 }
 
 TEST_F(Resume, ARecipeThatIsNotUnderstoodNamesBothVersions) {

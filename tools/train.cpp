@@ -161,10 +161,11 @@ void start(const TrainCommand& command) {
   const auto cache = command.data->open_cache();
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   const training::RunFolder folder(command.run, use);
-  progress.message(fmt::format(
-      "{} photographs to train on, {} to validate; {} from {}; {} on {} threads ({}), {}", split.data.train.size(),
-      split.data.validation.size(), model.name(), command.weights.empty() ? "random weights" : command.weights,
-      to_string(command.options->device()), threads(), name_of(instruction_set()), command.options->type_name));
+  progress.message(fmt::format("{} photographs to train on, {} to validate; {} from {}; {} on {} ({}), {}",
+                               split.data.train.size(), split.data.validation.size(), model.name(),
+                               command.weights.empty() ? "random weights" : command.weights,
+                               to_string(command.options->device()), training::threads_text(threads()),
+                               name_of(instruction_set()), command.options->type_name));
   tell(weights, model, progress);
   auto observer = observer_of(progress);
   observer.ready = [&] { write_start(command, folder, recipe, split, weights); };

@@ -213,9 +213,9 @@ std::string to_text(const Plan& plan, const TrainingData& data) {
     steps += stage.settings.epochs * stage.steps_per_epoch;
   }
   return text + fmt::format(
-                    "in all: {} epochs, {} steps, about {} and {} of memory; measured here with {} threads\n"
+                    "in all: {} epochs, {} steps, about {} and {} of memory; measured here with {}\n"
                     "not in that time: writing checkpoints of {}, one an epoch at least\n",
-                    epochs, steps, duration_text(seconds), mib(peak), threads(), mib(plan.checkpoint));
+                    epochs, steps, duration_text(seconds), mib(peak), threads_text(threads()), mib(plan.checkpoint));
 }
 
 }  // namespace dermatome::training

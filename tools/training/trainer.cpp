@@ -157,7 +157,7 @@ class Trainer {
     if (options_.resume == nullptr) {
       log_.emplace(options_.run);
       save(stage);
-      const auto space = little_space(options_.run, checkpoint_bytes(store_));
+      const auto space = little_space(options_.run, std::filesystem::file_size(last()));
       if (!space.empty() && observer_.message) observer_.message(space);
       return;
     }

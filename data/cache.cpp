@@ -43,15 +43,20 @@ bool holds_files(const fs::path& folder) {
   return false;
 }
 
-const fs::path& opened(const fs::path& folder) {
+const fs::path& opened(const fs::path& folder, Cache::Access access) {
+  const bool may_write = access == Cache::Access::read_write;
   std::error_code error;
-  fs::create_directories(folder, error);
+  if (may_write) {
+    fs::create_directories(folder, error);
+  } else if (!fs::exists(folder)) {
+    return folder;
+  }
   DERMATOME_CHECK(!error && fs::is_directory(folder), "the cache folder {} cannot be made ({})", folder.string(),
                   error ? error.message() : "it is a file");
   if (is_ours(folder)) return folder;
   DERMATOME_CHECK(!holds_files(folder), "{} holds other files and is no cache of dermatome; give a folder of its own",
                   folder.string());
-  write_file(folder / kTagName, kTag);
+  if (may_write) write_file(folder / kTagName, kTag);
   return folder;
 }
 
@@ -77,9 +82,11 @@ bool is_old(const fs::path& path) {
 
 }  // namespace
 
-Cache::Cache(const fs::path& folder) : folder_(opened(folder)), index_(folder_ / kIndexName) {}
+Cache::Cache(const fs::path& folder, Access access)
+    : folder_(opened(folder, access)), access_(access), index_(folder_ / kIndexName) {}
 
 Cache::~Cache() {
+  if (access_ == Access::read_only) return;
   try {
     index_.save();
   } catch (const std::exception&) {
@@ -168,6 +175,7 @@ std::optional<PreparedPair> Cache::load(const Key& key) {
 }
 
 void Cache::store(const fs::path& path, std::span<const std::uint8_t> bytes) {
+  if (access_ == Access::read_only) return;
   // Somebody who cleans the cache may remove the folder between these two steps.
   constexpr int kAttempts = 3;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -200,6 +208,7 @@ std::string Cache::write_failure() const {
 
 // So that a killed program need not read again what it has read.
 void Cache::save_index_now_and_then() {
+  if (access_ == Access::read_only) return;
   std::int64_t last = saved_at_;
   const std::int64_t now = steady_seconds();
   if (now - last < kSecondsBetweenSaves || !saved_at_.compare_exchange_strong(last, now)) return;
@@ -222,7 +231,7 @@ CachePlan Cache::plan(std::span<const Sample> samples, int size) const {
   }
   plan.bytes = plan.missing * entry_bytes(size);
   std::error_code error;
-  const auto space = fs::space(folder_, error);
+  const auto space = fs::space(nearest_existing(folder_), error);
   plan.free = error ? 0 : space.available;
   return plan;
 }

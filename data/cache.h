@@ -43,8 +43,14 @@ std::string bytes_text(std::uint64_t bytes);
 // damaged one counts as absent. Any number of threads and programs may use a folder at once.
 class Cache {
  public:
-  // Makes the folder where there is none. Throws Error where that fails, or where it holds files but is no cache.
-  explicit Cache(const std::filesystem::path& folder);
+  enum class Access : std::uint8_t {
+    read_write,
+    read_only,  // nothing is made, stored or remembered: for finding out what is there
+  };
+
+  // Makes the folder where there is none (for reading only, that is an empty cache). Throws Error where that fails, or
+  // where it holds files but is no cache.
+  explicit Cache(const std::filesystem::path& folder, Access access = Access::read_write);
   ~Cache();
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
@@ -92,6 +98,7 @@ class Cache {
   CacheUsage remove_if(const std::function<bool(const std::filesystem::path&)>& condition);
 
   std::filesystem::path folder_;
+  Access access_;
   SourceIndex index_;
   std::atomic<std::size_t> hits_ = 0;
   std::atomic<std::size_t> misses_ = 0;

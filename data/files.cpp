@@ -140,6 +140,13 @@ void write_file(const std::filesystem::path& path, std::span<const std::uint8_t>
   if (synced) sync_folder(path);
 }
 
+std::filesystem::path nearest_existing(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::absolute(path, error).lexically_normal();
+  while (!std::filesystem::exists(folder, error) && folder.has_relative_path()) folder = folder.parent_path();
+  return folder;
+}
+
 bool is_partial(const std::filesystem::path& path) {
   return path.filename().string().find(kPartial) != std::string::npos;
 }

@@ -33,6 +33,9 @@ struct FileState {
 // Nothing where there is no regular file.
 std::optional<FileState> state_of(const std::filesystem::path& path);
 
+// The path itself, or the nearest folder above it that exists: on its disk the path would be made.
+std::filesystem::path nearest_existing(const std::filesystem::path& path);
+
 // Whether a write waits until the bytes are on the disk. Without it, a crash of the machine (not of the program) may
 // leave a file of the right name and wrong contents: for files that carry a checksum and can be made again.
 enum class Durability : std::uint8_t { synced, unsynced };

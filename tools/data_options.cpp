@@ -46,8 +46,8 @@ std::vector<data::Sample> DataOptions::samples(const Tell& tell, std::optional<d
   return readable(find(part), skip_bad, tell);
 }
 
-std::unique_ptr<data::Cache> DataOptions::open_cache() const {
-  return cache.empty() ? nullptr : std::make_unique<data::Cache>(cache);
+std::unique_ptr<data::Cache> DataOptions::open_cache(data::Cache::Access access) const {
+  return cache.empty() ? nullptr : std::make_unique<data::Cache>(cache, access);
 }
 
 nlohmann::json DataOptions::to_json() const {

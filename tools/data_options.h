@@ -31,8 +31,8 @@ struct DataOptions {
   // --skip-bad, and told.
   std::vector<data::Sample> samples(const Tell& tell, std::optional<data::Part> part = std::nullopt) const;
 
-  // The cache, made where there is none yet; null without --cache.
-  std::unique_ptr<data::Cache> open_cache() const;
+  // The cache, made where there is none yet unless it is only for reading; null without --cache.
+  std::unique_ptr<data::Cache> open_cache(data::Cache::Access access = data::Cache::Access::read_write) const;
 
   // Absolute paths, for the record of a run; and back.
   nlohmann::json to_json() const;

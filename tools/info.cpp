@@ -38,6 +38,11 @@ void print_cuda() {
 #endif
 }
 
+std::string bf16_text() {
+  if (instruction_set() == InstructionSet::v4_bf16) return "on the cpu, by --type bf16";
+  return fmt::format("off ({} has no AVX512-BF16)", name_of(instruction_set()));
+}
+
 void run_info(bool ops) {
   fmt::print("dermatome        {}\n", kVersion);
   fmt::print("processor        {}\n", cpu_model_name());
@@ -49,7 +54,7 @@ void run_info(bool ops) {
   for (const Device device : available_devices()) fmt::print(" {}", to_string(device));
   fmt::print("\n");
   print_cuda();
-  fmt::print("bf16             off (this version computes in f32)\n");
+  fmt::print("bf16             {}\n", bf16_text());
   fmt::print("models          ");
   for (const auto& name : builtin_model_names()) fmt::print(" {}", name);
   fmt::print("\npasses          ");

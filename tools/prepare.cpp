@@ -55,8 +55,8 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
   const data::CachePlan plan = cache.plan(samples, size);
   progress.message(data::plan_sentence(plan, cache.folder(), size));
   if (plan.missing > 0) {
-    progress.message(fmt::format("decoding holds {} MiB at most beside the files read, on {} threads",
-                                 data::kDecodingBudget >> 20, threads()));
+    progress.message(fmt::format("decoding holds {} MiB at most beside the files read, on {}",
+                                 data::kDecodingBudget >> 20, training::threads_text(threads())));
   }
   const auto start = Clock::now();
   const std::size_t hits = cache.hits();

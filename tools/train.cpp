@@ -161,10 +161,11 @@ void start(const TrainCommand& command) {
   const auto cache = command.data->open_cache();
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   const training::RunFolder folder(command.run, use);
-  progress.message(fmt::format(
-      "{} photographs to train on, {} to validate; {} from {}; {} on {} threads ({}), {}", split.data.train.size(),
-      split.data.validation.size(), model.name(), command.weights.empty() ? "random weights" : command.weights,
-      to_string(command.options->device()), threads(), name_of(instruction_set()), command.options->type_name));
+  progress.message(fmt::format("{} photographs to train on, {} to validate; {} from {}; {} on {} ({}), {}",
+                               split.data.train.size(), split.data.validation.size(), model.name(),
+                               command.weights.empty() ? "random weights" : command.weights,
+                               to_string(command.options->device()), training::threads_text(threads()),
+                               name_of(instruction_set()), command.options->type_name));
   tell(weights, model, progress);
   auto observer = observer_of(progress);
   observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
@@ -189,12 +190,17 @@ void dry_run(const TrainCommand& command) {
   const training::Recipe recipe = recipe_of(command, {});
   const Model model = find_model(recipe.model);
   check_model(recipe, model);
+  training::check_run_folder_is_writable(command.run);
   Progress progress;
   const StartWeights weights = weights_to_start_from(command, model);
-  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, nullptr, progress);
+  const auto cache = command.data->open_cache(data::Cache::Access::read_only);
+  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   tell(weights, model, progress);
-  const auto plan = training::measure_plan(model, options_of(command, recipe, nullptr), split.data);
+  const auto plan = training::measure_plan(model, options_of(command, recipe, cache.get()), split.data);
+  progress.clear();
   fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
+  const auto space = training::little_space(command.run, plan.checkpoint);
+  if (!space.empty()) fmt::print("{}\n", space);
 }
 
 nlohmann::json read_run_json(const fs::path& run) {

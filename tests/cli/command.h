@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ inline std::vector<fs::path> event_files(const fs::path& run) {
 struct Outcome {
   int code = -1;  // 128 + signal where one ended it unhandled, as a shell has it, plus 1000 to tell it apart
   std::string out, err;
+  std::size_t peak_memory = 0;  // bytes
 };
 
 // The binary at work in `folder`; a process of its own.
@@ -82,9 +84,13 @@ class Process {
 
   Outcome wait() {
     int status = 0;
-    ::waitpid(id_, &status, 0);
+    rusage usage{};
+    ::wait4(id_, &status, 0, &usage);
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1128 + WTERMSIG(status);
-    return {.code = code, .out = text_of(out_), .err = text_of(err_)};
+    return {.code = code,
+            .out = text_of(out_),
+            .err = text_of(err_),
+            .peak_memory = static_cast<std::size_t>(usage.ru_maxrss) * 1024};
   }
 
  private:

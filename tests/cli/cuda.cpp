@@ -50,7 +50,7 @@ TEST_F(CommandLine, AutoTakesTheCpuWithoutAGpu) {
   if (has_driver()) GTEST_SKIP() << "there is an NVIDIA driver here";
   const Outcome outcome = run(training("r", {"epochs=1", "--device", "auto"}));
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_NE((outcome.out + outcome.err).find("cpu on 1 threads"), std::string::npos) << outcome.out << outcome.err;
+  EXPECT_NE((outcome.out + outcome.err).find("cpu on 1 thread "), std::string::npos) << outcome.out << outcome.err;
 }
 
 }  // namespace

@@ -77,10 +77,15 @@ TEST_F(Failures, AFullDiskKeepsTheLastCheckpoint) {
 
 TEST_F(Failures, AReadOnlyRunFolderIsNamed) {
   if (!may_mount()) GTEST_SKIP() << "this machine lets nobody mount a small disk";
-  const Outcome outcome = in_own_mounts("mount -t tmpfs -o ro tmpfs r\n" + command_text(training("r")) +
-                                        "; echo code $?\n" + "mkdir deep && mount -t tmpfs -o ro tmpfs deep\n" +
-                                        command_text(training("deep/r")) + "; echo code $?\n");
-  EXPECT_EQ(outcome.out, "code 1\ncode 1\n");
+  const Outcome outcome =
+      in_own_mounts("mount -t tmpfs -o ro tmpfs r\n" + command_text(training("r")) + "; echo code $?\n" +
+                    "mkdir deep && mount -t tmpfs -o ro tmpfs deep\n" + command_text(training("deep/r")) +
+                    "; echo code $?\n" + command_text(training("r", {"--dry-run"})) + " 2>dry; echo code $?\n" +
+                    command_text(training("deep/r", {"--dry-run"})) + " 2>>dry; echo code $?\n");
+  EXPECT_EQ(outcome.out, "code 1\ncode 1\ncode 1\ncode 1\n");
+  EXPECT_EQ(text_of(folder_ / "dry"),
+            "dermatome: the run folder r cannot be written: Read-only file system\n"
+            "dermatome: the run folder deep/r cannot be made: Read-only file system\n");
   EXPECT_NE(outcome.err.find("dermatome: the run folder r cannot be written: Read-only file system\n"),
             std::string::npos)
       << outcome.err;

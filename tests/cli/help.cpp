@@ -117,6 +117,15 @@ TEST_F(Help, VersionAndOperations) {
   EXPECT_NE(run({"info", "--ops"}).out.find("conv2d "), std::string::npos);
 }
 
+TEST_F(Help, InfoSaysWhetherTrainTakesBf16) {
+  const bool offered = run({"bench", "step", "--model", "tiny.graph", "--size", "32", "--batch", "1", "--seconds",
+                            "0.01", "--threads", "1", "--device", "cpu", "--type", "bf16"})
+                           .code == 0;
+  const std::string text = run({"info"}).out;
+  EXPECT_EQ(text.find("\nbf16             on the cpu, by --type bf16\n") != std::string::npos, offered) << text;
+  EXPECT_EQ(text.find("\nbf16             off (x86-64-") != std::string::npos, !offered) << text;
+}
+
 TEST_F(Help, TheReferenceOfSettingsInTheDocumentationIsThePrograms) {
   const Outcome reference = run({"config", "--reference"});
   EXPECT_EQ(reference.code, 0) << reference.err;

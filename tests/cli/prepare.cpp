@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/cache.h"
+#include "data/codec.h"
 #include "tests/cli/command.h"
 
 namespace dermatome::cli {
@@ -154,6 +155,23 @@ TEST_F(Prepare, MeasuresWhatReducedDecodingCosts) {
   const Outcome outcome = done({"prepare", "--data", "data", "--size", "64", "--measure", "--threads", "1"});
   EXPECT_NE(outcome.out.find("5 of 5"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find("full decoding"), std::string::npos) << outcome.out;
+}
+
+// Each of these progressive JPEGs needs 180 MB of coefficients: five threads at once would hold 900 MB.
+TEST_F(Prepare, OfThirtyMegapixelPhotographsHoldsWhatItStates) {
+  constexpr int kWidth = 6720, kHeight = 4480, kPhotographs = 5;
+  auto photograph =
+      data::testing::make_jpeg(data::testing::smooth_image(kWidth, 1).pixels, kWidth, kHeight, {.progressive = true});
+  const auto mask = data::encode_png(data::testing::disc(672, 448, 90));
+  for (int i = 0; i < kPhotographs; ++i) {
+    photograph.push_back(static_cast<std::uint8_t>(i));  // behind its end: the same picture in another file
+    folder_.add(fmt::format("large/images/p{}.jpg", i), photograph);
+    folder_.add(fmt::format("large/masks/p{}.png", i), mask);
+  }
+  const Outcome outcome = done({"prepare", "--data", "large", "--cache", "c", "--size", "128", "--threads", "5"});
+  expect_told(outcome, {"decoding holds 512 MiB at most beside the files read, on 5 threads", "5 added"});
+  EXPECT_LT(outcome.peak_memory, std::size_t{600} << 20);
+  EXPECT_GT(outcome.peak_memory, std::size_t{200} << 20) << "several at once";
 }
 
 }  // namespace

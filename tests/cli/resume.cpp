@@ -126,7 +126,7 @@ TEST_F(ResumeCommand, RefusesARunFolderOfANewerVersion) {
   train("r");
   TensorFile file = read_safetensors(folder_ / "r/last.safetensors");
   std::string& text = file.metadata.at("dermatome");
-  text.replace(text.find("\"format\":2"), 10, "\"format\":9");
+  text.replace(text.find("\"format\":3"), 10, "\"format\":9");
   const auto version = text.find("\"version\":\"") + 11;
   text.replace(version, text.find('"', version) - version, "99.0");
   write_safetensors(folder_ / "r/last.safetensors", file, Integrity::required);

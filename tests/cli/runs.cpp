@@ -76,7 +76,17 @@ TEST_F(CommandLine, ADryRunWritesNothing) {
   for (const char* part :
        {"stage 1: 32 px, batch 2, 2 epochs of 2 steps", "the run would be written to r", "nothing was written"})
     EXPECT_NE(fresh.out.find(part), std::string::npos) << part << " not in " << fresh.out;
-  EXPECT_FALSE(fs::exists(folder_ / "r"));
+  const Outcome cached = run(training("r", {"--dry-run", "epochs=2", "--cache", "c"}));
+  EXPECT_EQ(cached.code, 0) << cached.err;
+  EXPECT_NE(cached.out.find("cache          0 of 5 pairs at 32 px are in c; 5 to add, "), std::string::npos)
+      << cached.out;
+  for (const char* made : {"r", "c"}) EXPECT_FALSE(fs::exists(folder_ / made)) << made;
+}
+
+TEST_F(CommandLine, ADryRunIsRefusedWhereTheRunWouldBe) {
+  expect_refused(1, training("tiny.graph", {"--dry-run"}), {"tiny.graph cannot be made: it is a file"});
+  expect_refused(1, training("tiny.graph/r", {"--dry-run"}), {"tiny.graph/r cannot be made", "tiny.graph is a file"});
+  expect_refused(1, training("r", {"--dry-run", "--cache", "data"}), {"data holds other files and is no cache"});
 }
 
 TEST_F(CommandLine, ADryRunSaysWhatWouldBecomeOfAUsedFolder) {

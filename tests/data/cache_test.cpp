@@ -250,6 +250,30 @@ TEST_F(CacheTest, MakesTheSameResidentSetAsDecoding) {
   EXPECT_EQ(cache.hits(), 4u);
 }
 
+TEST_F(CacheTest, OpenForReadingOnlyChangesNothing) {
+  const Sample sample = add("a", 1);
+  {
+    Cache cache(folder_ / "cache", Cache::Access::read_only);
+    EXPECT_TRUE(same(cache.pair(sample, 16, budget_), fresh(sample, 16)));
+    cache.fingerprint(sample.image, budget_);
+    const CachePlan plan = cache.plan(std::span(&sample, 1), 16);
+    EXPECT_EQ(plan.missing, 1u);
+    EXPECT_GT(plan.free, 0u) << "of the disk that the folder would lie on";
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "cache"));
+  Cache(folder_ / "cache").pair(sample, 16, budget_);
+  const auto before = entries();
+  {
+    Cache cache(folder_ / "cache", Cache::Access::read_only);
+    cache.pair(sample, 16, budget_);
+    EXPECT_EQ(cache.hits(), 1u);
+    cache.pair(sample, 8, budget_);
+  }
+  EXPECT_EQ(entries(), before);
+  folder_.add("photos/a.jpg");
+  expect_error([&] { Cache(folder_ / "photos", Cache::Access::read_only); }, {"photos holds other files"});
+}
+
 TEST_F(CacheTest, RefusesAFolderOfOtherFiles) {
   folder_.add("photos/a.jpg");
   expect_error([&] { Cache(folder_ / "photos"); }, {"photos holds other files", "a folder of its own"});

@@ -80,32 +80,9 @@ TEST(PreparePhotograph, TurnsAsDecodingDoes) {
   }
 }
 
-// Pixels that libjpeg makes of one row again and again, so that the test itself needs no memory for them.
 Bytes tall_jpeg(int width, int height, bool progressive) {
-  const Image row = smooth_image(width, 1);
-  jpeg_compress_struct state{};
-  jpeg_error_mgr errors{};
-  state.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&state);
-  unsigned char* out = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&state, &out, &size);
-  state.image_width = static_cast<JDIMENSION>(width);
-  state.image_height = static_cast<JDIMENSION>(height);
-  state.input_components = 3;
-  state.in_color_space = JCS_RGB;
-  jpeg_set_defaults(&state);
-  if (progressive) jpeg_simple_progression(&state);
-  jpeg_start_compress(&state, TRUE);
-  while (state.next_scanline < state.image_height) {
-    auto* pixels = const_cast<JSAMPROW>(row.pixels.data());
-    jpeg_write_scanlines(&state, &pixels, 1);
-  }
-  jpeg_finish_compress(&state);
-  jpeg_destroy_compress(&state);
-  Bytes bytes(out, out + size);
-  std::free(out);
-  return bytes;
+  return make_jpeg(smooth_image(width, 1).pixels, width, height,
+                   {.progressive = progressive, .luma_h = 2, .luma_v = 2});
 }
 
 std::size_t resident_bytes() {

@@ -112,7 +112,8 @@ struct JpegOptions {
   int luma_v = 1;
 };
 
-// Samples of width * height * options.channels bytes as a JPEG of quality 95.
+// Samples of width * options.channels bytes a row as a JPEG of quality 95; fewer rows than `height` are repeated, so
+// that a test of large pictures needs no memory for them.
 inline Bytes make_jpeg(std::span<const std::uint8_t> samples, int width, int height, const JpegOptions& options) {
   jpeg_compress_struct state{};
   jpeg_error_mgr errors{};
@@ -137,9 +138,10 @@ inline Bytes make_jpeg(std::span<const std::uint8_t> samples, int width, int hei
   if (!options.app1.empty()) {
     jpeg_write_marker(&state, JPEG_APP0 + 1, options.app1.data(), static_cast<unsigned>(options.app1.size()));
   }
+  const auto row_bytes = static_cast<std::size_t>(width * options.channels);
+  const std::size_t rows = samples.size() / row_bytes;
   while (state.next_scanline < state.image_height) {
-    auto* row =
-        const_cast<JSAMPROW>(samples.data()) + state.next_scanline * static_cast<std::size_t>(width * options.channels);
+    auto* row = const_cast<JSAMPROW>(samples.data()) + state.next_scanline % rows * row_bytes;
     jpeg_write_scanlines(&state, &row, 1);
   }
   jpeg_finish_compress(&state);
@@ -193,6 +195,25 @@ inline Bytes make_png(const Bytes& rows, int width, int height, const PngOptions
   png_write_end(png, info);
   png_destroy_write_struct(&png, &info);
   return bytes;
+}
+
+// Two bytes changed at random, in `rounds` ways: `read` throws Error or not, and nothing worse. How often it threw.
+template <typename Read>
+int survived_changes(const Bytes& bytes, int rounds, std::uint64_t seed, const Read& read) {
+  Philox random(seed);
+  int refused = 0;
+  for (int round = 0; round < rounds; ++round) {
+    Bytes changed = bytes;
+    for (int i = 0; i < 2; ++i) {
+      changed[random.below(static_cast<std::uint32_t>(changed.size()))] = static_cast<std::uint8_t>(random.below(256));
+    }
+    try {
+      read(changed);
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  return refused;
 }
 
 inline Bytes grey_png(const Bytes& values, int width, int height) {

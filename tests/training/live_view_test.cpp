@@ -6,6 +6,11 @@
 namespace dermatome::training {
 namespace {
 
+TEST(LiveView, CountsThreads) {
+  EXPECT_EQ(threads_text(1), "1 thread");
+  EXPECT_EQ(threads_text(2), "2 threads");
+}
+
 constexpr StepResult kStep{.epoch = 3,
                            .epochs = 12,
                            .images_done = 425,

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "data/cache.h"
+#include "data/resident_set.h"
 #include "engine/core/threads.h"
 #include "tests/training/support.h"
 
@@ -36,9 +38,12 @@ class PlanOfARun : public ::testing::Test {
     set_threads(1);
     data_ = {.train = add_samples(folder_, "t", 7), .validation = add_samples(folder_, "val", 3)};
   }
-  Plan plan(const std::vector<StageSettings>& stages) const {
-    const TrainOptions options{
-        .recipe = {.model = "tiny", .seed = 3, .stages = stages}, .run = "", .device = kCpuDevice, .compile = {}};
+  Plan plan(const std::vector<StageSettings>& stages, data::Cache* cache = nullptr) const {
+    const TrainOptions options{.recipe = {.model = "tiny", .seed = 3, .stages = stages},
+                               .run = "",
+                               .device = kCpuDevice,
+                               .compile = {},
+                               .cache = cache};
     return measure_plan(two_groups(), options, data_);
   }
 
@@ -58,8 +63,7 @@ TEST_F(PlanOfARun, CountsStepsAndBytesAndRunsEveryStage) {
   EXPECT_EQ(plan.stages[1].resident_set, 10u * 64 * 64 * 4);
   EXPECT_GT(plan.stages[1].memory.arenas, plan.stages[0].memory.arenas);
   for (const auto& stage : plan.stages) {
-    EXPECT_GT(stage.step_seconds, 0);
-    EXPECT_GE(stage.steps_timed, 2);
+    EXPECT_GT(stage.training_seconds, 0);
     EXPECT_GT(stage.validation_seconds, 0);
     EXPECT_GT(stage.reading_seconds, 0);
     EXPECT_GT(stage.memory.states, 0u);
@@ -77,6 +81,39 @@ TEST_F(PlanOfARun, SaysWhatIsFrozen) {
   const std::string text = to_text(plan({stage}), data_);
   EXPECT_NE(text.find("early          frozen\n"), std::string::npos) << text;
   EXPECT_NE(text.find("late           rate "), std::string::npos) << text;
+}
+
+TEST_F(PlanOfARun, HoldsTheProgramsOfShortLastBatches) {
+  data_.validation = add_samples(folder_, "val", 4);
+  const std::size_t even = plan({small_stage()}).stages[0].memory.arenas;
+  data_.validation.push_back(data_.train[0]);
+  EXPECT_GT(plan({small_stage()}).stages[0].memory.arenas, even);
+  data_.validation.pop_back();
+  data_.train.pop_back();
+  EXPECT_LT(plan({small_stage()}).stages[0].memory.arenas, even);
+}
+
+TEST_F(PlanOfARun, TellsWhatACacheHoldsAndAddsNothingToIt) {
+  const auto text = [&] {
+    data::Cache cache(folder_ / "cache", data::Cache::Access::read_only);
+    return to_text(plan({small_stage()}, &cache), data_);
+  };
+  EXPECT_NE(text().find("cache          0 of 10 pairs at 32 px are in "), std::string::npos) << text();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "cache"));
+  {
+    data::Cache cache(folder_ / "cache");
+    data::load_resident_set(data_.train, 32, {.cache = &cache});
+  }
+  EXPECT_NE(text().find("cache          7 of 10 pairs at 32 px are in "), std::string::npos) << text();
+}
+
+TEST_F(PlanOfARun, NamesTheSizeOfACheckpoint) {
+  const Plan plan = this->plan({small_stage()});
+  StateStore store(kCpuDevice);
+  store.create(states_of(two_groups(), DType::f32), 3);
+  const StageSettings stage = small_stage();
+  store.create(optimizer_states({.model = two_groups(), .stage = stage, .resident = 1}), 3);
+  EXPECT_EQ(plan.checkpoint, store.bytes());
 }
 
 TEST_F(PlanOfARun, WithoutValidationHasNoTimeForIt) {

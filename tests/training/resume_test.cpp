@@ -6,11 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "engine/core/threads.h"
 #include "models/safetensors.h"
 #include "tests/training/support.h"
-#include "tools/training/log.h"
-#include "tools/training/trainer.h"
 
 namespace dermatome::training {
 namespace {
@@ -18,14 +15,8 @@ namespace {
 using namespace testing;
 namespace fs = std::filesystem;
 
-class Resume : public ::testing::Test {
+class Resume : public TrainingTest {
  protected:
-  Resume() {
-    set_threads(1);
-    folder_.add("tiny.graph", std::string_view(kTwoGroups));
-    data_ = {.train = add_samples(folder_, "t", 5), .validation = add_samples(folder_, "val", 3)};
-  }
-
   // Two stages: accumulated batches with a short last one, then another size with a frozen group.
   Recipe recipe() const {
     StageSettings first{
@@ -38,11 +29,6 @@ class Resume : public ::testing::Test {
             .stages = {first, second}};
   }
 
-  TrainingResult start(const std::string& run, const Recipe& recipe, const TrainingObserver& observer = {}) const {
-    fs::create_directories(folder_ / run);
-    return train({.recipe = recipe, .run = folder_ / run, .device = kCpuDevice, .compile = {}}, data_, observer);
-  }
-
   TrainingResult go_on(const std::string& run, const TrainingObserver& observer = {}) const {
     const Checkpoint checkpoint = read_resumable(folder_ / run / "last.safetensors");
     return go_on(run, recipe_of_run(checkpoint, "last.safetensors"), observer);
@@ -50,32 +36,17 @@ class Resume : public ::testing::Test {
 
   TrainingResult go_on(const std::string& run, const Recipe& recipe, const TrainingObserver& observer = {}) const {
     Checkpoint checkpoint = read_resumable(folder_ / run / "last.safetensors");
-    return train({.recipe = recipe, .run = folder_ / run, .device = kCpuDevice, .compile = {}, .resume = &checkpoint},
-                 data_, observer);
+    TrainOptions options = this->options(run, recipe);
+    options.resume = &checkpoint;
+    return train(options, data_, observer);
   }
 
   void expect_same_run(const std::string& a, const std::string& b) const {
     for (const char* file : {"last.safetensors", "best.safetensors", "steps.csv"}) {
       EXPECT_EQ(text_of(folder_ / a / file), text_of(folder_ / b / file)) << file;
     }
-    const auto rows_a = read_epoch_log(folder_ / a / "log.csv");
-    const auto rows_b = read_epoch_log(folder_ / b / "log.csv");
-    ASSERT_EQ(rows_a.size(), rows_b.size());
-    for (std::size_t i = 0; i < rows_a.size(); ++i) {
-      EXPECT_EQ(rows_a[i].epoch, rows_b[i].epoch);
-      EXPECT_EQ(rows_a[i].stage, rows_b[i].stage);
-      EXPECT_EQ(rows_a[i].learning_rate, rows_b[i].learning_rate);
-      EXPECT_EQ(rows_a[i].train_loss, rows_b[i].train_loss);
-      EXPECT_EQ(rows_a[i].train_jaccard, rows_b[i].train_jaccard);
-      EXPECT_EQ(rows_a[i].validation_loss, rows_b[i].validation_loss);
-      EXPECT_EQ(rows_a[i].validation_jaccard, rows_b[i].validation_jaccard);
-      EXPECT_EQ(rows_a[i].validation_dice, rows_b[i].validation_dice);
-      EXPECT_GT(rows_b[i].images_per_second, 0);
-    }
+    expect_same_epochs(a, b);
   }
-
-  TemporaryFolder folder_;
-  TrainingData data_;
 };
 
 // Wherever training asks whether to stop: between photographs, behind steps, behind batches of the validation.
@@ -223,16 +194,24 @@ TEST_F(Resume, RefusesAFileThatChangedBetweenStagesOfDifferentSizes) {
 TEST_F(Resume, RefusesACheckpointOfAnEarlierFormatNamingIt) {
   start("r", recipe(), {});
   const fs::path last = folder_ / "r" / "last.safetensors";
-  TensorFile file = read_safetensors(last);
-  auto json = nlohmann::json::parse(file.metadata.at("dermatome"));
-  json["format"] = 1;
-  json["version"] = "0.0.1";
-  for (const char* key : {"sums", "data", "device", "processor", "disabled", "type"}) json.erase(key);
-  file.metadata["dermatome"] = json.dump();
-  write_safetensors(last, file, Integrity::required);
-  EXPECT_NO_THROW(read_checkpoint(last));
-  expect_error([&] { read_resumable(last); },
-               {"last.safetensors was written by dermatome 0.0.1 in format 1", "start another run"});
+  const auto write_as = [&](int format, const std::vector<const char*>& lacking) {
+    TensorFile file = read_safetensors(last);
+    auto json = nlohmann::json::parse(file.metadata.at("dermatome"));
+    json["format"] = format;
+    for (const char* key : lacking) json.erase(key);
+    file.metadata["dermatome"] = json.dump();
+    write_safetensors(last, file, Integrity::required);
+  };
+  const auto expect_refused = [&](const std::string& format) {
+    EXPECT_NO_THROW(read_checkpoint(last));
+    expect_error([&] { read_resumable(last); },
+                 {"last.safetensors was written in the earlier format " + format + ", whose run cannot be resumed",
+                  "its weights still evaluate and predict; to train further, start another run"});
+  };
+  write_as(2, {});
+  expect_refused("2");
+  write_as(1, {"sums", "data", "device", "processor", "disabled", "type"});
+  expect_refused("1");
 }
 
 TEST_F(Resume, ARecipeThatIsNotUnderstoodNamesBothVersions) {

@@ -9,10 +9,13 @@
 
 #include "data/codec.h"
 #include "data/dataset.h"
+#include "engine/core/threads.h"
 #include "engine/graph/state_store.h"
 #include "tests/data/support.h"
 #include "tools/training/checkpoint.h"
+#include "tools/training/log.h"
 #include "tools/training/networks.h"
+#include "tools/training/trainer.h"
 
 namespace dermatome::training::testing {
 
@@ -85,5 +88,45 @@ inline std::vector<data::Sample> add_samples(const TemporaryFolder& folder, cons
   }
   return samples;
 }
+
+// Trains that network on five pictures, validating on three, into runs below a folder that vanishes.
+class TrainingTest : public ::testing::Test {
+ protected:
+  TrainingTest() {
+    set_threads(1);
+    folder_.add("tiny.graph", std::string_view(kTwoGroups));
+    data_ = {.train = add_samples(folder_, "t", 5), .validation = add_samples(folder_, "val", 3)};
+  }
+
+  TrainOptions options(const std::string& run, const Recipe& recipe) const {
+    return {.recipe = recipe, .run = folder_ / run, .device = kCpuDevice, .compile = {}};
+  }
+
+  TrainingResult start(const std::string& run, const Recipe& recipe, const TrainingObserver& observer = {}) const {
+    std::filesystem::create_directories(folder_ / run);
+    return train(options(run, recipe), data_, observer);
+  }
+
+  // All that a run tells of its epochs but the times.
+  void expect_same_epochs(const std::string& a, const std::string& b) const {
+    const auto rows_a = read_epoch_log(folder_ / a / "log.csv");
+    const auto rows_b = read_epoch_log(folder_ / b / "log.csv");
+    ASSERT_EQ(rows_a.size(), rows_b.size());
+    for (std::size_t i = 0; i < rows_a.size(); ++i) {
+      EXPECT_EQ(rows_a[i].epoch, rows_b[i].epoch);
+      EXPECT_EQ(rows_a[i].stage, rows_b[i].stage);
+      EXPECT_EQ(rows_a[i].learning_rate, rows_b[i].learning_rate);
+      EXPECT_EQ(rows_a[i].train_loss, rows_b[i].train_loss);
+      EXPECT_EQ(rows_a[i].train_jaccard, rows_b[i].train_jaccard);
+      EXPECT_EQ(rows_a[i].validation_loss, rows_b[i].validation_loss);
+      EXPECT_EQ(rows_a[i].validation_jaccard, rows_b[i].validation_jaccard);
+      EXPECT_EQ(rows_a[i].validation_dice, rows_b[i].validation_dice);
+      EXPECT_GT(rows_b[i].images_per_second, 0);
+    }
+  }
+
+  TemporaryFolder folder_;
+  TrainingData data_;
+};
 
 }  // namespace dermatome::training::testing

@@ -179,6 +179,10 @@ footer p { margin: 0 0 6px; } footer strong { color: var(--ink); font-weight: 60
   .runs-head { grid-template-columns: minmax(0, 1fr); } .different-photographs { grid-template-columns: minmax(0, 1fr); } .pictures.beside { grid-template-columns: repeat(min(var(--runs), 2), minmax(0, 1fr)); }
   .settings div { grid-template-columns: 120px minmax(0, 1fr); }
 }
+@media screen and (max-width: 560px) { /* charts fit a phone, their words stay as large as they can */
+  .charts > :not(.wide) .chart { min-width: 0; overflow: visible; } .charts > :not(.wide) .chart text { font-size: 17px; }
+  .charts > :not(.wide) .chart-scroll { overflow: visible; } .table-scroll th, .table-scroll td { padding-right: 12px; }
+}
 @media print {
   @page { margin: 14mm; }
   :root {

@@ -156,6 +156,12 @@ void write_checkpoint(const std::filesystem::path& path, const StateStore& store
   write_safetensors(path, file, Integrity::required);
 }
 
+std::size_t checkpoint_bytes(const StateStore& store) {
+  std::size_t bytes = 0;
+  for (const auto& name : store.names()) bytes += wanted(name, false) ? store.get(name).tensor.bytes() : 0;
+  return bytes;
+}
+
 Checkpoint read_checkpoint(const std::filesystem::path& path) {
   auto file = read_safetensors(path, Integrity::required);
   const auto entry = file.metadata.find(kKey);

@@ -14,8 +14,9 @@
 
 namespace dermatome::training {
 
-// 1: weights and a position; 2: also what resuming needs (sums of the epoch, the data's fingerprint, the environment).
-inline constexpr int kCheckpointVersion = 2;
+// 1: weights and a position; 2: also sums of the epoch, the environment and a fingerprint of the decoded photographs;
+// 3: the fingerprint is of the files, which serves stages of any size.
+inline constexpr int kCheckpointVersion = 3;
 
 // What turns a photograph into the network's input and its output into a mask.
 struct Preprocessing {
@@ -82,6 +83,9 @@ struct CheckpointInfo {
 // Error when it cannot be written.
 void write_checkpoint(const std::filesystem::path& path, const StateStore& store, const CheckpointInfo& info,
                       bool weights_only);
+
+// The size of the states in a file of all of them.
+std::size_t checkpoint_bytes(const StateStore& store);
 
 struct Checkpoint {
   CheckpointInfo info;

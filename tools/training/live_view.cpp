@@ -95,6 +95,10 @@ int columns_of(const std::string& text) {
   return columns;
 }
 
+std::string threads_text(int threads) {
+  return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
+}
+
 std::string duration_text(double seconds) {
   const auto s = static_cast<long>(seconds + 0.5);
   if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);

@@ -20,6 +20,7 @@ struct BestEpoch {
   double jaccard = 0;
 };
 
+std::string threads_text(int threads);      // "1 thread", "2 threads"
 std::string duration_text(double seconds);  // "1 h 02 min", "3 min 20 s", "12 s"
 
 // Epoch, bar and count; then loss and Jaccard so far, the best epoch, speed, memory and time left, in as many lines as

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "data/cache.h"
 #include "data/resident_set.h"
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
@@ -30,11 +31,15 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-// Enough photographs to time their reading, and at most a step's.
+// Enough to time the reading of one kind, whether of files or from a cache.
 constexpr std::size_t kSomePhotographs = 16;
 
-std::vector<data::Sample> first_of(const std::vector<data::Sample>& samples, std::size_t count) {
-  return {samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(std::min(count, samples.size()))};
+// Spread over all of them: files in one place of a folder tend to be of one size.
+std::vector<data::Sample> spread(const std::vector<data::Sample>& samples) {
+  const std::size_t count = std::min(kSomePhotographs, samples.size());
+  std::vector<data::Sample> result;
+  for (std::size_t i = 0; i < count; ++i) result.push_back(samples[i * samples.size() / count]);
+  return result;
 }
 
 // `count` indices below `available`, again from the start where they do not suffice.
@@ -46,69 +51,84 @@ std::vector<std::uint32_t> indices(std::size_t count, std::int64_t available) {
 }
 
 struct SomePhotographs {
-  ResidentTensors training, validation;
-  double seconds_each = 0;
+  ResidentTensors tensors;
+  double seconds_of_all = 0;
 };
 
-SomePhotographs read_some(const TrainOptions& options, const TrainingData& data, const StageSettings& stage) {
+// Those that the cache holds and those that it does not are read and timed each for themselves.
+SomePhotographs read_some(const TrainOptions& options, const std::vector<data::Sample>& samples, int size) {
+  std::vector<data::Sample> cached, others;
+  for (const auto& sample : samples) {
+    const bool is_cached = options.cache != nullptr && options.cache->plan(std::span(&sample, 1), size).present == 1;
+    (is_cached ? cached : others).push_back(sample);
+  }
   SomePhotographs result;
-  std::size_t read = 0;
-  double seconds = 0;
-  const auto read_part = [&](const std::vector<data::Sample>& samples) {
+  std::vector<std::uint8_t> images, masks;
+  for (const auto* kind : {&cached, &others}) {
+    if (kind->empty()) continue;
+    const auto some = spread(*kind);
     data::ResidentSet set;
-    seconds += seconds_of([&] { set = data::load_resident_set(samples, stage.size, {.skip_bad = options.skip_bad}); });
-    read += samples.size();
-    return resident_tensors(set.images, set.masks, stage.size, options.device);
-  };
-  const auto wanted = std::min(kSomePhotographs, static_cast<std::size_t>(stage.batch));
-  result.training = read_part(first_of(data.train, wanted));
-  if (!data.validation.empty()) result.validation = read_part(first_of(data.validation, wanted));
-  result.seconds_each = seconds / static_cast<double>(read);
+    const double seconds = seconds_of(
+        [&] { set = data::load_resident_set(some, size, {.cache = options.cache, .skip_bad = options.skip_bad}); });
+    result.seconds_of_all += seconds * static_cast<double>(kind->size()) / static_cast<double>(some.size());
+    images.insert(images.end(), set.images.begin(), set.images.end());
+    masks.insert(masks.end(), set.masks.begin(), set.masks.end());
+  }
+  result.tensors = resident_tensors(images, masks, size, options.device);
   return result;
 }
 
-// One step before the watch starts, then some.
-void time_steps(StageRunner& runner, const StageSettings& stage, std::size_t images, StagePlan& plan) {
-  const auto per_step = static_cast<std::size_t>(stage.batch) * static_cast<std::size_t>(stage.accumulate);
-  const auto samples = indices(std::min(per_step, images), runner.training().count);
-  EpochSums sums;
-  const auto step = [&] {
-    runner.accumulate(samples, 0, sums);
-    runner.update(schedule_factor(stage.schedule, 0, plan.steps_per_epoch * stage.epochs));
-  };
-  step();
+// Runs once before the watch starts, then at least twice, for a second or 50 times.
+template <typename Work>
+std::vector<double> times_of(const Work& work) {
+  work();
   std::vector<double> times;
   for (double all = 0; times.size() < 2 || (all < 1 && times.size() < 50); all += times.back())
-    times.push_back(seconds_of(step));
-  plan.step_seconds = median(times);
-  plan.steps_timed = static_cast<int>(times.size());
+    times.push_back(seconds_of(work));
+  return times;
 }
 
-double time_validation(StageRunner& runner, const StageSettings& stage, std::size_t images) {
-  if (images == 0) return 0;
-  const auto samples = indices(std::min(static_cast<std::size_t>(stage.batch), images), runner.validation().count);
+// Of as many batches as `images` fill, a short last one included.
+template <typename RunBatch>
+double seconds_of_batches(std::size_t images, std::size_t batch, const RunBatch& run_batch) {
+  double seconds = 0;
+  if (images >= batch) seconds += static_cast<double>(images / batch) * median(times_of([&] { run_batch(batch); }));
+  if (const auto rest = images % batch; rest > 0) seconds += median(times_of([&] { run_batch(rest); }));
+  return seconds;
+}
+
+void time_epoch(StageRunner& runner, const StageSettings& stage, std::size_t training, std::size_t validation,
+                StagePlan& plan) {
+  const auto batch = static_cast<std::size_t>(stage.batch);
   EpochSums sums;
-  runner.validate(samples, sums);
-  const double seconds = seconds_of([&] { runner.validate(samples, sums); });
-  return seconds * static_cast<double>(images) / static_cast<double>(samples.size());
+  const auto step = [&](std::size_t images) {
+    runner.accumulate(indices(images, runner.training().count), 0, sums);
+    runner.update(schedule_factor(stage.schedule, 0, plan.steps_per_epoch * stage.epochs));
+  };
+  plan.training_seconds = seconds_of_batches(training, batch * static_cast<std::size_t>(stage.accumulate), step);
+  plan.validation_seconds = seconds_of_batches(validation, batch, [&](std::size_t images) {
+    runner.validate(indices(images, runner.validation().count), sums);
+  });
 }
 
 StagePlan measure_stage(const Model& model, const StageSettings& stage, const TrainOptions& options,
                         const TrainingData& data, StateStore& store) {
   const std::size_t per_step = static_cast<std::size_t>(stage.batch) * static_cast<std::size_t>(stage.accumulate);
-  const std::size_t photographs = data.train.size() + data.validation.size();
+  std::vector<data::Sample> samples = data.train;
+  samples.insert(samples.end(), data.validation.begin(), data.validation.end());
   StagePlan plan{
       .settings = stage,
       .steps_per_epoch = static_cast<std::int64_t>((data.train.size() + per_step - 1) / per_step),
-      .resident_set = photographs * 4 * static_cast<std::size_t>(stage.size) * static_cast<std::size_t>(stage.size)};
+      .resident_set = samples.size() * 4 * static_cast<std::size_t>(stage.size) * static_cast<std::size_t>(stage.size)};
   plan.rates = rates_of(stage, model.groups(), plan.steps_per_epoch * stage.epochs);
-  SomePhotographs some = read_some(options, data, stage);
-  plan.reading_seconds = some.seconds_each * static_cast<double>(photographs);
-  StageRunner runner(model, stage, options.recipe.seed, std::move(some.training), std::move(some.validation),
-                     options.device, options.compile, store);
-  runner.compile(static_cast<std::int64_t>(data.train.size()));
-  time_steps(runner, stage, data.train.size(), plan);
-  plan.validation_seconds = time_validation(runner, stage, data.validation.size());
+  if (options.cache != nullptr)
+    plan.cache = data::plan_sentence(options.cache->plan(samples, stage.size), options.cache->folder(), stage.size);
+  const SomePhotographs some = read_some(options, samples, stage.size);
+  plan.reading_seconds = some.seconds_of_all;
+  StageRunner runner(model, stage, options.recipe.seed, some.tensors, some.tensors, options.device, options.compile,
+                     store);
+  runner.compile(static_cast<std::int64_t>(data.train.size()), static_cast<std::int64_t>(data.validation.size()));
+  time_epoch(runner, stage, data.train.size(), data.validation.size(), plan);
   plan.memory = runner.memory();
   return plan;
 }
@@ -133,10 +153,11 @@ std::string stage_text(const Plan& plan, std::size_t index) {
   text += fmt::format("  memory         about {} at most: arenas {}, states {}, copies of weights {}, photographs {}\n",
                       mib(plan.peak(stage)), mib(stage.memory.arenas), mib(stage.memory.states),
                       mib(stage.memory.prepared_copies), mib(stage.resident_set));
+  if (!stage.cache.empty()) text += fmt::format("  cache          {}\n", stage.cache);
   text += fmt::format(
-      "  time           about {}: reading {}, an epoch {} (a step {:.3g} s, median of {}; validating {})\n",
+      "  time           about {}: reading {}, an epoch {} ({:.3g} s a step; validating {})\n",
       duration_text(stage.seconds()), duration_text(stage.reading_seconds), duration_text(stage.epoch_seconds()),
-      stage.step_seconds, stage.steps_timed, duration_text(stage.validation_seconds));
+      stage.training_seconds / static_cast<double>(stage.steps_per_epoch), duration_text(stage.validation_seconds));
   return text;
 }
 
@@ -173,6 +194,7 @@ Plan measure_plan(const Model& model, const TrainOptions& options, const Trainin
   store.create(states_of(model, DType::f32), options.recipe.seed);
   for (const auto& stage : options.recipe.stages)
     plan.stages.push_back(measure_stage(model, stage, options, data, store));
+  plan.checkpoint = checkpoint_bytes(store);
   return plan;
 }
 
@@ -191,9 +213,9 @@ std::string to_text(const Plan& plan, const TrainingData& data) {
     steps += stage.settings.epochs * stage.steps_per_epoch;
   }
   return text + fmt::format(
-                    "in all: {} epochs, {} steps, about {} and {} of memory; measured here with {} threads, "
-                    "without the writing of checkpoints\n",
-                    epochs, steps, duration_text(seconds), mib(peak), threads());
+                    "in all: {} epochs, {} steps, about {} and {} of memory; measured here with {}\n"
+                    "not in that time: writing checkpoints of {}, one an epoch at least\n",
+                    epochs, steps, duration_text(seconds), mib(peak), threads_text(threads()), mib(plan.checkpoint));
 }
 
 }  // namespace dermatome::training

@@ -23,18 +23,19 @@ struct StagePlan {
   std::vector<GroupRate> rates;
   StageMemory memory;
   std::size_t resident_set = 0;  // bytes, of all photographs and masks
+  std::string cache;             // what a cache holds of them and what would be added; empty without one
   double reading_seconds = 0;    // of all photographs
-  double step_seconds = 0;       // median of those that ran
-  int steps_timed = 0;
-  double validation_seconds = 0;  // once
+  double training_seconds = 0;   // of an epoch's steps
+  double validation_seconds = 0;
   // Without reading and checkpoints.
-  double epoch_seconds() const { return static_cast<double>(steps_per_epoch) * step_seconds + validation_seconds; }
+  double epoch_seconds() const { return training_seconds + validation_seconds; }
   double seconds() const { return reading_seconds + settings.epochs * epoch_seconds(); }
 };
 
 struct Plan {
   std::size_t program = 0;  // bytes that the process held before the first stage
   std::vector<StagePlan> stages;
+  std::size_t checkpoint = 0;  // bytes of a file with the state
 
   // What the process will hold at most in that stage: while it is read, or while it trains.
   std::size_t peak(const StagePlan& stage) const;
@@ -43,8 +44,9 @@ struct Plan {
 // First, largest and last rate of every group over `steps` steps.
 std::vector<GroupRate> rates_of(const StageSettings& stage, const std::vector<std::string>& groups, std::int64_t steps);
 
-// Reads some photographs and runs a few steps and a validation batch of every stage, on weights of its own. Writes
-// nothing. Throws as train does where a stage does not fit into memory or none of these photographs can be used.
+// Reads some photographs and runs a few steps and validation batches of every stage, on weights of its own. Writes
+// nothing, given a cache that is open for reading only. Throws as train does where a stage does not fit into memory,
+// the cache not onto its disk, or none of these photographs can be used.
 Plan measure_plan(const Model& model, const TrainOptions& options, const TrainingData& data);
 
 std::string to_text(const Plan& plan, const TrainingData& data);

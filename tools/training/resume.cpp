@@ -73,9 +73,10 @@ void check_same_files(const DataFingerprint& then, const DataFingerprint& now) {
 Checkpoint read_resumable(const std::filesystem::path& last) {
   Checkpoint checkpoint = read_checkpoint(last);
   DERMATOME_CHECK(
-      checkpoint.info.format >= 2,
-      "{} was written by dermatome {} in format {}, which holds too little to resume from; start another run",
-      last.string(), checkpoint.info.version, checkpoint.info.format);
+      checkpoint.info.format == kCheckpointVersion,
+      "{} was written in the earlier format {}, whose run cannot be resumed by this version (format {}): its "
+      "weights still evaluate and predict; to train further, start another run",
+      last.string(), checkpoint.info.format, kCheckpointVersion);
   return checkpoint;
 }
 

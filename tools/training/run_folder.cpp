@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include "data/files.h"
 #include "engine/core/error.h"
 #include "tools/training/event_file.h"
 
@@ -58,15 +59,33 @@ void check_run_folder(const fs::path& path, FolderUse use) {
   }
 }
 
+void check_run_folder_is_writable(const fs::path& path) {
+  std::error_code error;
+  const bool is_there = fs::exists(path, error);
+  DERMATOME_CHECK(!is_there || fs::is_directory(path, error), "the run folder {} cannot be made: it is a file",
+                  path.string());
+  const fs::path place = data::nearest_existing(path);
+  if (!fs::is_directory(place, error))
+    fail("the run folder {} cannot be made: {} is a file", path.string(), place.string());
+  if (::access(place.c_str(), W_OK | X_OK) != 0)
+    fail("the run folder {} cannot be {}: {}", path.string(), is_there ? "written" : "made", cause());
+}
+
+std::string little_space(const fs::path& path, std::size_t checkpoint) {
+  std::error_code error;
+  const auto space = fs::space(data::nearest_existing(path), error);
+  if (error || space.available == 0 || space.available > 2 * checkpoint) return "";
+  return fmt::format("{} has {:.1f} MB left on its disk, and the checkpoints of this run need {:.1f} MB more",
+                     path.string(), static_cast<double>(space.available) * 1e-6,
+                     static_cast<double>(2 * checkpoint) * 1e-6);
+}
+
 RunFolder::RunFolder(const fs::path& path, FolderUse use) : path_(path) {
   check_run_folder(path_, use);
+  check_run_folder_is_writable(path_);
   std::error_code error;
-  const bool is_file = fs::exists(path_, error) && !fs::is_directory(path_, error);
-  DERMATOME_CHECK(!is_file, "the run folder {} cannot be made: it is a file", path_.string());
   made_here_ = fs::create_directories(path_, error);
   DERMATOME_CHECK(!error, "the run folder {} cannot be made: {}", path_.string(), error.message());
-  if (::access(path_.c_str(), W_OK | X_OK) != 0)
-    fail("the run folder {} cannot be written: {}", path_.string(), cause());
   lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DERMATOME_CHECK(lock_ >= 0, "the run folder {} cannot be opened: {}", path_.string(), cause());
   // File systems without locks are trusted.

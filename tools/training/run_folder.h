@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace dermatome::training {
 
@@ -18,6 +19,13 @@ bool holds_run(const std::filesystem::path& folder);
 // Throws UsageError where the folder holds a run and `use` is fresh, or no checkpoint and `use` is resume. Changes
 // nothing.
 void check_run_folder(const std::filesystem::path& path, FolderUse use);
+
+// Throws Error as RunFolder does where the folder, or files in it, could not be made. Makes nothing.
+void check_run_folder_is_writable(const std::filesystem::path& path);
+
+// A sentence where the folder's disk has no room for two more checkpoints of that size: the next is written beside the
+// last one, and so is the best. Else empty.
+std::string little_space(const std::filesystem::path& path, std::size_t checkpoint);
 
 class RunFolder {
  public:

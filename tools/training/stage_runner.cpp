@@ -41,11 +41,8 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
       device_(device),
       options_(options),
       store_(store),
-      training_programs_{.model = model_,
-                         .stage = stage_,
-                         .resident = training_.count,
-                         .compile = options_,
-                         .device = device_},
+      training_programs_{
+          .model = model_, .stage = stage_, .resident = training_.count, .compile = options_, .device = device_},
       validation_programs_{.model = model_, .stage = stage_, .resident = validation_.count} {
   for (const auto& name : store_.names()) {
     if (name.starts_with("adam/") || name.starts_with("gradient/")) store_.remove(name);
@@ -88,7 +85,7 @@ Program& StageRunner::validation_program(std::int64_t batch) {
   return get(fmt::format("validation {}", batch), batch, [&] { return validation_graph(validation_programs_, batch); });
 }
 
-void StageRunner::compile(std::int64_t images) {
+void StageRunner::compile(std::int64_t training, std::int64_t validation) {
   const std::int64_t per_step = std::int64_t{stage_.batch} * stage_.accumulate;
   const auto compile_step = [&](std::int64_t left) {
     for (bool add = false; left > 0; add = true) {
@@ -97,12 +94,12 @@ void StageRunner::compile(std::int64_t images) {
       left -= batch;
     }
   };
-  compile_step(std::min(per_step, images));
-  compile_step(images % per_step);
+  compile_step(std::min(per_step, training));
+  compile_step(training % per_step);
   update_program();
-  if (validation_.count == 0) return;
-  validation_program(std::min<std::int64_t>(stage_.batch, validation_.count));
-  if (const auto rest = validation_.count % stage_.batch; rest > 0) validation_program(rest);
+  if (validation == 0) return;
+  validation_program(std::min<std::int64_t>(stage_.batch, validation));
+  if (const auto rest = validation % stage_.batch; rest > 0) validation_program(rest);
 }
 
 void StageRunner::bind_batch(Program& program, const ResidentTensors& part, std::span<const std::uint32_t> samples,

@@ -35,9 +35,9 @@ class StageRunner {
   StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, ResidentTensors training,
               ResidentTensors validation, Device device, const CompileOptions& options, StateStore& store);
 
-  // All programs of an epoch over `images` photographs and the validation, those of short last batches included. Throws
-  // Error naming the batch that would fit when the memory does not suffice.
-  void compile(std::int64_t images);
+  // All programs of an epoch over `training` photographs and of validating `validation`, those of short last batches
+  // included. Throws Error naming the batch that would fit when the memory does not suffice.
+  void compile(std::int64_t training, std::int64_t validation);
 
   // Forward and backward passes of one step over these photographs, augmented as in that epoch of the run. Adds to the
   // sums; gives the step's loss.

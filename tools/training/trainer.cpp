@@ -12,6 +12,7 @@
 #include "engine/core/threads.h"
 #include "models/builtin.h"
 #include "tools/training/resume.h"
+#include "tools/training/run_folder.h"
 #include "tools/training/run_log.h"
 #include "tools/training/stage_runner.h"
 #include "tools/version.h"
@@ -90,7 +91,7 @@ class Trainer {
                        options_.compile, store_);
     const bool begun = position_.epoch > 0 || position_.step > 0;
     if (begun) restore_states(*options_.resume, store_);
-    runner.compile(runner.training().count);
+    runner.compile(runner.training().count, runner.validation().count);
     leave_if_asked();
     if (!log_) open_run(stage, runner.training().count);
     while (position_.epoch < stage.epochs && !result_.stopped) run_epoch(runner, stage);
@@ -156,7 +157,8 @@ class Trainer {
     if (options_.resume == nullptr) {
       log_.emplace(options_.run);
       save(stage);
-      tell_of_little_space();
+      const auto space = little_space(options_.run, std::filesystem::file_size(last()));
+      if (!space.empty() && observer_.message) observer_.message(space);
       return;
     }
     options_.resume->states = {};  // as large as the store, and restored
@@ -333,17 +335,6 @@ class Trainer {
       fail("{}; the checkpoint of step {} is whole, and --resume goes on from it when that is mended", error.what(),
            saved_step_);
     }
-  }
-
-  // The next checkpoint is written beside the last one, and so is the best.
-  void tell_of_little_space() const {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(last(), error);
-    const auto space = std::filesystem::space(options_.run, error);
-    if (error || space.available == 0 || space.available > 2 * size || !observer_.message) return;
-    observer_.message(fmt::format(
-        "{} has {:.1f} MB left on its disk, and the checkpoints of this run need {:.1f} MB more", options_.run.string(),
-        static_cast<double>(space.available) * 1e-6, static_cast<double>(2 * size) * 1e-6));
   }
 
   void write(const std::filesystem::path& path, const StageSettings& stage, bool weights_only) const {

@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "engine/graph/state_store.h"
 #include "models/weight_matching.h"
 #include "tests/models/support.h"
 

@@ -14,7 +14,8 @@ class Weights : public CommandLine {
   Weights() {
     const fs::path samples = fs::path(DERMATOME_SOURCE_DIR) / "tests/models/weights";
     for (const auto& sample : fs::directory_iterator(samples))
-      fs::copy_file(sample.path(), folder_ / sample.path().filename().string());
+      if (sample.path().extension() != ".graph")
+        fs::copy_file(sample.path(), folder_ / sample.path().filename().string());
   }
 
   static std::vector<std::string> predicting(const std::string& weights, const std::string& out) {
@@ -158,6 +159,15 @@ TEST_F(Weights, PredictionsAskForTheNetwork) {
                  "--model needs --size N, the side of the network's input in pixels");
   expect_exactly(1, predicting("encoder.pth", "p"), "encoder.pth lacks 2 of tiny's weights: out.weight, out.bias");
   EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+TEST_F(Weights, ACheckpointOfAnotherGraphIsRefusedWithItsNames) {
+  train("r");
+  folder_.add("other.graph", std::string_view("model other(image: 3 channels) {\n  conv1 = conv2d(image, 4, kernel=1)\n"
+                                              "  return conv1\n}\n"));
+  expect_exactly(
+      1, {"predict", "--weights", "r", "--model", "other.graph", "--size", "32", "--out", "p", kImages},
+      "r/best.safetensors: none of its weights fits other: conv1.weight: [4, 3, 3, 3] instead of [4, 3, 1, 1]");
 }
 
 TEST_F(Weights, ExportWritesARunForOtherPrograms) {

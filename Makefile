@@ -6,7 +6,8 @@ PYTHON_ENVIRONMENT ?= $(HOME)/.cache/dermatome/pytorch
 ONEDNN3 ?= $(HOME)/.cache/dermatome/onednn-3.2
 export PYTHON_ENVIRONMENT
 
-.PHONY: demo test test-all bench bench-check format lint build packages clean
+FUZZ_SECONDS ?= 900
+.PHONY: demo test test-all bench bench-check fuzz format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
@@ -25,6 +26,9 @@ bench: ## speed and memory beside PyTorch, ONNX Runtime and OpenVINO, one table 
 
 bench-check: ## fails where this machine's committed ratios are lost by more than 8 %
 	@tools/scripts/bench-check.sh $(BUILD) $(JOBS)
+
+fuzz: ## libFuzzer over weight files, graph texts and recipes, FUZZ_SECONDS each
+	@tools/scripts/fuzz.sh $(BUILD)-fuzz $(JOBS) $(FUZZ_SECONDS)
 
 build: packages
 	@tools/scripts/build.sh $(BUILD) $(JOBS)

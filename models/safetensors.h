@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ enum class Integrity : std::uint8_t {
 // missing or unreadable, cut short, a header that is no such header, types other than these, more than 5 axes, sizes
 // that contradict shapes, overlaps, gaps, two tensors of one name, a checksum that does not match.
 TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity = Integrity::optional);
+// The same for a file's bytes, which messages call `file`.
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& file, Integrity integrity);
 
 // Tensors from any device. Larger element types come first, so that all data is aligned; apart from that the order
 // stays. The file is replaced as a whole or not at all (see replace_file). Throws Error: two tensors of one name, an

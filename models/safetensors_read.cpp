@@ -66,9 +66,11 @@ const Tensor* TensorFile::find(std::string_view name) const {
 }
 
 TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity) {
-  const std::string file = path.string();
   const MappedFile mapped(path);
-  const auto bytes = mapped.bytes();
+  return parse_safetensors(mapped.bytes(), path.string(), integrity);
+}
+
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& file, Integrity integrity) {
   Header header = safetensors::parse_header(bytes, file);
   // Beside the copying below: on one core after the other each takes a quarter of the start of a prediction.
   auto integrity_checked = std::async(std::launch::async, [&] { check_integrity(bytes, header, integrity, file); });

@@ -218,8 +218,12 @@ void check_names(const WeightFile& weights, const std::string& file) {
 
 WeightFile read_weights(const std::filesystem::path& path) {
   const MappedFile mapped(path);
-  WeightFile weights = read_any(mapped.bytes(), path.string());
-  check_names(weights, path.string());
+  return parse_weights(mapped.bytes(), path.string());
+}
+
+WeightFile parse_weights(std::span<const std::byte> bytes, const std::string& file) {
+  WeightFile weights = read_any(bytes, file);
+  check_names(weights, file);
   return weights;
 }
 

@@ -1,7 +1,9 @@
 // Weight files of any kind: PyTorch's checkpoints of all three generations, and safetensors.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,5 +31,7 @@ struct WeightFile {
 // are left out. Throws Error, one sentence naming the file: missing, of another kind, cut short, damaged, refused by
 // the unpickler, without weights, with two weights of one name.
 WeightFile read_weights(const std::filesystem::path& path);
+// The same for a file's bytes, which messages call `file`.
+WeightFile parse_weights(std::span<const std::byte> bytes, const std::string& file);
 
 }  // namespace dermatome

@@ -31,6 +31,7 @@ void add_manual(CLI::App& app);
 void add_prepare(CLI::App& app);
 void add_check(CLI::App& app);
 void add_convert(CLI::App& app);
+void add_export(CLI::App& app);
 
 // --threads, --device, --type and the debug switches.
 struct RunOptions {

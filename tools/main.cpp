@@ -131,6 +131,7 @@ void describe(CLI::App& app) {
   add_check(app);
   add_prepare(app);
   add_convert(app);
+  add_export(app);
   add_config(app);
   add_graph(app);
   add_profile(app);

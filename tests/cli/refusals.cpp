@@ -146,7 +146,6 @@ TEST_F(CommandLine, EvaluateAndReportRefuseWrongFolders) {
   train("r");
   expect_refused(1, {"evaluate", "--run", "r", "--data", "nowhere"}, {"nowhere does not exist"});
   expect_refused(1, {"evaluate", "--run", "r", "--data", kImages}, {"holds no folder of an ISIC challenge"});
-  expect_refused(2, {"evaluate", "--run", "r", "--data", "data", "--size", "33"}, {"divisible by 4", "32 or 36"});
   expect_refused(1, {"evaluate", "--run", "r", "--data", "data", "--split", "nowhere.csv"}, {"nowhere.csv"});
   expect_refused(2, {"evaluate", "--run", "r", "--data", "data", "--split", "r/split.csv", "--part", "tests"},
                  {"tests"});

@@ -14,7 +14,8 @@ class Weights : public CommandLine {
   Weights() {
     const fs::path samples = fs::path(DERMATOME_SOURCE_DIR) / "tests/models/weights";
     for (const auto& sample : fs::directory_iterator(samples))
-      fs::copy_file(sample.path(), folder_ / sample.path().filename().string());
+      if (sample.path().extension() != ".graph")
+        fs::copy_file(sample.path(), folder_ / sample.path().filename().string());
   }
 
   static std::vector<std::string> predicting(const std::string& weights, const std::string& out) {
@@ -158,6 +159,50 @@ TEST_F(Weights, PredictionsAskForTheNetwork) {
                  "--model needs --size N, the side of the network's input in pixels");
   expect_exactly(1, predicting("encoder.pth", "p"), "encoder.pth lacks 2 of tiny's weights: out.weight, out.bias");
   EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+TEST_F(Weights, ACheckpointOfAnotherGraphIsRefusedWithItsNames) {
+  train("r");
+  folder_.add("other.graph", std::string_view("model other(image: 3 channels) {\n  conv1 = conv2d(image, 4, kernel=1)\n"
+                                              "  return conv1\n}\n"));
+  expect_exactly(
+      1, {"predict", "--weights", "r", "--model", "other.graph", "--size", "32", "--out", "p", kImages},
+      "r/best.safetensors: none of its weights fits other: conv1.weight: [4, 3, 3, 3] instead of [4, 3, 1, 1]");
+}
+
+TEST_F(Weights, ExportWritesARunForOtherPrograms) {
+  train("r");
+  for (const char* out : {"m.onnx", "m.safetensors"}) {
+    const Outcome outcome = run({"export", "--run", "r", "--out", out});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, fmt::format("tiny of r/best.safetensors written to {}\n", out));
+    EXPECT_TRUE(fs::exists(folder_ / out));
+  }
+  const TensorFile written = read_safetensors(folder_ / "m.safetensors");
+  const TensorFile checkpoint = read_safetensors(folder_ / "r/best.safetensors");
+  EXPECT_EQ(written.tensors.size(), 7u);
+  for (const auto& [name, tensor] : written.tensors)
+    EXPECT_EQ(std::memcmp(tensor.data(), checkpoint.find(name)->data(), tensor.bytes()), 0) << name;
+  EXPECT_EQ(written.metadata.at("dermatome.threshold"), "0.5");
+  EXPECT_EQ(written.metadata.at("dermatome.size"), "32");
+  EXPECT_NE(text_of(folder_ / "m.onnx").find("dermatome.threshold"), std::string::npos);
+  const Outcome whole = run({"export", "--weights", "tar.pth", "--model", "tiny.graph", "--out", "m.onnx",
+                             "--fold-batch-norm", "--normalise", "--pad", "--probability"});
+  EXPECT_EQ(whole.code, 0) << whole.err;
+}
+
+TEST_F(Weights, ExportRefusesInOneSentence) {
+  expect_exactly(2, {"export", "--weights", "zip.pth"}, "--out is required; `dermatome export --help` explains");
+  expect_exactly(2, {"export", "--weights", "zip.pth", "--model", "tiny.graph", "--out", "m.pth"},
+                 "m.pth should end in .onnx or .safetensors, which says what to write");
+  expect_exactly(2, {"export", "--weights", "zip.pth", "--model", "tiny.graph", "--out", "m.safetensors", "--pad"},
+                 "--fold-batch-norm, --normalise, --pad and --probability are for an .onnx file; safetensors holds "
+                 "weights");
+  expect_refused(2, {"export", "--out", "m.onnx"}, {"which model?"});
+  expect_refused(2, {"export", "--weights", "zip.pth", "--out", "m.onnx"}, {"does not say of which network"});
+  expect_refused(1, {"export", "--weights", "encoder.pth", "--model", "tiny.graph", "--out", "m.onnx"},
+                 {"lacks 2 of tiny's weights"});
+  EXPECT_FALSE(fs::exists(folder_ / "m.onnx"));
 }
 
 }  // namespace

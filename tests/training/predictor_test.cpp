@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/image/pad.h"
 #include "tests/training/support.h"
 
 namespace dermatome::training {
@@ -102,11 +103,16 @@ TEST(Predictor, TakesItsThresholdFromTheCheckpointUnlessOneIsGiven) {
   EXPECT_TRUE(none.predict(photograph).is_empty());
 }
 
-TEST(Predictor, ASizeThatDoesNotDivideIsRefused) {
+// By the rule that exported ONNX pads by.
+TEST(Predictor, ASizeThatDoesNotDivideIsPaddedAndCutBack) {
   const TemporaryFolder folder;
-  Predictor predictor(random_checkpoint(folder), kCpuDevice, {}, {.size = 30});
-  expect_error([&] { predictor.predict(prepared(disc_pair(20, 20, 1).photograph, 1, 30)); },
-               {"divisible by 4", "28 or 32"});
+  const auto checkpoint = random_checkpoint(folder);
+  Predictor odd(checkpoint, kCpuDevice, {}, {.size = 30});
+  Predictor even(checkpoint, kCpuDevice, {}, {.size = 32});
+  const data::Image image = prepared(disc_pair(20, 20, 1).photograph, 1, 30).image;
+  const data::Image padded = data::pad(image, 32, 32);
+  const auto got = odd.probabilities(std::span(&image, 1)).front();
+  EXPECT_EQ(got, data::cut(even.probabilities(std::span(&padded, 1)).front(), 32, 30, 30));
 }
 
 }  // namespace

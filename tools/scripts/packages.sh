@@ -3,7 +3,7 @@
 set -euo pipefail
 
 needed=(g++ cmake ninja-build git python3 libdnnl-dev ocl-icd-opencl-dev libpng-dev libjpeg-dev libtiff-dev
-        libxxhash-dev libzip-dev pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libgtest-dev "$@")
+        libxxhash-dev libzip-dev libonnx-dev libprotobuf-dev pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libgtest-dev "$@")
 missing=()
 for package in "${needed[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing+=("$package")

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/core/error.h"
+#include "models/builtin.h"
 #include "models/file.h"
 #include "tools/training/networks.h"
 
@@ -57,6 +58,14 @@ bool is_checkpoint(const fs::path& file) {
   // The metadata stand in front of the tensors' names; the graph and the recipe within them are a few kilobytes.
   constexpr std::size_t kEnough = 1 << 20;
   return text.size() > 8 && text[8] == '{' && text.substr(0, kEnough).find("\"dermatome\":") != std::string_view::npos;
+}
+
+Checkpoint read_checkpoint_or_weights(const fs::path& file, const std::string& model, int size) {
+  if (!model.empty()) return checkpoint_of_weights(file, find_model(model), size);
+  if (is_checkpoint(file)) return read_checkpoint(file);
+  read_weights(file);  // what is no weight file at all is told so
+  fail_usage("{} holds weights and does not say of which network: add --model unet34 --size 256, or whatever it is",
+             file.string());
 }
 
 Checkpoint checkpoint_of_weights(const fs::path& file, const Model& model, int size) {

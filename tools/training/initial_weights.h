@@ -24,6 +24,10 @@ nlohmann::json to_json(const WeightMatch& match, const std::filesystem::path& fi
 // Whether the file is a checkpoint of ours, whole or not: one that says which network it is of.
 bool is_checkpoint(const std::filesystem::path& file);
 
+// The checkpoint that the file is, or its weights as a checkpoint of the model of that name at that size. Throws
+// UsageError for weights where no model is named.
+Checkpoint read_checkpoint_or_weights(const std::filesystem::path& file, const std::string& model, int size);
+
 // The weights of a file of any kind as a checkpoint of the model at that size. Throws Error, naming the keys, where one
 // of the model's weights is missing or of another shape: half a network predicts nothing.
 Checkpoint checkpoint_of_weights(const std::filesystem::path& file, const Model& model, int size);

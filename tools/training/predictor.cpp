@@ -2,8 +2,8 @@
 #include "tools/training/predictor.h"
 
 #include "data/augmentation.h"
+#include "data/image/pad.h"
 #include "engine/core/error.h"
-#include "models/builtin.h"
 #include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
 
@@ -40,17 +40,6 @@ Program compile_prediction(const Model& model, std::int64_t batch, std::int64_t 
   return program;
 }
 
-Checkpoint read_any_checkpoint(const std::filesystem::path& path, const PredictorOptions& options) {
-  if (options.model.empty()) {
-    if (is_checkpoint(path)) return read_checkpoint(path);
-    read_weights(path);  // what is no weight file at all is told so
-    fail_usage("{} holds weights and does not say of which network: add --model unet34 --size 256, or whatever it is",
-               path.string());
-  }
-  if (options.size == 0) fail_usage("--model needs --size N, the side of the network's input in pixels");
-  return checkpoint_of_weights(path, find_model(options.model), options.size);
-}
-
 }  // namespace
 
 Predictor::Predictor(const std::filesystem::path& path, Device device, const CompileOptions& compile,
@@ -59,10 +48,14 @@ Predictor::Predictor(const std::filesystem::path& path, Device device, const Com
       device_(device),
       compile_(compile),
       store_(device) {
-  const Checkpoint checkpoint = read_any_checkpoint(path, options);
+  if (!options.model.empty() && options.size == 0)
+    fail_usage("--model needs --size N, the side of the network's input in pixels");
+  const Checkpoint checkpoint = read_checkpoint_or_weights(path, options.model, options.size);
   info_ = checkpoint.info;
   model_ = Model::parse(info_.graph_text, path.filename().string());
   size_ = options.size == 0 ? info_.preprocessing.size : options.size;
+  const int divisor = static_cast<int>(model_.divisor());
+  side_ = (size_ + divisor - 1) / divisor * divisor;
   threshold_ = options.threshold.value_or(info_.preprocessing.threshold);
   load_weights(checkpoint, states_of(model_, DType::f32), store_);
 }
@@ -70,7 +63,7 @@ Predictor::Predictor(const std::filesystem::path& path, Device device, const Com
 Program& Predictor::network(std::int64_t batch) {
   const auto found = networks_.find(batch);
   if (found != networks_.end()) return found->second;
-  return networks_.emplace(batch, compile_prediction(model_, batch, size_, device_, store_, compile_)).first->second;
+  return networks_.emplace(batch, compile_prediction(model_, batch, side_, device_, store_, compile_)).first->second;
 }
 
 std::vector<std::vector<float>> Predictor::probabilities(std::span<const data::Image> inputs) {
@@ -80,17 +73,18 @@ std::vector<std::vector<float>> Predictor::probabilities(std::span<const data::I
     DERMATOME_CHECK(image.width == size_ && image.height == size_ && image.channels == 3,
                     "the network takes RGB images of {0}x{0} pixels, not {1} channel(s) of {2}x{3}", size_,
                     image.channels, image.width, image.height);
-    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+    const data::Image padded = data::pad(image, side_, side_);
+    pixels.insert(pixels.end(), padded.pixels.begin(), padded.pixels.end());
   }
   Program& program = network(batch);
-  program.input("images").copy_from(tensor_of<std::uint8_t>(pixels, {batch, size_, size_, 3}));
+  program.input("images").copy_from(tensor_of<std::uint8_t>(pixels, {batch, side_, side_, 3}));
   program.run();
   const Tensor all = program.output("probability").to({DeviceKind::cpu, 0});
   const auto values = all.as<float>();
-  const auto each = static_cast<std::ptrdiff_t>(size_) * size_;
+  const auto each = static_cast<std::size_t>(side_) * static_cast<std::size_t>(side_);
   std::vector<std::vector<float>> maps;
-  for (std::ptrdiff_t i = 0; i < batch; ++i)
-    maps.emplace_back(values.begin() + i * each, values.begin() + (i + 1) * each);
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    maps.push_back(data::cut(values.subspan(i * each, each), side_, size_, size_));
   return maps;
 }
 

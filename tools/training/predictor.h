@@ -34,7 +34,8 @@ class Predictor {
   double threshold() const { return threshold_; }
 
   // Probabilities of lesion, [size(), size()] an input, of at least one input, an RGB image of that size; all go
-  // through the network together.
+  // through the network together. Where the network does not take the size, the inputs are padded (data/image/pad.h)
+  // and the maps cut back.
   std::vector<std::vector<float>> probabilities(std::span<const data::Image> inputs);
 
   // In the grid of the photograph's file. May be called from several threads at once.
@@ -49,6 +50,7 @@ class Predictor {
   CheckpointInfo info_;
   Model model_;
   int size_;
+  int side_;  // of the network's input: size_ or more
   double threshold_;
   Device device_;
   CompileOptions compile_;

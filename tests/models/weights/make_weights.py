@@ -96,10 +96,10 @@ def tar_members(state):
     contents = collections.OrderedDict()
     for i, (key, value) in enumerate(state.items()):
         storage_type, tensor_type = TYPES[value.dtype]
-        storages += [(100 + i, "cpu", storage_type), struct.pack("<q", value.numel()) + value.numpy().tobytes()]
+        storages += [(10**6 + i, "cpu", storage_type), struct.pack("<q", value.numel()) + value.numpy().tobytes()]
         layout = struct.pack(f"<i4x{2 * value.dim() + 1}q", value.dim(), *value.shape, *value.stride(), 0)
-        tensors += [(200 + i, 100 + i, tensor_type), layout]
-        ids[id(value)] = str(200 + i)
+        tensors += [(2 * 10**6 + i, 10**6 + i, tensor_type), layout]
+        ids[id(value)] = str(2 * 10**6 + i)
         contents[key] = OldParameter(value) if key.endswith("weight") else value
     stream = io.BytesIO()
     OldPickler(stream, ids).dump(contents)

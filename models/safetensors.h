@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -30,7 +31,9 @@ enum class Integrity : std::uint8_t {
 // where all values fit. The checksum is no part of the metadata handed out. Throws Error, one sentence naming the file:
 // missing or unreadable, cut short, a header that is no such header, types other than these, more than 5 axes, sizes
 // that contradict shapes, overlaps, gaps, two tensors of one name, a checksum that does not match.
-TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity = Integrity::optional);
+// `wanted`: tensors of which it says no are checked but not read; empty: all are.
+TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity = Integrity::optional,
+                            const std::function<bool(const std::string& name)>& wanted = {});
 
 // Tensors from any device. Larger element types come first, so that all data is aligned; apart from that the order
 // stays. The file is replaced as a whole or not at all (see replace_file). Throws Error: two tensors of one name, an

@@ -65,7 +65,8 @@ const Tensor* TensorFile::find(std::string_view name) const {
   return nullptr;
 }
 
-TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity) {
+TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity,
+                            const std::function<bool(const std::string& name)>& wanted) {
   const std::string file = path.string();
   const MappedFile mapped(path);
   const auto bytes = mapped.bytes();
@@ -74,6 +75,7 @@ TensorFile read_safetensors(const std::filesystem::path& path, Integrity integri
   auto integrity_checked = std::async(std::launch::async, [&] { check_integrity(bytes, header, integrity, file); });
   TensorFile contents;
   for (const Entry& entry : header.entries) {
+    if (wanted && !wanted(entry.name)) continue;
     contents.tensors.emplace_back(entry.name,
                                   tensor_of_entry(entry, bytes.data() + header.data_begin + entry.begin, file));
   }

@@ -42,7 +42,7 @@ Program compile_prediction(const Model& model, std::int64_t batch, std::int64_t 
 
 Checkpoint read_any_checkpoint(const std::filesystem::path& path, const PredictorOptions& options) {
   if (options.model.empty()) {
-    if (is_checkpoint(path)) return read_checkpoint(path);
+    if (is_checkpoint(path)) return read_checkpoint(path, true);
     read_weights(path);  // what is no weight file at all is told so
     fail_usage("{} holds weights and does not say of which network: add --model unet34 --size 256, or whatever it is",
                path.string());

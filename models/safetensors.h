@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -31,9 +32,13 @@ enum class Integrity : std::uint8_t {
 // where all values fit. The checksum is no part of the metadata handed out. Throws Error, one sentence naming the file:
 // missing or unreadable, cut short, a header that is no such header, types other than these, more than 5 axes, sizes
 // that contradict shapes, overlaps, gaps, two tensors of one name, a checksum that does not match.
-TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity = Integrity::optional);
+// `wanted`: tensors of which it says no are checked but not read; empty: all are.
+using WantedTensor = std::function<bool(const std::string& name)>;
+TensorFile read_safetensors(const std::filesystem::path& path, Integrity integrity = Integrity::optional,
+                            const WantedTensor& wanted = {});
 // The same for a file's bytes, which messages call `file`.
-TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& file, Integrity integrity);
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& file, Integrity integrity,
+                             const WantedTensor& wanted = {});
 
 // Tensors from any device. Larger element types come first, so that all data is aligned; apart from that the order
 // stays. The file is replaced as a whole or not at all (see replace_file). Throws Error: two tensors of one name, an

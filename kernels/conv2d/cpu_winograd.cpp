@@ -91,9 +91,11 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
                                  count, width);
         }
       }
-      for (Index i = 0; i < count; ++i) {
-        transform_output_tile(mine, m + i * mine.out, layout.m_stride, 0, mine.out, my_finish, first + i, y);
-      }
+      my_finish.visit([&](const auto& known) {
+        for (Index i = 0; i < count; ++i) {
+          transform_output_tile(mine, m + i * mine.out, layout.m_stride, 0, mine.out, known, first + i, y);
+        }
+      });
     }
   });
 }
@@ -154,9 +156,11 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const Fin
                                  mine.tiles, width);
         }
       }
-      for (Index tile = 0; tile < mine.tiles; ++tile) {
-        transform_output_tile(mine, m + tile * width, layout.m_stride, column, width, my_finish, tile, y);
-      }
+      my_finish.visit([&](const auto& known) {
+        for (Index tile = 0; tile < mine.tiles; ++tile) {
+          transform_output_tile(mine, m + tile * width, layout.m_stride, column, width, known, tile, y);
+        }
+      });
     }
   });
 }

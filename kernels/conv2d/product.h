@@ -154,7 +154,7 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
       for (Index column = 0; column < g.out; column += kPanel) {
         const Index width = least(kPanel, g.out - column);
         float* to = y + first * g.out + column;
-        for (Index k = 0; k < depth; k += kBlockDepth) {
+        const auto multiply = [&](Index k, const auto& last) {
           launch::multiply_panel({.a = a + k,
                                   .a_row = depth,
                                   .a_step = 1,
@@ -164,16 +164,11 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
                                   .c_row = g.out,
                                   .depth = least(kBlockDepth, depth - k),
                                   .accumulate = k > 0},
-                                 count, width);
-        }
-        if (my_finish.does_nothing()) continue;
-        for (Index c = 0; c < width; c += kLanes) {
-          const auto channels = my_finish.at(column + c);
-          for (Index p = 0; p < count; ++p) {
-            const Index element = (first + p) * g.out + column + c;
-            launch::store(y + element, channels(launch::load(y + element), element));
-          }
-        }
+                                 count, width, last);
+        };
+        Index k = 0;
+        for (; k + kBlockDepth < depth; k += kBlockDepth) multiply(k, launch::Unchanged{});
+        multiply(k, my_finish.from(column, first * g.out + column));
       }
     }
   });

@@ -83,28 +83,33 @@ const RewriteRegistrar relu_batch_norm(
      .summary = "ReLU, then batch norm with running statistics, as the convolution stores",
      .order = 1,
      .pattern = "norm=batch_norm(relu(convolution=conv2d(x, weight, bias)), gamma, beta, mean, variance)",
-     .apply = fuse_relu_batch_norm});
+     .apply = fuse_relu_batch_norm,
+     .needs_kernels = true});
 const RewriteRegistrar batch_norm(
     {.name = "fuse_conv_batch_norm",
      .summary = "batch norm with running statistics as the convolution stores",
      .order = 2,
      .pattern = "norm=batch_norm(convolution=conv2d(x, weight, bias), gamma, beta, mean, variance)",
-     .apply = fuse_batch_norm_alone});
+     .apply = fuse_batch_norm_alone,
+     .needs_kernels = true});
 const RewriteRegistrar residual({.name = "fuse_conv_add_relu",
                                  .summary = "the addition of a residual block and its ReLU as the convolution stores",
                                  .order = 3,
                                  .pattern = "relu(add(convolution=conv2d_fused(), residual))",
-                                 .apply = fuse_residual});
+                                 .apply = fuse_residual,
+                                 .needs_kernels = true});
 const RewriteRegistrar batch_norm_relu({.name = "fuse_conv_batch_norm_relu",
                                         .summary = "ReLU behind a batch norm that the convolution applies",
                                         .order = 4,
                                         .pattern = "relu(convolution=conv2d_fused())",
-                                        .apply = fuse_relu});
+                                        .apply = fuse_relu,
+                                        .needs_kernels = true});
 const RewriteRegistrar relu_alone({.name = "fuse_conv_relu",
                                    .summary = "ReLU as the convolution stores, training too",
                                    .order = 5,
                                    .pattern = "relu(convolution=conv2d(x, weight, bias))",
-                                   .apply = fuse_relu_alone});
+                                   .apply = fuse_relu_alone,
+                                   .needs_kernels = true});
 
 }  // namespace
 }  // namespace dermatome

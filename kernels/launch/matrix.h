@@ -32,8 +32,16 @@ struct Product {
   bool accumulate;  // c += a b instead of c = a b
 };
 
-template <int Rows, int Columns>
-DERMATOME_HD void multiply_block(const Product& p, Index row) {
+// What is done to the sums of c before they are stored; at(column) is asked for each register of a row.
+struct Unchanged {
+  struct Columns {
+    DERMATOME_HD Vec operator()(Vec sum, Index) const { return sum; }
+  };
+  DERMATOME_HD Columns at(Index) const { return {}; }
+};
+
+template <int Rows, int Columns, typename Finish>
+DERMATOME_HD void multiply_block(const Product& p, Index row, const Finish& finish) {
   const float* a = p.a + row * p.a_row;
   const float* b = p.b;
   float* c = p.c + row * p.c_row;
@@ -57,39 +65,44 @@ DERMATOME_HD void multiply_block(const Product& p, Index row) {
     a += p.a_step;
     b += p.b_row;
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < Columns; ++v) store(c + r * p.c_row + v * kLanes, sum[r][v]);
+  for (int v = 0; v < Columns; ++v) {
+    const auto columns = finish.at(v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const Index element = (row + r) * p.c_row + v * kLanes;
+      store(p.c + element, columns(sum[r][v], element));
+    }
   }
 }
 
 // Rows in blocks of nearly equal height: a low last block would wait for its loads.
-template <int Columns>
-inline __attribute__((noinline)) void multiply_rows(const Product& p, Index rows) {
+template <int Columns, typename Finish>
+inline __attribute__((noinline)) void multiply_rows(const Product& p, Index rows, const Finish& finish) {
   const Index blocks = (rows + kBlockRows - 1) / kBlockRows;
   for (Index block = 0, row = 0; block < blocks; ++block) {
     const Index height = (rows - row + blocks - block - 1) / (blocks - block);
     switch (height) {
-      case 6: multiply_block<6, Columns>(p, row); break;
-      case 5: multiply_block<5, Columns>(p, row); break;
-      case 4: multiply_block<4, Columns>(p, row); break;
-      case 3: multiply_block<3, Columns>(p, row); break;
-      case 2: multiply_block<2, Columns>(p, row); break;
-      default: multiply_block<1, Columns>(p, row); break;
+      case 6: multiply_block<6, Columns>(p, row, finish); break;
+      case 5: multiply_block<5, Columns>(p, row, finish); break;
+      case 4: multiply_block<4, Columns>(p, row, finish); break;
+      case 3: multiply_block<3, Columns>(p, row, finish); break;
+      case 2: multiply_block<2, Columns>(p, row, finish); break;
+      default: multiply_block<1, Columns>(p, row, finish); break;
     }
     row += height;
   }
 }
 
 // One panel: `columns` is a multiple of kLanes and at most kPanel.
-DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns) {
+template <typename Finish = Unchanged>
+DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns, const Finish& finish = {}) {
   switch (columns / kLanes) {
-    case 1: return multiply_rows<1>(p, rows);
-    case 2: return multiply_rows<2>(p, rows);
+    case 1: return multiply_rows<1>(p, rows, finish);
+    case 2: return multiply_rows<2>(p, rows, finish);
 #if defined(__AVX512F__)
-    case 3: return multiply_rows<3>(p, rows);
-    case 4: return multiply_rows<4>(p, rows);
+    case 3: return multiply_rows<3>(p, rows, finish);
+    case 4: return multiply_rows<4>(p, rows, finish);
 #endif
     default: return;
   }

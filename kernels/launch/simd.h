@@ -92,7 +92,13 @@ DERMATOME_HD void store_first(float* to, int count, Vec x) {
 
 // max(x, 0); 0 for what is no number.
 DERMATOME_HD Vec positive_part(Vec x) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_max_ps(0xffff, x, Vec{});  // for the plain form GCC 12 warns of its own header
+#elif defined(__AVX2__)
+  return _mm256_max_ps(x, Vec{});
+#else
   return x > Vec{} ? x : Vec{};
+#endif
 }
 
 DERMATOME_HD float sum_of_lanes(Vec x) {

@@ -114,6 +114,20 @@ TEST_F(CheckpointFile, OfWeightsOnlyHoldsNoMoments) {
   EXPECT_EQ(stored_names(), expected);
 }
 
+TEST_F(CheckpointFile, IsReadForItsWeightsOnlyButCheckedWhole) {
+  write_checkpoint(path_, store_, some_info(), false);
+  std::set<std::string> read;
+  for (const auto& [name, tensor] : read_checkpoint(path_, true).states) read.insert(name);
+  std::set<std::string> expected;
+  for (const auto& state : states_of(model_, DType::f32)) expected.insert(state.name);
+  EXPECT_EQ(read, expected);
+
+  std::string bytes = text_of(path_);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  std::ofstream(path_, std::ios::binary) << bytes;
+  expect_error([&] { read_checkpoint(path_, true); }, {"the checksum does not match"});
+}
+
 TEST_F(CheckpointFile, OfWeightsOnlyNamesNoPhotograph) {
   write_checkpoint(path_, store_, some_info(), true);
   EXPECT_TRUE(read_checkpoint(path_).info.data.train.empty());

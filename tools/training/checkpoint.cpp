@@ -162,8 +162,9 @@ std::size_t checkpoint_bytes(const StateStore& store) {
   return bytes;
 }
 
-Checkpoint read_checkpoint(const std::filesystem::path& path) {
-  auto file = read_safetensors(path, Integrity::required);
+Checkpoint read_checkpoint(const std::filesystem::path& path, bool weights_only) {
+  auto file = read_safetensors(path, Integrity::required,
+                               [weights_only](const std::string& name) { return !weights_only || wanted(name, true); });
   const auto entry = file.metadata.find(kKey);
   DERMATOME_CHECK(entry != file.metadata.end(), "{} is a safetensors file but no checkpoint of dermatome",
                   path.string());

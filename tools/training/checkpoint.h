@@ -93,7 +93,8 @@ struct Checkpoint {
 };
 
 // Throws Error with the reason: not a checkpoint of dermatome, damaged (checksum), written by a newer version.
-Checkpoint read_checkpoint(const std::filesystem::path& path);
+// `weights_only`: the optimiser's states, two thirds of the bytes, are left where they are.
+Checkpoint read_checkpoint(const std::filesystem::path& path, bool weights_only = false);
 
 // Puts the checkpoint's weights into the states of the store that the model declares; states that the store does not
 // hold yet share the checkpoint's memory. Throws Error naming states that are missing or of another shape.

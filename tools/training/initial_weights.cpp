@@ -62,7 +62,7 @@ bool is_checkpoint(const fs::path& file) {
 
 Checkpoint read_checkpoint_or_weights(const fs::path& file, const std::string& model, int size) {
   if (!model.empty()) return checkpoint_of_weights(file, find_model(model), size);
-  if (is_checkpoint(file)) return read_checkpoint(file);
+  if (is_checkpoint(file)) return read_checkpoint(file, true);
   read_weights(file);  // what is no weight file at all is told so
   fail_usage("{} holds weights and does not say of which network: add --model unet34 --size 256, or whatever it is",
              file.string());

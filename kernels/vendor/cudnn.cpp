@@ -319,6 +319,21 @@ Choice choose_plan(const std::vector<Convolution>& candidates, int device) {
   return {plan_named(candidates[timed.front().candidate], device, timed.front().plan), timed.front().candidate};
 }
 
+double matrix_product_seconds(DType type, std::int64_t side, int device) {
+  const Convolution product{.n = 1,
+                            .height = side,
+                            .width = 1,
+                            .in = side,
+                            .out_height = side,
+                            .out_width = 1,
+                            .out = side,
+                            .kernel = 1,
+                            .type = type,
+                            .result = type};
+  const Choice choice = choose_plan({product}, device);
+  return choice.plan == nullptr ? 0 : time_plan(*choice.plan, make_trial(product, device), device);
+}
+
 Acceptance accepted_for(const Convolution& c, const std::string& profile, int capability, bool build) {
   if (const std::string why = why_absent(); !why.empty()) return {.refusal = why};
   const auto properties = std::make_shared<fe::DeviceProperties>();

@@ -76,6 +76,9 @@ struct Choice {
 };
 Choice choose_plan(const std::vector<Convolution>& candidates, int device);
 
+// Shortest seconds of a product of two square matrices on that GPU; 0 where cuDNN has no plan for it.
+double matrix_product_seconds(DType type, std::int64_t side, int device);
+
 // A plan that computes the same on the host, with plain loops: for devices that the host stands in for.
 std::unique_ptr<Plan> make_host_plan(const Convolution& convolution);
 

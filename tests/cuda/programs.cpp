@@ -144,9 +144,10 @@ TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
   stage.size = 128;
   StateStore store(kCuda);
   store.create(states_of(model, DType::f32), 1);
-  const StagePrograms programs{.model = model, .stage = stage, .resident = 2};
+  const CompileOptions options{.activations = GetParam()};
+  const StagePrograms programs{.model = model, .stage = stage, .resident = 2, .compile = options, .device = kCuda};
   store.create_contiguous(gradient_states(programs));
-  const Program program(accumulate_graph(programs, 2, false), kCuda, store, {.activations = GetParam()});
+  const Program program(accumulate_graph(programs, 2, false), kCuda, store, options);
   int convolutions = 0;
   int own = 0;
   for (const Step& step : program.steps()) {

@@ -28,11 +28,13 @@ std::optional<Convolution> convolution_of(const KernelRequest& request) {
   return std::nullopt;
 }
 
+constexpr Device kCuda{DeviceKind::cuda, 0};
+
 // By text: the convolutions of a program, each once.
 using Convolutions = std::map<std::string, Convolution>;
 
 void collect(Graph graph, DType type, bool tf32, Convolutions& found) {
-  run_passes(graph, {.activations = type, .tf32 = tf32});
+  run_passes(graph, {.activations = type, .tf32 = tf32}, nullptr, kCuda);
   for (const Node& node : graph.nodes()) {
     KernelRequest request{.op = *node.op,
                           .attributes = node.attributes,
@@ -41,7 +43,7 @@ void collect(Graph graph, DType type, bool tf32, Convolutions& found) {
                           .outputs = graph.output_descs(node),
                           .output_used = {},
                           .type = DType::f32,
-                          .device = {DeviceKind::cuda, 0},
+                          .device = kCuda,
                           .tf32 = tf32};
     for (const Value input : node.inputs) {
       request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
@@ -59,8 +61,12 @@ Convolutions convolutions_of_unet34(std::int64_t size, std::int64_t batch, DType
   training::StageSettings stage;
   stage.size = static_cast<int>(size);
   Convolutions found;
-  collect(training::accumulate_graph({.model = model, .stage = stage, .resident = batch}, batch, false), type, tf32,
-          found);
+  const training::StagePrograms programs{.model = model,
+                                         .stage = stage,
+                                         .resident = batch,
+                                         .compile = {.activations = type, .tf32 = tf32},
+                                         .device = kCuda};
+  collect(training::accumulate_graph(programs, batch, false), type, tf32, found);
   collect(training::inference_graph(model, batch, size, size, DType::f32), type, tf32, found);
   return found;
 }

@@ -41,11 +41,8 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
       device_(device),
       options_(options),
       store_(store),
-      training_programs_{.model = model_,
-                         .stage = stage_,
-                         .resident = training_.count,
-                         .compile = options_,
-                         .device = device_},
+      training_programs_{
+          .model = model_, .stage = stage_, .resident = training_.count, .compile = options_, .device = device_},
       validation_programs_{.model = model_, .stage = stage_, .resident = validation_.count} {
   for (const auto& name : store_.names()) {
     if (name.starts_with("adam/") || name.starts_with("gradient/")) store_.remove(name);

@@ -92,6 +92,8 @@ struct PreparedUse {
   std::shared_ptr<State> state;
   std::shared_ptr<PreparedCopy> copy;
   std::shared_ptr<Kernel> reorder;
+  Operand from = {};
+  Operand to = {};
 };
 
 }  // namespace
@@ -119,6 +121,7 @@ struct Program::Impl {
   std::vector<std::pair<Operand, Operand>> saved;   // before the first step: old contents that are wanted afterwards
   std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
   Buffer refresh_workspace;
+  std::map<Kernel::RunTogether, std::vector<Call>> reorder_groups;
   int compiled_threads = threads();
   std::unique_ptr<Recording> recording;          // of all steps, on the pointers that they have now
   std::unique_ptr<Recording> refresh_recording;  // of bringing every prepared copy up to date
@@ -146,7 +149,9 @@ struct Program::Impl {
   void allocate();
   void resolve_pointers();
   void* address(int value) const;
-  void refresh(const std::vector<const PreparedUse*>& uses);
+  Call call_of(const PreparedUse& use);
+  void group_reorders();
+  void queue_refresh();
   void refresh_prepared();
   void queue_all(RunTimes* times);
   bool may_record() const;
@@ -430,50 +435,59 @@ void Program::Impl::compile() {
   make_slots();
   allocate();
   resolve_pointers();
-  std::size_t workspace = 0;
-  for (const PreparedUse& use : prepared) workspace = std::max(workspace, use.reorder->workspace_bytes());
-  if (workspace > 0) refresh_workspace = Buffer(device, workspace);
+  group_reorders();
 }
 
-// One by one, but for those that can be run together.
-void Program::Impl::refresh(const std::vector<const PreparedUse*>& uses) {
-  std::vector<Operand> operands;
-  operands.reserve(2 * uses.size());
-  std::map<Kernel::RunTogether, std::vector<Call>> together;
-  for (const PreparedUse* use : uses) {
-    const TensorDesc& desc = use->state->tensor.desc();
-    operands.push_back(operand_of(desc, use->state->tensor.data()));
-    operands.push_back(operand_of(desc, use->copy->buffer.data()));
-    const Call call{.inputs = &operands[operands.size() - 2],
-                    .outputs = &operands.back(),
-                    .input_count = 1,
-                    .output_count = 1,
-                    .attributes = nullptr,
-                    .workspace = refresh_workspace.data(),
-                    .stream = stream.get()};
-    if (const auto joined = use->reorder->together(); joined != nullptr) {
-      together[joined].push_back(call);
-    } else {
-      use->reorder->run(call);
-    }
+Call Program::Impl::call_of(const PreparedUse& use) {
+  return {.inputs = &use.from,
+          .outputs = &use.to,
+          .input_count = 1,
+          .output_count = 1,
+          .attributes = nullptr,
+          .workspace = refresh_workspace.data(),
+          .stream = stream.get()};
+}
+
+// Each copy once, however many kernels read it; reorders that can run together do, where all are asked for.
+void Program::Impl::group_reorders() {
+  std::set<const PreparedCopy*> seen;
+  std::erase_if(prepared, [&](const PreparedUse& use) { return !seen.insert(use.copy.get()).second; });
+  std::size_t workspace = 0;
+  for (PreparedUse& use : prepared) {
+    const TensorDesc& desc = use.state->tensor.desc();
+    use.from = operand_of(desc, use.state->tensor.data());
+    use.to = operand_of(desc, use.copy->buffer.data());
+    workspace = std::max(workspace, use.reorder->workspace_bytes());
   }
-  for (const auto& [run, calls] : together) run(calls);
+  if (workspace > 0) refresh_workspace = Buffer(device, workspace);
+  for (const PreparedUse& use : prepared) {
+    if (const auto run = use.reorder->together(); run != nullptr) reorder_groups[run].push_back(call_of(use));
+  }
+}
+
+void Program::Impl::queue_refresh() {
+  for (const PreparedUse& use : prepared) {
+    if (use.reorder->together() == nullptr) use.reorder->run(call_of(use));
+  }
+  for (const auto& [run, calls] : reorder_groups) run(calls);
 }
 
 // After an update every copy is stale: then all are brought up to date by one replay, where the device records.
 void Program::Impl::refresh_prepared() {
   const auto stale = [](const PreparedUse& use) { return use.copy->version != use.state->version; };
   if (std::none_of(prepared.begin(), prepared.end(), stale)) return;
-  std::vector<const PreparedUse*> uses;
-  for (const PreparedUse& use : prepared) {
-    if (stale(use)) uses.push_back(&use);
+  const bool all = std::all_of(prepared.begin(), prepared.end(), stale);
+  if (all && may_record() && refresh_recording == nullptr) {
+    refresh_recording = stream->record([this] { queue_refresh(); });
   }
-  const bool replays = uses.size() == prepared.size() && may_record();
-  if (replays && refresh_recording == nullptr) refresh_recording = stream->record([&] { refresh(uses); });
-  if (replays && refresh_recording != nullptr) {
+  if (all && may_record() && refresh_recording != nullptr) {
     refresh_recording->replay(*stream);
+  } else if (all) {
+    queue_refresh();
   } else {
-    refresh(uses);
+    for (const PreparedUse& use : prepared) {
+      if (stale(use)) use.reorder->run(call_of(use));
+    }
   }
   for (const PreparedUse& use : prepared) use.copy->version = use.state->version;
 }

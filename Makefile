@@ -15,8 +15,9 @@ demo: ## build, train on the sample photographs, evaluate, predict, write a repo
 test: ## build and run every test but the slow ones
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --label-exclude slow
 
-test-all: ## the slow tests too, again under the sanitizers, and again with oneDNN 3
+test-all: ## the slow tests too, GPU kernels for all architectures, again under the sanitizers, and again with oneDNN 3
 	@tools/scripts/test.sh $(BUILD) $(JOBS)
+	@tools/scripts/cuda_architectures.sh $(BUILD)-cuda $(JOBS)
 	@tools/scripts/test.sh $(BUILD)-asan $(JOBS) --label-exclude slow --sanitize
 	@tools/scripts/onednn3.sh $(ONEDNN3)
 	@tools/scripts/test.sh $(BUILD)-onednn3 $(JOBS) --label-exclude slow --prefix $(ONEDNN3)
@@ -46,4 +47,4 @@ lint: ## formatting, then clang-tidy over all sources, or over FILES="a.cpp b.cp
 	@tools/scripts/lint.sh tidy $(BUILD) $(JOBS) $(FILES)
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-onednn3 runs/demo
+	rm -rf $(BUILD) $(BUILD)-cuda $(BUILD)-asan $(BUILD)-onednn3 runs/demo

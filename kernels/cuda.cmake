@@ -45,14 +45,16 @@ find_package(CUDAToolkit REQUIRED)
 # Adds the families' cuda.cu and the vendor files to dermatome_kernels.
 function(add_cuda_backend)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/cuda.cu)
-  set(vendor_sources vendor/cuda.cpp)
+  set(vendor_sources vendor/cuda.cpp vendor/cudnn_convolution.cpp vendor/cudnn_host_plan.cpp
+                     vendor/cudnn_plan_cache.cpp vendor/shared_library.cpp)
+  file(GLOB cudnn_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/cudnn.cpp)
   set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CUDA)
   add_library(dermatome_cuda OBJECT ${cuda_sources})
   # -ffp-contract=off does not reach device code: there multiply-adds fuse, as the tolerances of the harness allow.
   target_compile_options(dermatome_cuda PRIVATE --extended-lambda -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers
                                                 -Xptxas=-warn-spills)
-  if(DERMATOME_WERROR)
-    target_compile_options(dermatome_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Werror)
+  if(DERMATOME_WERROR)  # for ptxas, too: a kernel that spills registers does not build
+    target_compile_options(dermatome_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Werror -Xptxas=-Werror)
   endif()
   string(REPLACE "," ";" sanitizers "${DERMATOME_SANITIZE}")
   foreach(sanitizer IN LISTS sanitizers)
@@ -60,7 +62,7 @@ function(add_cuda_backend)
   endforeach()
   target_include_directories(dermatome_cuda PRIVATE ${CMAKE_SOURCE_DIR})
 
-  target_sources(dermatome_kernels PRIVATE ${vendor_sources} launch/cuda_table.cpp INTERFACE $<TARGET_OBJECTS:dermatome_cuda>)
+  target_sources(dermatome_kernels PRIVATE ${vendor_sources} ${cudnn_sources} launch/cuda_table.cpp INTERFACE $<TARGET_OBJECTS:dermatome_cuda>)
   target_include_directories(dermatome_kernels SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${DERMATOME_CUDNN_INCLUDE}
                                                               ${DERMATOME_CUDNN_FRONTEND_INCLUDE})
   target_compile_definitions(dermatome_kernels PUBLIC DERMATOME_CUDA=1)

@@ -152,7 +152,7 @@ void run_operation(OperationCommand& command) {
   settings.compile.implementation = command.implementation;
   check_implementation(op_named(settings.op).name(), settings.device, command.implementation);
   measurement::OperationBench bench(settings);
-  const auto rates = measurement::measure_machine_rates(0.3);
+  const auto rates = measurement::measure_machine_rates(0.3, settings.device);
   Timings timings;
   for (const char* pass : {"forward", "gradient"}) {
     if (command.pass != pass && command.pass != "both") continue;

@@ -56,6 +56,9 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
   command.add_option("--device", options->device_name, "auto, cpu, reference, cuda or cuda:N")->capture_default_str();
   command.add_option("--type", options->type_name, "Element type of activations: f32 or bf16 (weights stay f32)")
       ->capture_default_str();
+  command.add_flag("--deterministic", options->compile.deterministic,
+                   "On a GPU, only convolutions that give the same bits every time");
+  command.add_flag("--tf32", options->compile.tf32, "On a GPU, f32 convolutions may round what they read to tf32");
   command
       .add_option_function<std::vector<std::string>>(
           "--disable-pass",
@@ -71,6 +74,11 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
             for (const auto& name : names) disable_kernel(options->compile, name);
           },
           "Do without an implementation of kernels, such as winograd or onednn (repeatable)")
+      ->group(debug);
+  command
+      .add_flag_callback(
+          "--no-capture", [options] { options->compile.capture = false; },
+          "On a GPU, launch every kernel by itself instead of a recorded graph of them")
       ->group(debug);
   command
       .add_flag_callback(

@@ -33,7 +33,7 @@ measurement::Profile measure(const ProfileCommand& command) {
                                        .batch = command.batch,
                                        .device = command.options->device(),
                                        .compile = command.options->compile});
-  const auto rates = measurement::measure_machine_rates();
+  const auto rates = measurement::measure_machine_rates(0.5, command.options->device());
   measurement::Profile profile = measurement::measure_profile(bench, rates, command.seconds);
   profile.model = model.name();
   profile.mode = command.mode;

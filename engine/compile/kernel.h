@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct KernelRequest {
   DType type;                     // Op::compute_type
   Device device;
   bool deterministic = false;
+  bool tf32 = false;                       // f32 convolutions may round what they read to tf32
   std::vector<std::string> disabled = {};  // implementations that are not to be asked
 
   bool has_input(int i) const {
@@ -56,6 +58,9 @@ class Kernel {
   virtual std::vector<PreparedInput> take_prepared_inputs() { return {}; }
   // Neither allocates nor synchronises nor reads anything but its arguments' memory, so any program can be captured.
   virtual void run(const Call& call) = 0;
+  // Runs many calls of kernels that name the same function in one go, where starting each costs more than its work.
+  using RunTogether = void (*)(std::span<const Call>);
+  virtual RunTogether together() const { return nullptr; }
   // What was chosen: "onednn brgemm:avx512_core", "cpu x86-64-v4".
   virtual std::string describe() const = 0;
 };

@@ -52,6 +52,9 @@ void disable_kernel(CompileOptions& options, const std::string& name) {
 
 CompileOptions options_from_environment() {
   CompileOptions options;
+  options.deterministic = switched_on("DERMATOME_DETERMINISTIC");
+  options.tf32 = switched_on("DERMATOME_TF32");
+  options.capture = !switched_on("DERMATOME_NO_CAPTURE");
   const auto for_each_name = [](const char* list_variable, const auto& apply) {
     std::stringstream list(variable(list_variable));
     for (std::string name; std::getline(list, name, ',');) {

@@ -11,21 +11,24 @@ namespace dermatome {
 struct CompileOptions {
   DType activations = DType::f32;  // bf16: the pass bf16_activations applies the type policy
   std::vector<std::string> disabled_passes;
-  bool planner = true;        // false: every value has memory of its own
-  bool poison_arena = false;  // before each run the arena is filled with NaN patterns
-  bool verify_nodes = false;  // after each node its results are compared with the Reference kernel's
-  bool trace_nodes = false;   // one line a node on stderr, with time and largest magnitude
-  std::string dump_tensors;   // folder that receives each node's outputs as .npy; empty: none
-  bool deterministic = false;
+  bool planner = true;         // false: every value has memory of its own
+  bool poison_arena = false;   // before each run the arena is filled with NaN patterns
+  bool verify_nodes = false;   // after each node its results are compared with the Reference kernel's
+  bool trace_nodes = false;    // one line a node on stderr, with time and largest magnitude
+  std::string dump_tensors;    // folder that receives each node's outputs as .npy; empty: none
+  bool deterministic = false;  // of a vendor's implementations only those that give the same bits every time
+  bool tf32 = false;           // on CUDA f32 convolutions may round what they read to tf32
+  bool capture = true;         // on CUDA a program's launches are recorded once and replayed as one
   std::string implementation;  // of the operations that have one of this name it alone is asked; empty: all, in order
   std::vector<std::string> disabled_kernels;  // implementations that are not asked, such as "winograd" or "onednn"
 
   bool pass_enabled(const std::string& name) const;
 };
 
-// From DERMATOME_DISABLE_PASS and DERMATOME_DISABLE_KERNEL (names separated by commas), DERMATOME_DISABLE_PLANNER,
-// DERMATOME_POISON_ARENA, DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and
-// DERMATOME_DUMP_TENSORS. Throws UsageError for a pass or an implementation that does not exist.
+// Also DERMATOME_DETERMINISTIC, DERMATOME_TF32 and DERMATOME_NO_CAPTURE. From DERMATOME_DISABLE_PASS and
+// DERMATOME_DISABLE_KERNEL (names separated by commas), DERMATOME_DISABLE_PLANNER, DERMATOME_POISON_ARENA,
+// DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and DERMATOME_DUMP_TENSORS. Throws UsageError
+// for a pass or an implementation that does not exist.
 CompileOptions options_from_environment();
 
 // Throws UsageError, with the nearest name, for a pass that does not exist.

@@ -125,6 +125,7 @@ bool have_kernels(const Graph& graph, int first, Device device, const CompileOpt
                           .type = DType::f32,
                           .device = device,
                           .deterministic = options.deterministic,
+                          .tf32 = options.tf32,
                           .disabled = options.disabled_kernels};
     for (const Value input : node.inputs) {
       request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});

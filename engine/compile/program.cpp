@@ -39,6 +39,7 @@ KernelRequest request_of(const Graph& graph, const Node& node, const std::vector
                         .type = DType::f32,
                         .device = device,
                         .deterministic = options.deterministic,
+                        .tf32 = options.tf32,
                         .disabled = options.disabled_kernels};
   for (const Value input : node.inputs) {
     request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
@@ -91,6 +92,8 @@ struct PreparedUse {
   std::shared_ptr<State> state;
   std::shared_ptr<PreparedCopy> copy;
   std::shared_ptr<Kernel> reorder;
+  Operand from = {};
+  Operand to = {};
 };
 
 }  // namespace
@@ -118,7 +121,13 @@ struct Program::Impl {
   std::vector<std::pair<Operand, Operand>> saved;   // before the first step: old contents that are wanted afterwards
   std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
   Buffer refresh_workspace;
+  std::map<Kernel::RunTogether, std::vector<Call>> reorder_groups;
   int compiled_threads = threads();
+  std::unique_ptr<Recording> recording;          // of all steps, on the pointers that they have now
+  std::unique_ptr<Recording> refresh_recording;  // of bringing every prepared copy up to date
+  std::vector<std::unique_ptr<Mark>> marks;      // in front of the first step and behind each, of a run that is timed
+  double marks_start = 0;
+  bool ran_before = false;  // the first run is never recorded: kernels may load code in it
   Clock::time_point run_start;
   Buffer arena;
   ArenaPlan plan;
@@ -140,7 +149,14 @@ struct Program::Impl {
   void allocate();
   void resolve_pointers();
   void* address(int value) const;
+  Call call_of(const PreparedUse& use);
+  void group_reorders();
+  void queue_refresh();
   void refresh_prepared();
+  void queue_all(RunTimes* times);
+  bool may_record() const;
+  void begin_marks();
+  void read_marks(RunTimes& times);
   void run(RunTimes* times);
   void run_step(std::size_t index, RunTimes::Span* span);
   double seconds_since_start() const { return std::chrono::duration<double>(Clock::now() - run_start).count(); }
@@ -389,6 +405,7 @@ void* Program::Impl::address(int value) const {
 }
 
 void Program::Impl::resolve_pointers() {
+  recording.reset();
   const auto slot_address = [&](int slot) { return arena.data() + plan.offsets[static_cast<std::size_t>(slot)]; };
   for (std::size_t s = 0; s < steps.size(); ++s) {
     Step& step = steps[s];
@@ -418,26 +435,97 @@ void Program::Impl::compile() {
   make_slots();
   allocate();
   resolve_pointers();
-  std::size_t workspace = 0;
-  for (const PreparedUse& use : prepared) workspace = std::max(workspace, use.reorder->workspace_bytes());
-  if (workspace > 0) refresh_workspace = Buffer(device, workspace);
+  group_reorders();
 }
 
-void Program::Impl::refresh_prepared() {
-  for (const PreparedUse& use : prepared) {
-    if (use.copy->version == use.state->version) continue;
+Call Program::Impl::call_of(const PreparedUse& use) {
+  return {.inputs = &use.from,
+          .outputs = &use.to,
+          .input_count = 1,
+          .output_count = 1,
+          .attributes = nullptr,
+          .workspace = refresh_workspace.data(),
+          .stream = stream.get()};
+}
+
+// Each copy once, however many kernels read it; reorders that can run together do, where all are asked for.
+void Program::Impl::group_reorders() {
+  std::set<const PreparedCopy*> seen;
+  std::erase_if(prepared, [&](const PreparedUse& use) { return !seen.insert(use.copy.get()).second; });
+  std::size_t workspace = 0;
+  for (PreparedUse& use : prepared) {
     const TensorDesc& desc = use.state->tensor.desc();
-    const Operand from = operand_of(desc, use.state->tensor.data());
-    const Operand to = operand_of(desc, use.copy->buffer.data());
-    use.reorder->run({.inputs = &from,
-                      .outputs = &to,
-                      .input_count = 1,
-                      .output_count = 1,
-                      .attributes = nullptr,
-                      .workspace = refresh_workspace.data(),
-                      .stream = stream.get()});
-    use.copy->version = use.state->version;
+    use.from = operand_of(desc, use.state->tensor.data());
+    use.to = operand_of(desc, use.copy->buffer.data());
+    workspace = std::max(workspace, use.reorder->workspace_bytes());
   }
+  if (workspace > 0) refresh_workspace = Buffer(device, workspace);
+  for (const PreparedUse& use : prepared) {
+    if (const auto run = use.reorder->together(); run != nullptr) reorder_groups[run].push_back(call_of(use));
+  }
+}
+
+void Program::Impl::queue_refresh() {
+  for (const PreparedUse& use : prepared) {
+    if (use.reorder->together() == nullptr) use.reorder->run(call_of(use));
+  }
+  for (const auto& [run, calls] : reorder_groups) run(calls);
+}
+
+// After an update every copy is stale: then all are brought up to date by one replay, where the device records.
+void Program::Impl::refresh_prepared() {
+  const auto stale = [](const PreparedUse& use) { return use.copy->version != use.state->version; };
+  if (std::none_of(prepared.begin(), prepared.end(), stale)) return;
+  const bool all = std::all_of(prepared.begin(), prepared.end(), stale);
+  if (all && may_record() && refresh_recording == nullptr) {
+    refresh_recording = stream->record([this] { queue_refresh(); });
+  }
+  if (all && may_record() && refresh_recording != nullptr) {
+    refresh_recording->replay(*stream);
+  } else if (all) {
+    queue_refresh();
+  } else {
+    for (const PreparedUse& use : prepared) {
+      if (stale(use)) use.reorder->run(call_of(use));
+    }
+  }
+  for (const PreparedUse& use : prepared) use.copy->version = use.state->version;
+}
+
+// What looks at single steps needs them one by one.
+bool Program::Impl::may_record() const {
+  return options.capture && ran_before && !options.trace_nodes && !options.verify_nodes && options.dump_tensors.empty();
+}
+
+// A device that runs behind the host's back is timed by marks between the steps, without waiting for any.
+void Program::Impl::begin_marks() {
+  marks.clear();
+  if (auto first = stream->mark(); first != nullptr) marks.push_back(std::move(first));
+  marks_start = seconds_since_start();
+}
+
+void Program::Impl::read_marks(RunTimes& times) {
+  if (marks.empty()) return;
+  for (std::size_t s = 0; s + 1 < marks.size(); ++s) {
+    times.steps[s] = {.start = marks_start + marks[s]->seconds_since(*marks[0]),
+                      .seconds = marks[s + 1]->seconds_since(*marks[s])};
+  }
+  marks.clear();
+}
+
+// All that one run queues behind the refreshed copies.
+void Program::Impl::queue_all(RunTimes* times) {
+  Backend& backend = backend_of(device.kind);
+  if (options.poison_arena) backend.fill_bytes(arena.data(), 0xff, arena.bytes(), *stream);
+  const auto copy_all = [&](const std::vector<std::pair<Operand, Operand>>& copies) {
+    for (const auto& [from, to] : copies) {
+      backend.copy(to.data, from.data, static_cast<std::size_t>(from.elements) * size_of(from.type), *stream);
+    }
+  };
+  copy_all(saved);
+  if (times != nullptr) begin_marks();
+  for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, times != nullptr ? &times->steps[s] : nullptr);
+  copy_all(copied);
 }
 
 void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
@@ -450,7 +538,8 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
       before.push_back(input ? host_copy(operand_of(graph.desc(input), address(input.id)), device) : Tensor{});
     }
   }
-  const bool timed = span != nullptr || options.trace_nodes;
+  const bool by_marks = span != nullptr && !marks.empty();
+  const bool timed = (span != nullptr && !by_marks) || options.trace_nodes;
   const double start = timed ? seconds_since_start() : 0;
   const AttributeValue* attributes =
       step.node >= 0 ? graph.nodes()[static_cast<std::size_t>(step.node)].attributes.values().data() : nullptr;
@@ -467,6 +556,7 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
     if (span != nullptr) *span = {.start = start, .seconds = elapsed};
     if (options.trace_nodes) trace_step(static_cast<int>(index), step, device, elapsed);
   }
+  if (by_marks) marks.push_back(stream->mark());
   if (!options.dump_tensors.empty()) dump_step(options.dump_tensors, static_cast<int>(index), step, device);
   if (verify) verify_step(graph.nodes()[static_cast<std::size_t>(step.node)], step, before, device);
 }
@@ -488,17 +578,17 @@ void Program::Impl::run(RunTimes* times) {
     times->prepared = {.start = refresh_start, .seconds = seconds_since_start() - refresh_start};
   }
   for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
-  Backend& backend = backend_of(device.kind);
-  if (options.poison_arena) backend.fill_bytes(arena.data(), 0xff, arena.bytes(), *stream);
-  const auto copy_all = [&](const std::vector<std::pair<Operand, Operand>>& copies) {
-    for (const auto& [from, to] : copies) {
-      backend.copy(to.data, from.data, static_cast<std::size_t>(from.elements) * size_of(from.type), *stream);
-    }
-  };
-  copy_all(saved);
-  for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, times != nullptr ? &times->steps[s] : nullptr);
-  copy_all(copied);
+  if (times == nullptr && may_record()) {
+    if (recording == nullptr) recording = stream->record([this] { queue_all(nullptr); });
+  }
+  if (times == nullptr && recording != nullptr) {
+    recording->replay(*stream);
+  } else {
+    queue_all(times);
+  }
   stream->synchronize();
+  if (times != nullptr) read_marks(*times);
+  ran_before = true;
   if (times != nullptr) times->total = seconds_since_start();
 }
 
@@ -522,8 +612,9 @@ void Program::bind(std::string_view name, const Tensor& tensor) {
   DERMATOME_CHECK(tensor.desc() == desc && tensor.to(impl_->device).data() == tensor.data(),
                   "input '{}' is {} on {} and cannot be bound to {} on {}", name, to_string(desc),
                   to_string(impl_->device), to_string(tensor.desc()), to_string(tensor.device()));
+  const bool elsewhere = placement.tensor.data() != tensor.data();
   placement.tensor = tensor;
-  impl_->resolve_pointers();
+  if (elsewhere) impl_->resolve_pointers();
 }
 
 Tensor Program::output(std::string_view name) const {

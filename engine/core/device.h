@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,6 +34,13 @@ class Recording {
   virtual void replay(Stream& stream) = 0;
 };
 
+// A point in a stream's work whose time is known once the work has run.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+  virtual double seconds_since(const Mark& earlier) const = 0;
+};
+
 // An in-order queue of work on one device. On the host work runs at once.
 class Stream {
  public:
@@ -40,11 +48,12 @@ class Stream {
   virtual void synchronize() = 0;             // waits until everything queued has run
   virtual void* native() { return nullptr; }  // cudaStream_t on CUDA, null on the host
 
-  // What is queued between the two is recorded instead of run; nothing may wait for the device meanwhile. Only where
-  // can_record(). An exception in between must still be followed by end_recording().
-  virtual bool can_record() const { return false; }
-  virtual void begin_recording() {}
-  virtual std::unique_ptr<Recording> end_recording() { return nullptr; }
+  // What `work` queues on this stream is recorded instead of run; it must not wait for the device. Null, with `work`
+  // not called, where the device records nothing.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& /*work*/) { return nullptr; }
+
+  // Null where work runs at once, so that the host's clock serves.
+  virtual std::unique_ptr<Mark> mark() { return nullptr; }
 };
 
 // One kind of device: the engine reaches memory only through it, so that a new device is one registration.

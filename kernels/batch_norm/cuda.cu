@@ -139,6 +139,25 @@ std::int64_t forward_workspace(const Call& call) {
   return 2 * channels * 4 + (train ? launch::cuda::reduce_channels_workspace<float, 2>(rows, channels) : 0);
 }
 
+// Attribute: eps.
+void affine_of_running(const Call& call) {
+  const float* gamma = launch::in<float>(call, 0);
+  const float* beta = launch::in<float>(call, 1);
+  const float* mean = launch::in<float>(call, 2);
+  const float* variance = launch::in<float>(call, 3);
+  float* scale = launch::out<float>(call, 0);
+  float* shift = launch::out<float>(call, 1);
+  const double epsilon = launch::real(call, 0);
+  launch::cuda::for_each(
+      call, call.inputs[0].elements, DERMATOME_LAMBDA(Index c) {
+        const double inverse = 1.0 / ::sqrt(static_cast<double>(variance[c]) + epsilon);
+        const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]),
+                                      static_cast<double>(mean[c]), inverse);
+        if (scale != nullptr) scale[c] = static_cast<float>(a.scale);
+        if (shift != nullptr) shift[c] = static_cast<float>(a.shift);
+      });
+}
+
 // Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
 template <typename T, bool kFixedStatistics, int N>
 void reduce_gradients(const Call& call, const T* dy, const T* x, Sizes size, float* factors) {
@@ -222,6 +241,7 @@ std::int64_t backward_workspace(const Call& call) {
 DERMATOME_CUDA_TABLE(
     batch_norm, {"batch_norm", DType::f32, batch_norm::forward<float>, batch_norm::forward_workspace},
     {"batch_norm", DType::bf16, batch_norm::forward<launch::Bfloat16>, batch_norm::forward_workspace, nullptr, true},
+    {"batch_norm_affine", DType::f32, batch_norm::affine_of_running},
     {"batch_norm_gradient", DType::f32, batch_norm::backward<float, false>, batch_norm::backward_workspace},
     {"batch_norm_gradient", DType::bf16, batch_norm::backward<launch::Bfloat16, false>, batch_norm::backward_workspace,
      nullptr, true},

@@ -1,5 +1,5 @@
-// conv2d and its gradients on CUDA for every shape, one thread a result: what serves where cuDNN declines, and what the
-// rest of a program is tested with where there is no cuDNN.
+// conv2d, conv2d_fused and the gradients on CUDA for every shape, one thread a result: what serves where cuDNN
+// declines, and what the rest of a program is tested with where there is no cuDNN.
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cuda.cuh"
 
@@ -10,13 +10,30 @@ using launch::load;
 using launch::store;
 using launch::cuda::Index;
 
+// What conv2d_fused does to a sum before it is stored; of conv2d only the bias.
+template <typename T>
+struct Finish {
+  const float* bias;
+  const float* scale;
+  const float* shift;
+  const T* residual;
+  bool relu_first, relu;
+
+  DERMATOME_HD float operator()(float sum, Index channel, Index element) const {
+    float y = bias == nullptr ? sum : sum + bias[channel];
+    if (relu_first && y < 0) y = 0;
+    if (scale != nullptr) y = y * scale[channel] + shift[channel];
+    if (residual != nullptr) y += load(residual[element]);
+    return relu && y < 0 ? 0.0f : y;
+  }
+};
+
 // The weight is f32; sums are f32, and rounded once.
 template <typename T, typename Result>
-void forward_to(const Call& call) {
+void forward_to(const Call& call, const Finish<T>& finish) {
   const Geometry g = forward_geometry(call);
   const T* x = launch::in<T>(call, 0);
   const float* weight = launch::in<float>(call, 1);
-  const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
   Result* y = launch::out<Result>(call, 0);
   launch::cuda::for_each_cell(
       call, g.n * g.out_height * g.out_width, g.out, DERMATOME_LAMBDA(Index pixel, Index o) {
@@ -34,17 +51,31 @@ void forward_to(const Call& call) {
             for (Index i = 0; i < g.in; ++i) sum += load(from[i]) * taps[i * g.kernel * g.kernel];
           }
         }
-        y[pixel * g.out + o] = store<Result>(bias == nullptr ? sum : sum + bias[o]);
+        const Index at = pixel * g.out + o;
+        y[at] = store<Result>(finish(sum, o, at));
       });
 }
 
 template <typename T>
+const T* given(const Call& call, int input) {
+  return input < call.input_count ? launch::in<T>(call, input) : nullptr;
+}
+
+template <typename T>
 void forward(const Call& call) {
+  const Finish<T> finish{given<float>(call, kBias), nullptr, nullptr, nullptr, false, false};
   if (call.outputs[0].type == DType::f32) {
-    forward_to<T, float>(call);
+    forward_to<T, float>(call, finish);
   } else {
-    forward_to<T, T>(call);
+    forward_to<T, T>(call, finish);
   }
+}
+
+template <typename T>
+void fused(const Call& call) {
+  forward_to<T, T>(
+      call, {given<float>(call, kBias), given<float>(call, kScale), given<float>(call, kShift),
+             given<T>(call, kResidual), launch::integer(call, kReluFirst) != 0, launch::integer(call, kRelu) != 0});
 }
 
 template <typename T>
@@ -120,6 +151,8 @@ void weight_gradient(const Call& call) {
 
 DERMATOME_CUDA_TABLE(conv2d, {"conv2d", DType::f32, conv2d::forward<float>},
                      {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, nullptr, nullptr, true},
+                     {"conv2d_fused", DType::f32, conv2d::fused<float>},
+                     {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, nullptr, nullptr, true},
                      {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>},
                      {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>, nullptr, nullptr,
                       true},

@@ -104,6 +104,17 @@ class Graph final : public Recording {
   cudaGraphExec_t executable_ = nullptr;
 };
 
+class EventMark final : public Mark {
+ public:
+  explicit EventMark(cudaStream_t stream) { event_.record(stream); }
+  double seconds_since(const Mark& earlier) const override {
+    return event_.seconds_since(static_cast<const EventMark&>(earlier).event_);
+  }
+
+ private:
+  Event event_;
+};
+
 // What belongs to one device and outlives programs.
 struct DeviceState {
   std::mutex mutex;
@@ -132,13 +143,22 @@ class CudaStream final : public Stream {
     use(device_);
     return stream_;
   }
-  bool can_record() const override { return true; }
-  void begin_recording() override {
+  std::unique_ptr<Mark> mark() override {
+    use(device_);
+    return std::make_unique<EventMark>(stream_);
+  }
+  std::unique_ptr<Recording> record(const std::function<void()>& work) override {
     use(device_);
     DERMATOME_CUDA_CALL(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
-  }
-  std::unique_ptr<Recording> end_recording() override {
     cudaGraph_t graph = nullptr;
+    try {
+      work();
+    } catch (...) {
+      // The stream must leave the capture, whatever went wrong in it.
+      if (cudaStreamEndCapture(stream_, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+      cudaGetLastError();
+      throw;
+    }
     DERMATOME_CUDA_CALL(cudaStreamEndCapture(stream_, &graph));
     return std::make_unique<Graph>(graph);
   }

@@ -9,13 +9,32 @@
 namespace dermatome::harness {
 namespace {
 
+// Runs again what was recorded, as a replay on a device does.
+class EmulatedRecording final : public Recording {
+ public:
+  explicit EmulatedRecording(std::function<void()> work) : work_(std::move(work)) {}
+  void replay(Stream&) override { work_(); }
+
+ private:
+  std::function<void()> work_;
+};
+
 class EmulatedStream final : public Stream {
  public:
+  explicit EmulatedStream(int& recordings) : recordings_(recordings) {}
   void synchronize() override {}
+  std::unique_ptr<Recording> record(const std::function<void()>& work) override {
+    ++recordings_;
+    return std::make_unique<EmulatedRecording>(work);
+  }
+
+ private:
+  int& recordings_;
 };
 
 class EmulatedBackend final : public Backend {
  public:
+  explicit EmulatedBackend(int& recordings) : recordings_(recordings) {}
   int device_count() const override { return 1; }
   std::string describe(int) const override { return "the host in the role of a GPU"; }
   bool host_addressable() const override { return false; }  // so that nobody takes the short way
@@ -26,16 +45,20 @@ class EmulatedBackend final : public Backend {
   }
   void release(int, void* memory) noexcept override { std::free(memory); }
   std::size_t available_bytes(int) const override { return std::size_t{64} << 30; }
-  std::unique_ptr<Stream> make_stream(int) override { return std::make_unique<EmulatedStream>(); }
+  std::unique_ptr<Stream> make_stream(int) override { return std::make_unique<EmulatedStream>(recordings_); }
   void copy_from_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void copy_to_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void copy(void* to, const void* from, std::size_t bytes, Stream&) override { std::memmove(to, from, bytes); }
   void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream&) override { std::memset(to, value, bytes); }
+
+ private:
+  int& recordings_;
 };
 
 }  // namespace
 
-EmulatedDevice::EmulatedDevice() : real_(exchange_backend(DeviceKind::cuda, std::make_unique<EmulatedBackend>())) {}
+EmulatedDevice::EmulatedDevice()
+    : real_(exchange_backend(DeviceKind::cuda, std::make_unique<EmulatedBackend>(recordings_))) {}
 
 EmulatedDevice::~EmulatedDevice() {
   exchange_backend(DeviceKind::cuda, std::move(real_));

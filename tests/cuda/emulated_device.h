@@ -16,7 +16,10 @@ class EmulatedDevice {
   EmulatedDevice(const EmulatedDevice&) = delete;
   EmulatedDevice& operator=(const EmulatedDevice&) = delete;
 
+  int recordings() const { return recordings_; }  // made on its streams
+
  private:
+  int recordings_ = 0;
   std::unique_ptr<Backend> real_;
 };
 

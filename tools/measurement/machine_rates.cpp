@@ -13,6 +13,9 @@
 #ifdef DERMATOME_ONEDNN
 #include "kernels/vendor/onednn.h"
 #endif
+#ifdef DERMATOME_CUDA
+#include "kernels/vendor/cudnn.h"
+#endif
 
 namespace dermatome::measurement {
 namespace {
@@ -74,6 +77,37 @@ double matrix_rate([[maybe_unused]] DType type, [[maybe_unused]] double seconds)
   return best;
 }
 
+// Marks tell how long the device took; 0 where it has none.
+double device_copy_rate(Device device, double seconds) {
+  Backend& backend = backend_of(device.kind);
+  const std::size_t bytes = std::clamp(backend.available_bytes(device.index) / 8, kSmallestCopy, 4 * kLargestCopy);
+  const Buffer from(device, bytes);
+  const Buffer to(device, bytes);
+  const auto stream = backend.make_stream(device.index);
+  backend.fill_bytes(from.data(), 1, bytes, *stream);
+  double best = 0;
+  const auto begin = Clock::now();
+  for (int runs = 0; runs < 3 || since(begin) < seconds; ++runs) {
+    const auto before = stream->mark();
+    if (before == nullptr) return 0;
+    backend.copy(to.data(), from.data(), bytes, *stream);
+    const auto behind = stream->mark();
+    stream->synchronize();
+    best = std::max(best, 2.0 * static_cast<double>(bytes) / behind->seconds_since(*before));
+  }
+  return best;
+}
+
+// The product of two matrices as cuDNN sees it: a 1x1 convolution.
+double device_matrix_rate([[maybe_unused]] DType type, [[maybe_unused]] Device device) {
+#ifdef DERMATOME_CUDA
+  constexpr std::int64_t kSide = 8192;
+  const double seconds = cudnn::matrix_product_seconds(type, kSide, device.index);
+  if (seconds > 0) return 2.0 * static_cast<double>(kSide * kSide * kSide) / seconds;
+#endif
+  return 0;
+}
+
 }  // namespace
 
 double MachineRates::matrix(DType type) const {
@@ -81,7 +115,12 @@ double MachineRates::matrix(DType type) const {
   return type == DType::bf16 ? matrix_bf16 : 0;
 }
 
-MachineRates measure_machine_rates(double seconds) {
+MachineRates measure_machine_rates(double seconds, Device device) {
+  if (device.kind == DeviceKind::cuda) {
+    return {.copy = device_copy_rate(device, seconds),
+            .matrix_f32 = device_matrix_rate(DType::f32, device),
+            .matrix_bf16 = device_matrix_rate(DType::bf16, device)};
+  }
   const bool bf16 = instruction_set() == InstructionSet::v4_bf16;
   return {.copy = copy_rate(seconds),
           .matrix_f32 = matrix_rate(DType::f32, seconds),

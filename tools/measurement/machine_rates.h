@@ -2,6 +2,7 @@
 // from machine to machine and from hour to hour, shares of these rates much less.
 #pragma once
 
+#include "engine/core/device.h"
 #include "engine/core/dtype.h"
 #include "engine/graph/op.h"
 
@@ -14,8 +15,8 @@ struct MachineRates {
   double matrix(DType type) const;  // 0 for other types too
 };
 
-// Takes about `seconds` for the copy and for each matrix product. bf16 is measured where the processor has it.
-MachineRates measure_machine_rates(double seconds = 0.5);
+// Takes about `seconds` for the copy and for each matrix product. bf16 is measured where the device has it.
+MachineRates measure_machine_rates(double seconds = 0.5, Device device = {});
 
 // The shortest time that the roofline model allows (Williams, Waterman & Patterson 2009): what must move at the copy's
 // rate, or what must be computed at the matrix rate of the type, whichever takes longer.

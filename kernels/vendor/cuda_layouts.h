@@ -1,0 +1,41 @@
+// Passes of our own around a vendor's convolution: weights in another layout, a bias, a bias's gradient. They run where
+// the call's stream says.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/compile/call.h"
+
+namespace dermatome::cuda {
+
+// A kernel of the given extents [out, in, height, width], f32, to [out, height, width, in] of `type`; and back.
+void oihw_to_ohwi(const Call& call, const float* from, const std::int64_t* extents, DType type, void* to);
+void ohwi_to_oihw(const Call& call, const void* from, DType type, const std::int64_t* extents, float* to);
+
+// Many kernels [out, in, taps] to [out, taps, in] at once.
+struct WeightCopy {
+  const float* from;
+  void* to;
+  std::int64_t in, taps, elements;
+};
+void oihw_to_ohwi_all(const Call& call, std::span<const WeightCopy> copies, DType type);
+
+// y = relu(relu_first(y + bias) * scale + shift + residual) in place, each part where it is given; the residual is of
+// y's type.
+struct Finish {
+  const float* bias;
+  const float* scale;
+  const float* shift;
+  const void* residual;
+  bool relu_first, relu;
+};
+void finish_convolution(const Call& call, DType type, void* y, std::int64_t rows, std::int64_t channels,
+                        const Finish& finish);
+
+// sums[c] = sum over the rows of x[row][c]
+std::int64_t channel_sum_workspace(std::int64_t rows, std::int64_t channels);
+void channel_sum(const Call& call, DType type, const void* x, std::int64_t rows, std::int64_t channels, void* workspace,
+                 float* sums);
+
+}  // namespace dermatome::cuda

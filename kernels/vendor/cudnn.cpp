@@ -1,0 +1,361 @@
+// Convolution graphs through cuDNN's frontend, the one file that includes it.
+#define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
+#include <cudnn_frontend.h>
+#include <dlfcn.h>
+
+#include "engine/core/error.h"
+#include "kernels/vendor/cuda.h"
+#include "kernels/vendor/cudnn.h"
+#include "kernels/vendor/cudnn_plan_cache.h"
+#include "kernels/vendor/shared_library.h"
+
+namespace cudnn_frontend {
+void* cudnn_dlhandle = nullptr;  // the frontend takes its functions from here
+}
+
+namespace dermatome::cudnn {
+namespace {
+
+namespace fe = cudnn_frontend;
+using Dimensions = std::vector<std::int64_t>;
+using GraphTensor = std::shared_ptr<fe::graph::Tensor_attributes>;
+
+enum Uid : std::int64_t { kFirst = 1, kSecond, kBias, kScale, kShift, kResidual, kResult };
+
+// The first need loads the library; null with a reason where that fails.
+const SharedLibrary& library() {
+  static const SharedLibrary instance = [] {
+    preload_library("libnvrtc.so.13");  // cuDNN opens these by name when it compiles a kernel
+    preload_library("libcublasLt.so.13");
+    SharedLibrary loaded = open_library("libcudnn.so.9", "DERMATOME_CUDNN");
+    fe::cudnn_dlhandle = loaded.handle;
+    return loaded;
+  }();
+  return instance;
+}
+
+std::string text_of(std::size_t number) {
+  return fmt::format("{}.{}.{}", number / 10000, number / 100 % 100, number % 100);
+}
+
+fe::DataType_t type_of(DType type) {
+  switch (type) {
+    case DType::f32: return fe::DataType_t::FLOAT;
+    case DType::bf16: return fe::DataType_t::BFLOAT16;
+    default: fail("cuDNN convolutions take f32 or bf16, not {}", name_of(type));
+  }
+}
+
+// Channels last: [n, c, h, w] by name, n h w c in memory; kernels [out, in, kh, kw] likewise.
+Dimensions strides_of(const Dimensions& d) {
+  return {d[1] * d[2] * d[3], 1, d[1] * d[3], d[1]};
+}
+
+GraphTensor input(fe::graph::Graph& graph, Uid uid, const Dimensions& dimensions, DType type) {
+  return graph.tensor(fe::graph::Tensor_attributes()
+                          .set_uid(uid)
+                          .set_dim(dimensions)
+                          .set_stride(strides_of(dimensions))
+                          .set_data_type(type_of(type)));
+}
+
+template <typename Attributes>
+Attributes window(const Convolution& c) {
+  return Attributes().set_padding({c.pad, c.pad}).set_stride({c.stride, c.stride}).set_dilation({1, 1});
+}
+
+GraphTensor add_epilogue(fe::graph::Graph& graph, const Convolution& c, GraphTensor value, const Dimensions& written) {
+  const auto one = [&](fe::PointwiseMode_t mode) {
+    return graph.pointwise(value, fe::graph::Pointwise_attributes().set_mode(mode));
+  };
+  const auto two = [&](fe::PointwiseMode_t mode, const GraphTensor& other) {
+    return graph.pointwise(value, other, fe::graph::Pointwise_attributes().set_mode(mode));
+  };
+  const auto channel = [&](Uid uid) { return input(graph, uid, {1, c.channels_written(), 1, 1}, DType::f32); };
+  if (c.epilogue.bias) value = two(fe::PointwiseMode_t::ADD, channel(kBias));
+  if (c.epilogue.relu_first) value = one(fe::PointwiseMode_t::RELU_FWD);
+  if (c.epilogue.scale) {
+    value = two(fe::PointwiseMode_t::MUL, channel(kScale));
+    value = two(fe::PointwiseMode_t::ADD, channel(kShift));
+  }
+  if (c.epilogue.residual) value = two(fe::PointwiseMode_t::ADD, input(graph, kResidual, written, c.result));
+  if (c.epilogue.relu) value = one(fe::PointwiseMode_t::RELU_FWD);
+  if (c.identity) {
+    value->set_data_type(fe::DataType_t::FLOAT);
+    value = one(fe::PointwiseMode_t::IDENTITY);
+  }
+  return value;
+}
+
+// The one place where graphs are made: for kernels and for the question what a GPU that is not here accepts.
+std::unique_ptr<fe::graph::Graph> graph_of(const Convolution& c) {
+  const Dimensions x{c.n, c.in, c.height, c.width};
+  const Dimensions y{c.n, c.out, c.out_height, c.out_width};
+  const Dimensions kernel{c.out, c.in, c.kernel, c.kernel};
+  auto graph = std::make_unique<fe::graph::Graph>();
+  graph->set_io_data_type(type_of(c.type))
+      .set_intermediate_data_type(fe::DataType_t::FLOAT)
+      .set_compute_data_type(fe::DataType_t::FLOAT);
+  GraphTensor result;
+  Dimensions written;
+  switch (c.direction) {
+    case Direction::forward:
+      written = y;
+      result = graph->conv_fprop(input(*graph, kFirst, x, c.type), input(*graph, kSecond, kernel, c.type),
+                                 window<fe::graph::Conv_fprop_attributes>(c));
+      break;
+    case Direction::data_gradient:
+      written = x;
+      result = graph->conv_dgrad(input(*graph, kFirst, y, c.type), input(*graph, kSecond, kernel, c.type),
+                                 window<fe::graph::Conv_dgrad_attributes>(c));
+      break;
+    case Direction::weight_gradient:
+      written = kernel;
+      result = graph->conv_wgrad(input(*graph, kSecond, y, c.type), input(*graph, kFirst, x, c.type),
+                                 window<fe::graph::Conv_wgrad_attributes>(c));
+      break;
+  }
+  result->set_dim(written);
+  result = add_epilogue(*graph, c, result, written);
+  result->set_uid(kResult)
+      .set_output(true)
+      .set_data_type(type_of(c.result))
+      .set_dim(written)
+      .set_stride(strides_of(written));
+  return graph;
+}
+
+// Plans in cuDNN's order, best guess first. Empty text: done; else why not.
+std::string list_plans(fe::graph::Graph& graph, const Convolution& c) {
+  if (auto status = graph.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}); !status.is_good())
+    return status.get_message();
+  graph.deselect_workspace_greater_than(kWorkspaceLimit);
+  if (c.type == DType::f32 && !c.tf32) {
+    graph.deselect_numeric_notes({fe::NumericalNote_t::TENSOR_CORE, fe::NumericalNote_t::DOWN_CONVERT_INPUTS});
+  }
+  if (c.deterministic) graph.deselect_numeric_notes({fe::NumericalNote_t::NONDETERMINISTIC});
+  return "";
+}
+
+std::string name_at(const fe::graph::Graph& graph, std::int64_t index) {
+  std::string name;
+  return graph.get_plan_name_at_index(index, name).is_good() ? name : "";
+}
+
+void check(fe::error_t status, std::string_view call, const Convolution& c) {
+  if (!status.is_good()) fail("cuDNN's {} failed for {}: {}", call, to_string(c), status.get_message());
+}
+
+// A handle a device, kept until the program ends.
+cudnnHandle_t handle_of(int device) {
+  static std::map<int, cudnnHandle_t> handles;
+  cuda::use(device);
+  auto& handle = handles[device];
+  if (handle == nullptr) {
+    const auto status = fe::detail::create_handle(&handle);
+    DERMATOME_CHECK(status == CUDNN_STATUS_SUCCESS, "cudnnCreate failed on cuda:{} (status {})", device,
+                    static_cast<int>(status));
+  }
+  return handle;
+}
+
+class GpuPlan final : public Plan {
+ public:
+  GpuPlan(std::unique_ptr<fe::graph::Graph> graph, std::int64_t index, const Convolution& convolution, int device)
+      : graph_(std::move(graph)), index_(index), convolution_(convolution), device_(device) {}
+  std::int64_t workspace_bytes() const override { return graph_->get_workspace_size_plan_at_index(index_); }
+  std::string describe() const override { return "cudnn " + name_at(*graph_, index_); }
+  void run(const Operands& operands, Stream& stream) override {
+    const cudnnHandle_t handle = handle_of(device_);
+    fe::detail::set_stream(handle, cuda::native(stream));
+    std::unordered_map<std::int64_t, void*> pointers{{kFirst, const_cast<void*>(operands.first)},
+                                                     {kSecond, const_cast<void*>(operands.second)},
+                                                     {kResult, operands.result}};
+    const Epilogue& epilogue = convolution_.epilogue;
+    if (epilogue.bias) pointers[kBias] = const_cast<float*>(operands.bias);
+    if (epilogue.scale) pointers[kScale] = const_cast<float*>(operands.scale);
+    if (epilogue.scale) pointers[kShift] = const_cast<float*>(operands.shift);
+    if (epilogue.residual) pointers[kResidual] = const_cast<void*>(operands.residual);
+    check(graph_->execute_plan_at_index(handle, pointers, operands.workspace, index_), "execution", convolution_);
+  }
+
+ private:
+  std::unique_ptr<fe::graph::Graph> graph_;
+  std::int64_t index_;
+  Convolution convolution_;
+  int device_;
+};
+
+// The graph with its plans listed for a GPU; null where it is refused.
+std::unique_ptr<fe::graph::Graph> prepared_graph(const Convolution& c, int device) {
+  auto graph = graph_of(c);
+  const cudnnHandle_t handle = handle_of(device);
+  if (!graph->validate().is_good() || !graph->build_operation_graph(handle).is_good()) return nullptr;
+  return list_plans(*graph, c).empty() ? std::move(graph) : nullptr;
+}
+
+// Memory to time plans in.
+struct Trial {
+  Buffer first, second, channels, residual, result;
+  std::unique_ptr<Stream> stream;
+};
+
+std::size_t bytes(DType type, std::int64_t elements) {
+  return static_cast<std::size_t>(elements) * size_of(type);
+}
+
+Trial make_trial(const Convolution& c, int device) {
+  const Device place{DeviceKind::cuda, device};
+  const std::int64_t x = c.n * c.height * c.width * c.in;
+  const std::int64_t y = c.n * c.out_height * c.out_width * c.out;
+  const std::int64_t kernel = c.out * c.in * c.kernel * c.kernel;
+  const bool gradient_of_weight = c.direction == Direction::weight_gradient;
+  const std::int64_t first = c.direction == Direction::data_gradient ? y : x;
+  const std::int64_t result = c.direction == Direction::forward ? y : gradient_of_weight ? kernel : x;
+  Trial trial{.first = Buffer(place, bytes(c.type, first)),
+              .second = Buffer(place, bytes(c.type, gradient_of_weight ? y : kernel)),
+              .channels = Buffer(place, bytes(DType::f32, c.channels_written())),
+              .residual = Buffer(place, c.epilogue.residual ? bytes(c.result, result) : 0),
+              .result = Buffer(place, bytes(c.result, result)),
+              .stream = backend_of(DeviceKind::cuda).make_stream(device)};
+  Backend& backend = backend_of(DeviceKind::cuda);
+  for (const Buffer* buffer : {&trial.first, &trial.second, &trial.channels, &trial.residual}) {
+    backend.fill_bytes(buffer->data(), 0, buffer->bytes(), *trial.stream);
+  }
+  return trial;
+}
+
+constexpr int kPlansTimed = 8;
+constexpr int kTimings = 5;
+
+// The shortest of several runs behind one that warms up.
+double time_plan(Plan& plan, const Trial& trial, int device) {
+  const Buffer workspace({DeviceKind::cuda, device}, static_cast<std::size_t>(plan.workspace_bytes()));
+  const auto* channels = reinterpret_cast<const float*>(trial.channels.data());
+  const Operands operands{.first = trial.first.data(),
+                          .second = trial.second.data(),
+                          .bias = channels,
+                          .scale = channels,
+                          .shift = channels,
+                          .residual = trial.residual.data(),
+                          .result = trial.result.data(),
+                          .workspace = workspace.data()};
+  plan.run(operands, *trial.stream);
+  cuda::Event start;
+  cuda::Event end;
+  double shortest = 0;
+  for (int i = 0; i < kTimings; ++i) {
+    start.record(cuda::native(*trial.stream));
+    plan.run(operands, *trial.stream);
+    end.record(cuda::native(*trial.stream));
+    end.wait();
+    const double seconds = end.seconds_since(start);
+    if (i == 0 || seconds < shortest) shortest = seconds;
+  }
+  return shortest;
+}
+
+// The plan of that name, built; null where this cuDNN has it no more.
+std::unique_ptr<Plan> plan_named(const Convolution& c, int device, const std::string& name) {
+  auto graph = prepared_graph(c, device);
+  if (graph == nullptr) return nullptr;
+  for (std::int64_t i = 0; i < graph->get_execution_plan_count(); ++i) {
+    if (name_at(*graph, i) != name || !graph->build_plan_at_index(i).is_good()) continue;
+    return std::make_unique<GpuPlan>(std::move(graph), i, c, device);
+  }
+  return nullptr;
+}
+
+struct Timed {
+  std::size_t candidate = 0;
+  std::string plan;
+  double seconds = 0;
+};
+
+// Appends what the first plans of a candidate take. A plan that cannot be built or run is passed over.
+void time_candidate(const Convolution& c, std::size_t candidate, int device, std::vector<Timed>& timed) {
+  const auto listed = prepared_graph(c, device);
+  if (listed == nullptr) return;
+  const Trial trial = make_trial(c, device);
+  const std::int64_t count = listed->get_execution_plan_count();
+  int taken = 0;
+  for (std::int64_t i = 0; i < count && taken < kPlansTimed; ++i) {
+    const std::string name = name_at(*listed, i);
+    try {
+      const auto plan = plan_named(c, device, name);
+      if (plan == nullptr) continue;
+      timed.push_back({candidate, name, time_plan(*plan, trial, device)});
+      ++taken;
+    } catch (const Error&) {
+      continue;
+    }
+  }
+}
+
+}  // namespace
+
+std::string why_absent() {
+  return library().why_absent;
+}
+
+std::string version() {
+  return library().handle == nullptr ? "" : text_of(fe::detail::get_backend_version());
+}
+
+Choice choose_plan(const std::vector<Convolution>& candidates, int device) {
+  if (const std::string why = why_absent(); !why.empty()) fail("{}", why);
+  PlanCache& cache = PlanCache::instance();
+  std::string key = fmt::format("{} | cuDNN {}", cuda::name_of_device(device), version());
+  for (const Convolution& c : candidates) key += " | " + to_string(c);
+  if (const auto known = cache.find(key); known && known->candidate < candidates.size()) {
+    if (auto plan = plan_named(candidates[known->candidate], device, known->plan))
+      return {std::move(plan), known->candidate};
+  }
+  std::vector<Timed> timed;
+  for (std::size_t i = 0; i < candidates.size(); ++i) time_candidate(candidates[i], i, device, timed);
+  std::stable_sort(timed.begin(), timed.end(), [](const Timed& a, const Timed& b) { return a.seconds < b.seconds; });
+  if (timed.empty()) return {};
+  cache.put(key, {.candidate = timed.front().candidate, .plan = timed.front().plan, .seconds = timed.front().seconds});
+  return {plan_named(candidates[timed.front().candidate], device, timed.front().plan), timed.front().candidate};
+}
+
+double matrix_product_seconds(DType type, std::int64_t side, int device) {
+  const Convolution product{.n = 1,
+                            .height = side,
+                            .width = 1,
+                            .in = side,
+                            .out_height = side,
+                            .out_width = 1,
+                            .out = side,
+                            .kernel = 1,
+                            .type = type,
+                            .result = type};
+  const Choice choice = choose_plan({product}, device);
+  return choice.plan == nullptr ? 0 : time_plan(*choice.plan, make_trial(product, device), device);
+}
+
+Acceptance accepted_for(const Convolution& c, const std::string& profile, int capability, bool build) {
+  if (const std::string why = why_absent(); !why.empty()) return {.refusal = why};
+  const auto properties = std::make_shared<fe::DeviceProperties>();
+  std::vector<std::uint8_t> text(profile.begin(), profile.end());
+  text.push_back(0);
+  if (auto status = properties->deserialize(text); !status.is_good()) return {.refusal = status.get_message()};
+  auto graph = graph_of(c);
+  graph->set_sm_version(capability);
+  graph->set_device_properties(properties);
+  if (auto status = graph->validate(); !status.is_good()) return {.refusal = status.get_message()};
+  if (auto status = graph->build_operation_graph(); !status.is_good()) return {.refusal = status.get_message()};
+  if (std::string why = list_plans(*graph, c); !why.empty()) return {.refusal = std::move(why)};
+  Acceptance acceptance{.plans = graph->get_execution_plan_count()};
+  for (std::int64_t i = 0; build && i < acceptance.plans; ++i) {
+    auto status = graph->build_plan_at_index(i);
+    if (status.is_good()) {
+      acceptance.built = name_at(*graph, i);
+      return acceptance;
+    }
+    acceptance.refusal = status.get_message();
+  }
+  return acceptance;
+}
+
+}  // namespace dermatome::cudnn

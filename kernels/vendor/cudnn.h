@@ -1,0 +1,97 @@
+// cuDNN behind one file: convolution graphs, how their plans are chosen, and what is accepted for a GPU that is not
+// here. cuDNN is loaded when it is first needed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core/device.h"
+#include "engine/core/dtype.h"
+
+namespace dermatome::cudnn {
+
+// What is done to the sums before they are stored: y = relu(relu_first(sum + bias) * scale + shift + residual), each
+// part where it is asked for. Bias, scale and shift are f32, one a channel; the residual is laid out as y.
+struct Epilogue {
+  bool bias = false, relu_first = false, scale = false, residual = false, relu = false;
+  bool any() const { return bias || relu_first || scale || residual || relu; }
+  friend bool operator==(const Epilogue&, const Epilogue&) = default;
+};
+
+enum class Direction : std::uint8_t { forward, data_gradient, weight_gradient };
+
+// One cuDNN graph: a convolution of x [n, height, width, in] and a kernel [out, kernel, kernel, in] giving
+// y [n, out_height, out_width, out], or one of its gradients, with what follows it in the same kernel.
+struct Convolution {
+  Direction direction = Direction::forward;
+  std::int64_t n = 0, height = 0, width = 0, in = 0;
+  std::int64_t out_height = 0, out_width = 0, out = 0;
+  std::int64_t kernel = 0, stride = 1, pad = 0;
+  DType type = DType::f32;    // of both operands
+  DType result = DType::f32;  // of what is written
+  Epilogue epilogue = {};
+  bool identity = false;       // the result goes through an identity: so engines write another type than they read
+  bool tf32 = false;           // f32 operands may be rounded to tf32
+  bool deterministic = false;  // only engines that give the same bits every time
+  friend bool operator==(const Convolution&, const Convolution&) = default;
+
+  std::int64_t channels_written() const { return direction == Direction::data_gradient ? in : out; }
+};
+
+std::string to_string(const Convolution& convolution);  // also the key in the plan cache
+
+// The two operands in the order x, kernel; y, kernel (data gradient: dy, kernel); x, dy (weight gradient).
+struct Operands {
+  const void* first;
+  const void* second;
+  const float* bias;
+  const float* scale;
+  const float* shift;
+  const void* residual;
+  void* result;
+  void* workspace;
+};
+
+// A graph with the engine that runs it.
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  virtual std::int64_t workspace_bytes() const = 0;
+  virtual void run(const Operands& operands, Stream& stream) = 0;
+  virtual std::string describe() const = 0;
+};
+
+// Why cuDNN cannot be used on this machine, and what to do; empty where it can.
+std::string why_absent();
+std::string version();  // "9.19.0"; empty without
+
+// The candidates' fastest plan on that GPU, and which candidate it is of: timed when first asked for, then known from
+// the plan cache. `extra_seconds` is what each candidate costs besides (a pass of its own behind it). Null where cuDNN
+// accepts none. Throws Error where cuDNN is absent.
+struct Choice {
+  std::unique_ptr<Plan> plan;
+  std::size_t candidate = 0;
+};
+Choice choose_plan(const std::vector<Convolution>& candidates, int device);
+
+// Shortest seconds of a product of two square matrices on that GPU; 0 where cuDNN has no plan for it.
+double matrix_product_seconds(DType type, std::int64_t side, int device);
+
+// A plan that computes the same on the host, with plain loops: for devices that the host stands in for.
+std::unique_ptr<Plan> make_host_plan(const Convolution& convolution);
+
+// Whether a GPU that is not here could run it: how many plans cuDNN offers for the device profile (JSON, see
+// tests/cudnn/profiles.h) within the workspace limit, and with `build` the first that it builds.
+struct Acceptance {
+  std::int64_t plans = 0;
+  std::string built;  // the engine's name; empty: none
+  std::string refusal;
+};
+Acceptance accepted_for(const Convolution& convolution, const std::string& profile, int capability, bool build);
+
+// Plans that want more than this are not taken.
+inline constexpr std::int64_t kWorkspaceLimit = std::int64_t{512} << 20;
+
+}  // namespace dermatome::cudnn

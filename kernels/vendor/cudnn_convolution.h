@@ -1,0 +1,30 @@
+// Convolutions through cuDNN as engine kernels: weights come as OHWI copies, weight gradients leave as OIHW.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/compile/kernel.h"
+#include "kernels/vendor/cudnn.h"
+
+namespace dermatome::cudnn {
+
+// Which operands of the Call are which; -1: absent. A weight gradient reads x and dy; the others read `read` (x, or
+// dy), the weight and what the epilogue asks for, and write output 0.
+struct OperandsOfCall {
+  int read = 0, weight = 1, bias = -1, scale = -1, shift = -1, residual = -1;
+};
+struct OperandsOfWeightGradient {
+  int x, dy, dweight, dbias;
+};
+
+// The graphs that serve a convolution, by themselves or with a pass of our own behind them. Best guess first; none
+// where cuDNN cannot help.
+std::vector<Convolution> candidates_for(const Convolution& wanted);
+
+// `wanted` says what is to come out in the end (a weight gradient: f32). Null where cuDNN accepts no graph.
+std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands, Device device);
+std::unique_ptr<Kernel> make_weight_gradient(const Convolution& wanted, const OperandsOfWeightGradient& operands,
+                                             Device device);
+
+}  // namespace dermatome::cudnn

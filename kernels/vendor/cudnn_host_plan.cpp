@@ -1,0 +1,135 @@
+// The graphs of cudnn.h in plain loops on the host, in cuDNN's layouts: what surrounds a cuDNN plan (copies of weights,
+// workspace, epilogues of our own) is tested with it where there is no GPU.
+#include "engine/core/error.h"
+#include "kernels/launch/element_types.h"
+#include "kernels/vendor/cudnn.h"
+
+namespace dermatome::cudnn {
+namespace {
+
+using Index = std::int64_t;
+
+double element(const void* memory, DType type, Index i) {
+  return type == DType::f32 ? static_cast<double>(static_cast<const float*>(memory)[i])
+                            : static_cast<double>(launch::widen(static_cast<const launch::Bfloat16*>(memory)[i]));
+}
+
+void put(void* memory, DType type, Index i, double value) {
+  if (type == DType::f32) {
+    static_cast<float*>(memory)[i] = static_cast<float>(value);
+  } else {
+    static_cast<launch::Bfloat16*>(memory)[i] = launch::to_bf16(value);
+  }
+}
+
+class HostPlan final : public Plan {
+ public:
+  explicit HostPlan(const Convolution& c) : c_(c) {}
+  std::int64_t workspace_bytes() const override { return 64; }  // asked for, as most of cuDNN's plans do
+  std::string describe() const override { return "cudnn on the host"; }
+  void run(const Operands& operands, Stream&) override {
+    switch (c_.direction) {
+      case Direction::forward: return forward(operands);
+      case Direction::data_gradient: return data_gradient(operands);
+      case Direction::weight_gradient: return weight_gradient(operands);
+    }
+  }
+
+ private:
+  Index at_x(Index n, Index h, Index w, Index i) const { return ((n * c_.height + h) * c_.width + w) * c_.in + i; }
+  Index at_y(Index n, Index h, Index w, Index o) const {
+    return ((n * c_.out_height + h) * c_.out_width + w) * c_.out + o;
+  }
+  Index at_kernel(Index o, Index kh, Index kw, Index i) const {
+    return ((o * c_.kernel + kh) * c_.kernel + kw) * c_.in + i;
+  }
+
+  // f(output row, kernel row, input row) for all that belong together.
+  template <typename F>
+  static void for_each_tap(Index out, Index size, const Convolution& c, const F& f) {
+    for (Index o = 0; o < out; ++o) {
+      for (Index k = 0; k < c.kernel; ++k) {
+        const Index i = o * c.stride - c.pad + k;
+        if (i >= 0 && i < size) f(o, k, i);
+      }
+    }
+  }
+
+  // f(n, oh, ow, kh, kw, h, w)
+  template <typename F>
+  void for_each_window(const F& f) const {
+    for (Index n = 0; n < c_.n; ++n) {
+      for_each_tap(c_.out_height, c_.height, c_, [&](Index oh, Index kh, Index h) {
+        for_each_tap(c_.out_width, c_.width, c_, [&](Index ow, Index kw, Index w) { f(n, oh, ow, kh, kw, h, w); });
+      });
+    }
+  }
+
+  void store(const std::vector<double>& sums, const Operands& operands) const {
+    const Index channels = c_.channels_written();
+    for (Index i = 0; i < static_cast<Index>(sums.size()); ++i) {
+      const Index c = i % channels;
+      double value = sums[static_cast<std::size_t>(i)];
+      if (c_.epilogue.bias) value += static_cast<double>(operands.bias[c]);
+      if (c_.epilogue.relu_first && value < 0) value = 0;
+      if (c_.epilogue.scale) {
+        value = value * static_cast<double>(operands.scale[c]) + static_cast<double>(operands.shift[c]);
+      }
+      if (c_.epilogue.residual) value += element(operands.residual, c_.result, i);
+      if (c_.epilogue.relu && value < 0) value = 0;
+      put(operands.result, c_.result, i, value);
+    }
+  }
+
+  void forward(const Operands& operands) const {
+    std::vector<double> sums(static_cast<std::size_t>(c_.n * c_.out_height * c_.out_width * c_.out));
+    for_each_window([&](Index n, Index oh, Index ow, Index kh, Index kw, Index h, Index w) {
+      for (Index o = 0; o < c_.out; ++o) {
+        double& sum = sums[static_cast<std::size_t>(at_y(n, oh, ow, o))];
+        for (Index i = 0; i < c_.in; ++i) {
+          sum += element(operands.first, c_.type, at_x(n, h, w, i)) *
+                 element(operands.second, c_.type, at_kernel(o, kh, kw, i));
+        }
+      }
+    });
+    store(sums, operands);
+  }
+
+  void data_gradient(const Operands& operands) const {
+    std::vector<double> sums(static_cast<std::size_t>(c_.n * c_.height * c_.width * c_.in));
+    for_each_window([&](Index n, Index oh, Index ow, Index kh, Index kw, Index h, Index w) {
+      for (Index o = 0; o < c_.out; ++o) {
+        const double slope = element(operands.first, c_.type, at_y(n, oh, ow, o));
+        for (Index i = 0; i < c_.in; ++i) {
+          sums[static_cast<std::size_t>(at_x(n, h, w, i))] +=
+              slope * element(operands.second, c_.type, at_kernel(o, kh, kw, i));
+        }
+      }
+    });
+    store(sums, operands);
+  }
+
+  void weight_gradient(const Operands& operands) const {
+    std::vector<double> sums(static_cast<std::size_t>(c_.out * c_.kernel * c_.kernel * c_.in));
+    for_each_window([&](Index n, Index oh, Index ow, Index kh, Index kw, Index h, Index w) {
+      for (Index o = 0; o < c_.out; ++o) {
+        const double slope = element(operands.second, c_.type, at_y(n, oh, ow, o));
+        for (Index i = 0; i < c_.in; ++i) {
+          sums[static_cast<std::size_t>(at_kernel(o, kh, kw, i))] +=
+              slope * element(operands.first, c_.type, at_x(n, h, w, i));
+        }
+      }
+    });
+    store(sums, operands);
+  }
+
+  Convolution c_;
+};
+
+}  // namespace
+
+std::unique_ptr<Plan> make_host_plan(const Convolution& convolution) {
+  return std::make_unique<HostPlan>(convolution);
+}
+
+}  // namespace dermatome::cudnn

@@ -1,0 +1,202 @@
+// Whole programs compiled for CUDA: the kernels they consist of, their memory, recording and replaying, and training
+// that agrees with the CPU's. On the host in a GPU's role everywhere, and on a GPU where there is one.
+#include <gtest/gtest.h>
+
+#include "engine/core/threads.h"
+#include "models/builtin.h"
+#include "tests/cuda/emulated_device.h"
+#include "tests/training/support.h"
+#include "tools/training/stage_runner.h"
+
+namespace dermatome::training {
+namespace {
+
+using harness::EmulatedDevice;
+using harness::kCuda;
+
+constexpr int kSize = 32;
+constexpr std::int64_t kPhotographs = 4;
+constexpr Device kHost{DeviceKind::cpu, 0};
+
+// Every kind of layer that U-Net34 has, in little: strided and padded convolutions, batch norm, a residual sum,
+// pooling, a concatenation, transposed convolutions with a bias.
+constexpr const char* kNetwork = R"(model small(image: 3 channels, sides divisible by 8) {
+  group encoder
+  conv1 = conv2d(image, 8, kernel=7, stride=2, pad=3, bias=false)
+  bn1   = batch_norm(conv1)
+  stem  = max_pool(relu(bn1), 3, stride=2, pad=1)
+  conv2 = conv2d(stem, 8, kernel=3, pad=1, bias=false)
+  bn2   = batch_norm(conv2)
+  body  = relu(bn2 + stem)
+
+  group decoder
+  up1   = conv_transpose2d(body, 8, kernel=2, stride=2)
+  skip  = conv2d(relu(bn1), 8, kernel=1)
+  bn3   = batch_norm(relu(concat(up1, skip)))
+  out   = conv_transpose2d(bn3, 1, kernel=2, stride=2)
+  return out
+}
+)";
+
+struct Outcome {
+  std::vector<double> losses;
+  Snapshot states;
+};
+
+// A few steps of training, the last batch of each epoch smaller, and a validation.
+Outcome train(Device device, const CompileOptions& options) {
+  const Model model = Model::parse(kNetwork, "small.graph");
+  StageSettings stage;
+  stage.size = kSize;
+  stage.batch = 3;
+  stage.lr = 1e-2;
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::uint8_t> masks;
+  for (std::uint64_t i = 0; i < kPhotographs; ++i) {
+    const testing::Pair pair = testing::disc_pair(kSize, kSize, i);
+    pixels.insert(pixels.end(), pair.photograph.pixels.begin(), pair.photograph.pixels.end());
+    masks.insert(masks.end(), pair.mask.pixels.begin(), pair.mask.pixels.end());
+  }
+  StateStore store(device);
+  store.create(states_of(model, DType::f32), 5);
+  const auto resident = [&] { return resident_tensors(pixels, masks, kSize, device); };
+  StageRunner runner(model, stage, 7, resident(), resident(), device, options, store);
+  runner.compile(kPhotographs);
+  Outcome outcome;
+  EpochSums sums;
+  for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
+    outcome.losses.push_back(runner.accumulate(std::vector<std::uint32_t>{0, 2, 1}, epoch, sums));
+    runner.update(1.0);
+    outcome.losses.push_back(runner.accumulate(std::vector<std::uint32_t>{3}, epoch, sums));
+    runner.update(1.0);
+  }
+  EpochSums validation;
+  runner.validate(std::vector<std::uint32_t>{0, 1, 2}, validation);
+  outcome.losses.push_back(validation.mean_loss());
+  outcome.states = store.snapshot();
+  return outcome;
+}
+
+void expect_equal_bits(const Outcome& a, const Outcome& b) {
+  EXPECT_EQ(a.losses, b.losses);
+  ASSERT_EQ(a.states.tensors.size(), b.states.tensors.size());
+  for (std::size_t i = 0; i < a.states.tensors.size(); ++i) {
+    EXPECT_EQ(std::memcmp(a.states.tensors[i].second.data(), b.states.tensors[i].second.data(),
+                          a.states.tensors[i].second.bytes()),
+              0)
+        << a.states.tensors[i].first;
+  }
+}
+
+void expect_close(const Outcome& outcome, const Outcome& other, double tolerance) {
+  ASSERT_EQ(outcome.losses.size(), other.losses.size());
+  for (std::size_t i = 0; i < outcome.losses.size(); ++i) {
+    EXPECT_NEAR(outcome.losses[i], other.losses[i], tolerance) << "step " << i;
+  }
+}
+
+constexpr double kTolerance = 2e-3;  // of the loss, after steps that magnify rounding
+
+class EmulatedProgram : public ::testing::Test {
+ protected:
+  EmulatedDevice device_;
+};
+
+TEST_F(EmulatedProgram, TrainsAsTheCpuDoes) {
+  expect_close(train(kCuda, {}), train(kHost, {}), kTolerance);
+}
+
+TEST_F(EmulatedProgram, TrainsInBf16) {
+  const Outcome outcome = train(kCuda, {.activations = DType::bf16});
+  expect_close(outcome, train(kHost, {}), 5e-2);
+}
+
+TEST_F(EmulatedProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
+  const Outcome replayed = train(kCuda, {});
+  const int recordings = device_.recordings();
+  EXPECT_GT(recordings, 0);
+  const Outcome launched = train(kCuda, {.capture = false});
+  EXPECT_EQ(device_.recordings(), recordings) << "nothing is recorded with capture off";
+  expect_equal_bits(replayed, launched);
+}
+
+// Programs of two batch sizes, an update and a validation, each recorded once for its steps and once for its weights.
+TEST_F(EmulatedProgram, IsRecordedOnceHoweverOftenItRuns) {
+  train(kCuda, {});
+  EXPECT_LE(device_.recordings(), 8);
+}
+
+TEST_F(EmulatedProgram, NeedsNothingThatItsMemoryHeldBefore) {
+  expect_equal_bits(train(kCuda, {}), train(kCuda, {.poison_arena = true}));
+  expect_equal_bits(train(kCuda, {}), train(kCuda, {.planner = false}));
+}
+
+TEST_F(EmulatedProgram, FallsBackToOwnConvolutionsWithoutCudnn) {
+  expect_close(train(kCuda, {.disabled_kernels = {"cudnn"}}), train(kHost, {}), kTolerance);
+}
+
+// U-Net34's training step at 128 px: compiled, not run.
+class Unet34OnCuda : public EmulatedProgram, public ::testing::WithParamInterface<DType> {};
+
+TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
+  const Model model = find_model("unet34");
+  StageSettings stage;
+  stage.size = 128;
+  StateStore store(kCuda);
+  store.create(states_of(model, DType::f32), 1);
+  const CompileOptions options{.activations = GetParam()};
+  const StagePrograms programs{.model = model, .stage = stage, .resident = 2, .compile = options, .device = kCuda};
+  store.create_contiguous(gradient_states(programs));
+  const Program program(accumulate_graph(programs, 2, false), kCuda, store, options);
+  int convolutions = 0;
+  int own = 0;
+  for (const Step& step : program.steps()) {
+    if (step.node < 0) continue;
+    const std::string& op = program.graph().nodes()[static_cast<std::size_t>(step.node)].op->name();
+    if (!op.starts_with("conv")) {
+      EXPECT_EQ(step.kernel->describe(), "cuda") << op;
+      continue;
+    }
+
+    ++convolutions;
+    own += step.kernel->describe() == "cuda" ? 1 : 0;
+  }
+  EXPECT_EQ(own, GetParam() == DType::bf16 ? 1 : 0) << "f32 logits out of bf16: the head alone";
+  EXPECT_GT(convolutions, 120) << "forward, data and weight gradients of 46 layers";
+  EXPECT_GE(program.memory().arena, program.memory().arena_lower_bound);
+  EXPECT_LE(static_cast<double>(program.memory().arena),
+            1.15 * static_cast<double>(program.memory().arena_lower_bound));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Unet34OnCuda, ::testing::Values(DType::f32, DType::bf16),
+                         [](const auto& setting) { return std::string(name_of(setting.param)); });
+
+class GpuProgram : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (backend_of(DeviceKind::cuda).device_count() == 0) GTEST_SKIP() << backend_of(DeviceKind::cuda).why_absent();
+  }
+};
+
+TEST_F(GpuProgram, TrainsAsTheCpuDoes) {
+  expect_close(train(kCuda, {}), train(kHost, {}), kTolerance);
+}
+
+TEST_F(GpuProgram, TrainsInBf16) {
+  expect_close(train(kCuda, {.activations = DType::bf16}), train(kHost, {}), 5e-2);
+}
+
+TEST_F(GpuProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
+  expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.deterministic = true, .capture = false}));
+}
+
+TEST_F(GpuProgram, RepeatsItsBitsWithDeterministicEngines) {
+  expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.deterministic = true}));
+}
+
+TEST_F(GpuProgram, NeedsNothingThatItsMemoryHeldBefore) {
+  expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.poison_arena = true, .deterministic = true}));
+}
+
+}  // namespace
+}  // namespace dermatome::training

@@ -149,7 +149,8 @@ class WeightGradientKernel final : public Kernel {
 }  // namespace
 
 // Fused epilogues first: they move least memory. Where a type other than that of the operands is to be written, some
-// engines can only behind an identity: so a weight gradient from bf16 operands, which stays f32. A data gradient from
+// engines can only behind an identity: so a weight gradient from bf16 operands, which stays f32 but for one and three
+// channels. A data gradient from
 // bf16 is never written as f32 (cuDNN 9.19 refuses it for every GPU): the 256 to 1 head has a kernel of our own.
 std::vector<Convolution> candidates_for(const Convolution& wanted) {
   std::vector<Convolution> candidates;
@@ -158,6 +159,10 @@ std::vector<Convolution> candidates_for(const Convolution& wanted) {
   candidates.push_back(wanted);
   if (wanted.direction == Direction::weight_gradient) {
     candidates.back().identity = widens;
+    if (widens) {  // rounded to bf16, where nothing else is accepted
+      candidates.push_back(wanted);
+      candidates.back().result = wanted.type;
+    }
     return candidates;
   }
   if (wanted.epilogue.any()) {
@@ -181,10 +186,13 @@ std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const Operan
 
 std::unique_ptr<Kernel> make_weight_gradient(const Convolution& wanted, const OperandsOfWeightGradient& operands,
                                              Device device) {
-  const auto candidates = candidates_for(wanted);
-  Choice choice = choose(candidates, device);
-  if (choice.plan == nullptr) return nullptr;
-  return std::make_unique<WeightGradientKernel>(candidates[choice.candidate], std::move(choice.plan), operands);
+  // In order, not by speed: the first keeps f32.
+  for (const Convolution& candidate : candidates_for(wanted)) {
+    Choice choice = choose({candidate}, device);
+    if (choice.plan != nullptr)
+      return std::make_unique<WeightGradientKernel>(candidate, std::move(choice.plan), operands);
+  }
+  return nullptr;
 }
 
 std::string to_string(const Convolution& c) {

@@ -112,10 +112,21 @@ std::list<Rewrite>& registry() {
   return instance;
 }
 
+bool has_kernels_of(const std::string& op, DeviceKind kind) {
+  const auto& entries = kernel_entries();
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const KernelEntry& entry) { return entry.op == op && entry.device == kind; });
+}
+
 // Whether the device has kernels for all nodes from `first` on.
 bool have_kernels(const Graph& graph, int first, Device device, const CompileOptions& options) {
   for (int n = first; n < static_cast<int>(graph.nodes().size()); ++n) {
     const Node& node = graph.nodes()[static_cast<std::size_t>(n)];
+    // A GPU's operations serve every shape, and its kernels cannot be made where there is none.
+    if (device.kind == DeviceKind::cuda) {
+      if (!has_kernels_of(node.op->name(), device.kind)) return false;
+      continue;
+    }
     KernelRequest request{.op = node.op[0],
                           .attributes = node.attributes,
                           .inputs = {},

@@ -61,7 +61,7 @@ Outcome train(Device device, const CompileOptions& options) {
   store.create(states_of(model, DType::f32), 5);
   const auto resident = [&] { return resident_tensors(pixels, masks, kSize, device); };
   StageRunner runner(model, stage, 7, resident(), resident(), device, options, store);
-  runner.compile(kPhotographs);
+  runner.compile(kPhotographs, kPhotographs);
   Outcome outcome;
   EpochSums sums;
   for (std::int64_t epoch = 0; epoch < 3; ++epoch) {

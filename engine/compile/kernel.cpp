@@ -50,6 +50,27 @@ OpCall KernelRequest::op_call() const {
   return {attributes, std::move(pointers)};
 }
 
+KernelRequest request_of(const Graph& graph, const Node& node, std::vector<bool> output_used, Device device,
+                         const CompileOptions& options) {
+  KernelRequest request{.op = node.op[0],
+                        .attributes = node.attributes,
+                        .inputs = {},
+                        .input_present = {},
+                        .outputs = graph.output_descs(node),
+                        .output_used = std::move(output_used),
+                        .type = DType::f32,
+                        .device = device,
+                        .deterministic = options.deterministic,
+                        .tf32 = options.tf32,
+                        .disabled = options.disabled_kernels};
+  for (const Value input : node.inputs) {
+    request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
+    request.input_present.push_back(static_cast<bool>(input));
+  }
+  request.type = node.op->compute_type(graph.call_of(node), request.outputs);
+  return request;
+}
+
 void register_kernel(KernelEntry entry) {
   auto& entries = registry();
   const auto place = std::find_if(entries.begin(), entries.end(),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/compile/call.h"
+#include "engine/compile/options.h"
 #include "engine/core/device.h"
 #include "engine/graph/graph.h"
 
@@ -37,6 +38,10 @@ struct KernelRequest {
   }
   OpCall op_call() const;
 };
+
+// That of a node of the graph; `output_used`: one a output.
+KernelRequest request_of(const Graph& graph, const Node& node, std::vector<bool> output_used, Device device,
+                         const CompileOptions& options);
 
 class Kernel;
 

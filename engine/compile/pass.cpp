@@ -127,23 +127,8 @@ bool have_kernels(const Graph& graph, int first, Device device, const CompileOpt
       if (!has_kernels_of(node.op->name(), device.kind)) return false;
       continue;
     }
-    KernelRequest request{.op = node.op[0],
-                          .attributes = node.attributes,
-                          .inputs = {},
-                          .input_present = {},
-                          .outputs = graph.output_descs(node),
-                          .output_used = std::vector<bool>(node.outputs.size(), true),
-                          .type = DType::f32,
-                          .device = device,
-                          .deterministic = options.deterministic,
-                          .tf32 = options.tf32,
-                          .disabled = options.disabled_kernels};
-    for (const Value input : node.inputs) {
-      request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
-      request.input_present.push_back(static_cast<bool>(input));
-    }
-    request.type = node.op->compute_type(graph.call_of(node), request.outputs);
-    if (!has_kernel(request)) return false;
+    const std::vector<bool> all(node.outputs.size(), true);
+    if (!has_kernel(request_of(graph, node, all, device, options))) return false;
   }
   return true;
 }

@@ -24,16 +24,22 @@ void apply_rows(const T* x, Index rows, Index channels, const float* scale, cons
 
 Normalisation normalisation_of(const Call& call) {
   const Index channels = call.inputs[1].elements;
+  const bool train = launch::integer(call, kMode) == kModeTrain;
   return {.rows = call.inputs[0].elements / channels,
           .channels = channels,
-          .from_batch = launch::integer(call, kMode) == kModeTrain,
-          .epsilon = launch::real(call, kEpsilon),
-          .momentum = launch::real(call, kMomentum),
-          .gamma = launch::in<float>(call, 1),
-          .beta = launch::in<float>(call, 2),
-          .running_mean = launch::in<float>(call, 3),
-          .running_var = launch::in<float>(call, 4),
-          .outputs = call.outputs + 1};
+          .from_batch = train,
+          .forward = {.gamma = launch::in<float>(call, 1),
+                      .beta = launch::in<float>(call, 2),
+                      .running_mean = launch::in<float>(call, 3),
+                      .running_var = launch::in<float>(call, 4),
+                      .mean = train ? launch::out<float>(call, 1) : nullptr,
+                      .inverse_deviation = train ? launch::out<float>(call, 2) : nullptr,
+                      .new_running_mean = train ? launch::out<float>(call, 3) : nullptr,
+                      .new_running_var = train ? launch::out<float>(call, 4) : nullptr,
+                      .scale = static_cast<float*>(call.workspace),
+                      .shift = static_cast<float*>(call.workspace) + channels,
+                      .epsilon = launch::real(call, kEpsilon),
+                      .momentum = static_cast<float>(launch::real(call, kMomentum))}};
 }
 
 template <typename T>
@@ -41,10 +47,8 @@ void forward(const Call& call) {
   const T* x = launch::in<T>(call, 0);
   T* y = launch::out<T>(call, 0);
   const Normalisation n = normalisation_of(call);
-  auto* scale = static_cast<float*>(call.workspace);
-  float* shift = scale + n.channels;
-  normalise(n, x, scale, shift, shift + n.channels);
-  if (y != nullptr) apply_rows(x, n.rows, n.channels, scale, shift, y);
+  normalise(n, x, static_cast<float*>(call.workspace) + 2 * n.channels);
+  if (y != nullptr) apply_rows(x, n.rows, n.channels, n.forward.scale, n.forward.shift, y);
 }
 
 Index forward_workspace(const Call& call) {
@@ -54,20 +58,14 @@ Index forward_workspace(const Call& call) {
 
 // Attribute: eps.
 void affine_of_running(const Call& call) {
-  const float* gamma = launch::in<float>(call, 0);
-  const float* beta = launch::in<float>(call, 1);
-  const float* mean = launch::in<float>(call, 2);
-  const float* variance = launch::in<float>(call, 3);
-  float* scale = launch::out<float>(call, 0);
-  float* shift = launch::out<float>(call, 1);
-  const double eps = launch::real(call, 0);
-  for (Index c = 0; c < call.inputs[0].elements; ++c) {
-    const double inverse = 1.0 / sqrt(static_cast<double>(variance[c]) + eps);
-    const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]),
-                                  static_cast<double>(mean[c]), inverse);
-    if (scale != nullptr) scale[c] = static_cast<float>(a.scale);
-    if (shift != nullptr) shift[c] = static_cast<float>(a.shift);
-  }
+  const Forward f{.gamma = launch::in<float>(call, 0),
+                  .beta = launch::in<float>(call, 1),
+                  .running_mean = launch::in<float>(call, 2),
+                  .running_var = launch::in<float>(call, 3),
+                  .scale = launch::out<float>(call, 0),
+                  .shift = launch::out<float>(call, 1),
+                  .epsilon = launch::real(call, 0)};
+  for (Index c = 0; c < call.inputs[0].elements; ++c) f.fixed(c);
 }
 
 // Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
@@ -75,45 +73,33 @@ template <typename T, bool kFixedStatistics>
 void backward(const Call& call) {
   const T* dy = launch::in<T>(call, 0);
   const T* x = launch::in<T>(call, 1);
-  const float* gamma = launch::in<float>(call, 2);
-  const float* mean = launch::in<float>(call, 3);
-  const float* last = launch::in<float>(call, 4);
   T* dx = launch::out<T>(call, 0);
-  float* dgamma = launch::out<float>(call, 1);
-  float* dbeta = launch::out<float>(call, 2);
   const Index channels = call.inputs[2].elements;
   const Index rows = call.inputs[0].elements / channels;
-  auto* factors = static_cast<float*>(call.workspace);
-  float* partial = factors + 3 * channels;
+  const Backward<kFixedStatistics> gradients{.gamma = launch::in<float>(call, 2),
+                                             .mean = launch::in<float>(call, 3),
+                                             .last = launch::in<float>(call, 4),
+                                             .dgamma = launch::out<float>(call, 1),
+                                             .dbeta = launch::out<float>(call, 2),
+                                             .factors = static_cast<float*>(call.workspace),
+                                             .channels = channels,
+                                             .epsilon = kFixedStatistics ? launch::real(call, 0) : 0,
+                                             .count = static_cast<double>(rows)};
+  const float* mean = gradients.mean;
   launch::reduce_channels<float, 2>(
-      rows, channels, partial,
+      rows, channels, gradients.factors + 3 * channels,
       [=](Index r, Index c, float* terms) {
         const float d = load(dy[r * channels + c]);
         terms[0] = d;
         terms[1] = d * (load(x[r * channels + c]) - mean[c]);
       },
-      [=](Index c, const double* sums) {
-        const double inverse = kFixedStatistics ? 1.0 / sqrt(static_cast<double>(last[c]) + launch::real(call, 0))
-                                                : static_cast<double>(last[c]);
-        const double sum_normalised = sums[1] * inverse;
-        if (dgamma != nullptr) dgamma[c] = static_cast<float>(sum_normalised);
-        if (dbeta != nullptr) dbeta[c] = static_cast<float>(sums[0]);
-        const auto g = kFixedStatistics
-                           ? InputGradient<double>{static_cast<double>(gamma[c]) * inverse, 0, 0}
-                           : input_gradient<double>(static_cast<double>(gamma[c]), static_cast<double>(mean[c]),
-                                                    inverse, sum_normalised, sums[0], static_cast<double>(rows));
-        factors[c] = static_cast<float>(g.dy_factor);
-        factors[channels + c] = static_cast<float>(g.x_factor);
-        factors[2 * channels + c] = static_cast<float>(g.constant);
-      });
+      [=](Index c, const double* sums) { gradients.finish(c, sums); });
   if (dx == nullptr) return;
   launch::for_each_row(rows, channels, [=](Index r) {
     const Index base = r * channels;
 #pragma omp simd
     for (Index c = 0; c < channels; ++c) {
-      const float from_dy = factors[c] * load(dy[base + c]);
-      const float from_x = factors[channels + c] * load(x[base + c]) + factors[2 * channels + c];
-      dx[base + c] = store<T>(kFixedStatistics ? from_dy : from_dy + from_x);
+      dx[base + c] = store<T>(gradients.dx(c, load(dy[base + c]), load(x[base + c])));
     }
   });
 }

@@ -27,39 +27,6 @@ Sizes sizes_of(const Call& call, int x, int per_channel) {
   return {call.inputs[x].elements / channels, channels};
 }
 
-// What the end of a reduction writes for one channel.
-struct Forward {
-  const float *gamma, *beta, *running_mean, *running_var;
-  float *mean, *inverse_deviation, *new_running_mean, *new_running_var;
-  float *scale, *shift;
-  double epsilon;
-  float momentum;
-
-  DERMATOME_HD void set_affine(Index c, double mean_value, double inverse) const {
-    const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]), mean_value, inverse);
-    scale[c] = static_cast<float>(a.scale);
-    shift[c] = static_cast<float>(a.shift);
-  }
-  DERMATOME_HD void fixed(Index c) const {
-    set_affine(c, static_cast<double>(running_mean[c]), 1.0 / ::sqrt(static_cast<double>(running_var[c]) + epsilon));
-  }
-  // first: the channel's first value; sums: of x - first and of its square.
-  DERMATOME_HD void batch(Index c, double first, const double* sums, Index rows) const {
-    const double count = static_cast<double>(rows);
-    const double distance = sums[0] / count;
-    const double variance = sums[1] / count - distance * distance;
-    const double positive = variance > 0 ? variance : 0;
-    const double inverse = 1.0 / ::sqrt(positive + epsilon);
-    set_affine(c, first + distance, inverse);
-    const auto mean_value = static_cast<float>(first + distance);
-    const auto unbiased = static_cast<float>(positive * count / (count - 1));
-    if (mean != nullptr) mean[c] = mean_value;
-    if (inverse_deviation != nullptr) inverse_deviation[c] = static_cast<float>(inverse);
-    if (new_running_mean != nullptr) new_running_mean[c] = running(running_mean[c], mean_value, momentum);
-    if (new_running_var != nullptr) new_running_var[c] = running(running_var[c], unbiased, momentum);
-  }
-};
-
 Forward forward_of(const Call& call, Index channels) {
   auto* scale = static_cast<float*>(call.workspace);
   const bool train = launch::integer(call, kMode) == kModeTrain;
@@ -91,7 +58,13 @@ void reduce_statistics(const Call& call, const T* x, Sizes size, const Forward& 
           terms.term[1][k] = distance * distance;
         }
       },
-      DERMATOME_LAMBDA(Index c, const double* sums) { f.batch(c, static_cast<double>(load(x[c])), sums, rows); });
+      // Sums of x - (the channel's first value) and of its square.
+      DERMATOME_LAMBDA(Index c, const double* sums) {
+        const double count = static_cast<double>(rows);
+        const double distance = sums[0] / count;
+        const double variance = sums[1] / count - distance * distance;
+        f.batch(c, static_cast<double>(load(x[c])) + distance, variance > 0 ? variance : 0, count);
+      });
 }
 
 template <typename T, int N>
@@ -141,35 +114,39 @@ std::int64_t forward_workspace(const Call& call) {
 
 // Attribute: eps.
 void affine_of_running(const Call& call) {
-  const float* gamma = launch::in<float>(call, 0);
-  const float* beta = launch::in<float>(call, 1);
-  const float* mean = launch::in<float>(call, 2);
-  const float* variance = launch::in<float>(call, 3);
-  float* scale = launch::out<float>(call, 0);
-  float* shift = launch::out<float>(call, 1);
-  const double epsilon = launch::real(call, 0);
+  const Forward f{.gamma = launch::in<float>(call, 0),
+                  .beta = launch::in<float>(call, 1),
+                  .running_mean = launch::in<float>(call, 2),
+                  .running_var = launch::in<float>(call, 3),
+                  .scale = launch::out<float>(call, 0),
+                  .shift = launch::out<float>(call, 1),
+                  .epsilon = launch::real(call, 0)};
   launch::cuda::for_each(
-      call, call.inputs[0].elements, DERMATOME_LAMBDA(Index c) {
-        const double inverse = 1.0 / ::sqrt(static_cast<double>(variance[c]) + epsilon);
-        const auto a = affine<double>(static_cast<double>(gamma[c]), static_cast<double>(beta[c]),
-                                      static_cast<double>(mean[c]), inverse);
-        if (scale != nullptr) scale[c] = static_cast<float>(a.scale);
-        if (shift != nullptr) shift[c] = static_cast<float>(a.shift);
-      });
+      call, call.inputs[0].elements, DERMATOME_LAMBDA(Index c) { f.fixed(c); });
+}
+
+template <bool kFixedStatistics>
+Backward<kFixedStatistics> backward_of(const Call& call, Sizes size) {
+  return {launch::in<float>(call, 2),
+          launch::in<float>(call, 3),
+          launch::in<float>(call, 4),
+          launch::out<float>(call, 1),
+          launch::out<float>(call, 2),
+          static_cast<float*>(call.workspace),
+          size.channels,
+          kFixedStatistics ? launch::real(call, 0) : 0,
+          static_cast<double>(size.rows)};
 }
 
 // Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
 template <typename T, bool kFixedStatistics, int N>
-void reduce_gradients(const Call& call, const T* dy, const T* x, Sizes size, float* factors) {
-  const float* gamma = launch::in<float>(call, 2);
-  const float* mean = launch::in<float>(call, 3);
-  const float* last = launch::in<float>(call, 4);
-  float* dgamma = launch::out<float>(call, 1);
-  float* dbeta = launch::out<float>(call, 2);
+void reduce_gradients(const Call& call, const T* dy, const T* x, Sizes size,
+                      const Backward<kFixedStatistics>& gradients) {
   const auto [rows, channels] = size;
-  const double epsilon = kFixedStatistics ? launch::real(call, 0) : 0;
+  const float* mean = gradients.mean;
   launch::cuda::reduce_channels<float, 2, N>(
-      call, rows, channels, factors + 3 * channels, DERMATOME_LAMBDA(Index c) { return load_pack<float, N>(mean + c); },
+      call, rows, channels, gradients.factors + 3 * channels,
+      DERMATOME_LAMBDA(Index c) { return load_pack<float, N>(mean + c); },
       DERMATOME_LAMBDA(Index row, Index c, const Pack<float, N>& means, ChannelSums<float, 2, N>& terms) {
         const auto d = load_pack<T, N>(dy + row * channels + c);
         const auto value = load_pack<T, N>(x + row * channels + c);
@@ -178,20 +155,7 @@ void reduce_gradients(const Call& call, const T* dy, const T* x, Sizes size, flo
           terms.term[1][k] = load(d.value[k]) * (load(value.value[k]) - means.value[k]);
         }
       },
-      DERMATOME_LAMBDA(Index c, const double* sums) {
-        const double given = static_cast<double>(last[c]);
-        const double inverse = kFixedStatistics ? 1.0 / ::sqrt(given + epsilon) : given;
-        const double sum_normalised = sums[1] * inverse;
-        if (dgamma != nullptr) dgamma[c] = static_cast<float>(sum_normalised);
-        if (dbeta != nullptr) dbeta[c] = static_cast<float>(sums[0]);
-        const auto g = kFixedStatistics
-                           ? InputGradient<double>{static_cast<double>(gamma[c]) * inverse, 0, 0}
-                           : input_gradient<double>(static_cast<double>(gamma[c]), static_cast<double>(mean[c]),
-                                                    inverse, sum_normalised, sums[0], static_cast<double>(rows));
-        factors[c] = static_cast<float>(g.dy_factor);
-        factors[channels + c] = static_cast<float>(g.x_factor);
-        factors[2 * channels + c] = static_cast<float>(g.constant);
-      });
+      DERMATOME_LAMBDA(Index c, const double* sums) { gradients.finish(c, sums); });
 }
 
 template <typename T, bool kFixedStatistics, int N>
@@ -201,8 +165,8 @@ void backward_in_packs(const Call& call) {
   T* dx = launch::out<T>(call, 0);
   const Sizes size = sizes_of(call, 0, 2);
   const Index channels = size.channels;
-  auto* factors = static_cast<float*>(call.workspace);
-  reduce_gradients<T, kFixedStatistics, N>(call, dy, x, size, factors);
+  const auto gradients = backward_of<kFixedStatistics>(call, size);
+  reduce_gradients<T, kFixedStatistics, N>(call, dy, x, size, gradients);
   if (dx == nullptr) return;
   launch::cuda::for_each_cell(
       call, size.rows, channels / N, DERMATOME_LAMBDA(Index row, Index column) {
@@ -212,9 +176,7 @@ void backward_in_packs(const Call& call) {
         const auto value = load_pack<T, N>(x + at);
         Pack<T, N> to;
         for (int k = 0; k < N; ++k) {
-          const float from_dy = factors[c + k] * load(d.value[k]);
-          const float from_x = factors[channels + c + k] * load(value.value[k]) + factors[2 * channels + c + k];
-          to.value[k] = store<T>(kFixedStatistics ? from_dy : from_dy + from_x);
+          to.value[k] = store<T>(gradients.dx(c + k, load(d.value[k]), load(value.value[k])));
         }
         store_pack<T, N>(dx + at, to);
       });

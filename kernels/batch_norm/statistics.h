@@ -3,8 +3,6 @@
 // over memory, no cancellation.
 #pragma once
 
-#include <math.h>
-
 #include "kernels/batch_norm/math.h"
 #include "kernels/launch/cpu.h"
 
@@ -69,9 +67,7 @@ inline Statistics combine(const float* workspace, Index rows, Index channels, In
 struct Normalisation {
   Index rows, channels;
   bool from_batch;  // statistics of x, else the running ones
-  double epsilon, momentum;
-  const float *gamma, *beta, *running_mean, *running_var;
-  const Operand* outputs;  // [4] where from_batch: mean, inverse deviation, new running mean and variance, or null data
+  Forward forward;
 };
 
 // Floats of normalise's workspace.
@@ -81,29 +77,17 @@ inline Index statistics_floats(const Normalisation& n) {
 
 // Fills scale and shift, of which x * scale + shift is normalised, and the outputs.
 template <typename T>
-void normalise(const Normalisation& n, const T* x, float* scale, float* shift, float* workspace) {
+void normalise(const Normalisation& n, const T* x, float* workspace) {
   if (n.from_batch) chunk_statistics(x, n.rows, n.channels, workspace);
-  const auto momentum = static_cast<float>(n.momentum);
-  const auto out = [](const Normalisation& of, int i) { return static_cast<float*>(of.outputs[i].data); };
   const Index work = n.from_batch ? launch::chunks_of(n.rows) : 1;
   launch::for_each_channel_block(n.channels, work, [=](Index first, Index count) {
-    Statistics s;
-    if (n.from_batch) s = combine(workspace, n.rows, n.channels, first, count);
+    if (!n.from_batch) {
+      for (Index c = first; c < first + count; ++c) n.forward.fixed(c);
+      return;
+    }
+    const Statistics s = combine(workspace, n.rows, n.channels, first, count);
     for (Index i = 0; i < count; ++i) {
-      const Index c = first + i;
-      const double mean = n.from_batch ? s.mean[i] : static_cast<double>(n.running_mean[c]);
-      const double variance = n.from_batch ? s.variance[i] : static_cast<double>(n.running_var[c]);
-      const double inverse = 1.0 / sqrt(variance + n.epsilon);
-      const auto a = affine<double>(static_cast<double>(n.gamma[c]), static_cast<double>(n.beta[c]), mean, inverse);
-      scale[c] = static_cast<float>(a.scale);
-      shift[c] = static_cast<float>(a.shift);
-      if (!n.from_batch) continue;
-      const double unbiased = variance * static_cast<double>(n.rows) / static_cast<double>(n.rows - 1);
-      if (float* to = out(n, 0); to != nullptr) to[c] = static_cast<float>(mean);
-      if (float* to = out(n, 1); to != nullptr) to[c] = static_cast<float>(inverse);
-      if (float* to = out(n, 2); to != nullptr) to[c] = running(n.running_mean[c], static_cast<float>(mean), momentum);
-      if (float* to = out(n, 3); to != nullptr)
-        to[c] = running(n.running_var[c], static_cast<float>(unbiased), momentum);
+      n.forward.batch(first + i, s.mean[i], s.variance[i], static_cast<double>(n.rows));
     }
   });
 }

@@ -235,3 +235,4 @@ DERMATOME_REGISTER_OP(DecoderSkipGradient);
 }  // namespace dermatome
 
 DERMATOME_REGISTER_CPU_TABLE(decoder_step)
+DERMATOME_REGISTER_CPU_TABLE(decoder_step_gradient)

@@ -36,21 +36,8 @@ using Convolutions = std::map<std::string, Convolution>;
 void collect(Graph graph, DType type, bool tf32, Convolutions& found) {
   run_passes(graph, {.activations = type, .tf32 = tf32}, nullptr, kCuda);
   for (const Node& node : graph.nodes()) {
-    KernelRequest request{.op = *node.op,
-                          .attributes = node.attributes,
-                          .inputs = {},
-                          .input_present = {},
-                          .outputs = graph.output_descs(node),
-                          .output_used = {},
-                          .type = DType::f32,
-                          .device = kCuda,
-                          .tf32 = tf32};
-    for (const Value input : node.inputs) {
-      request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
-      request.input_present.push_back(static_cast<bool>(input));
-    }
-    request.output_used.assign(request.outputs.size(), true);
-    request.type = node.op->compute_type(graph.call_of(node), request.outputs);
+    const KernelRequest request =
+        request_of(graph, node, std::vector<bool>(node.outputs.size(), true), kCuda, {.tf32 = tf32});
     if (const auto convolution = convolution_of(request)) found[to_string(*convolution)] = *convolution;
   }
 }

@@ -1,4 +1,7 @@
 // A run killed at any instant, inside steps and inside writes, goes on to the bits of one that was never killed.
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -74,7 +77,18 @@ class Kills : public ::testing::Test {
       EXPECT_TRUE(text_of(folder_ / "whole" / file) == text_of(folder_ / "r" / file)) << file << " differs";
     }
     EXPECT_EQ(without_times(folder_ / "whole/log.csv"), without_times(folder_ / "r/log.csv"));
-    EXPECT_TRUE(scalars_of("whole") == scalars_of("r")) << "the event files differ";
+    const auto whole = scalars_of("whole");
+    const auto killed = scalars_of("r");
+    const auto at = std::mismatch(whole.begin(), whole.end(), killed.begin(), killed.end()).first - whole.begin();
+    EXPECT_TRUE(whole == killed) << fmt::format("the event files differ from event {} on, {} against {} events in {}",
+                                                at, whole.size(), killed.size(), fmt::join(file_sizes("r"), ", "));
+  }
+
+  std::vector<std::string> file_sizes(const char* run) const {
+    std::vector<std::string> sizes;
+    for (const auto& path : event_files(folder_ / run))
+      sizes.push_back(fmt::format("{} of {} bytes", path.filename().string(), fs::file_size(path)));
+    return sizes;
   }
 
   // What TensorBoard sees: every event with scalars, without its time, from all event files of the run.

@@ -65,6 +65,15 @@ TEST_F(ResumeCommand, OfAFinishedRunSaysSo) {
   expect_said(resuming("r", {"epochs=3"}), {"stage 1: epochs 1 -> 3", "going on with r behind epoch 1", "3/3"});
 }
 
+// TensorBoard would read what was left beside the event file as one more.
+TEST_F(ResumeCommand, RemovesWhatWritesThatAKillEndedLeft) {
+  train("r");
+  const std::vector<std::string> left{"r/last.safetensors.partial", "r/events.out.tfevents.1.host.partial-host-7-0"};
+  for (const auto& file : left) folder_.add(file, std::string_view("half"));
+  expect_said(resuming("r", {"epochs=2"}), {"2/2"});
+  for (const auto& file : left) EXPECT_FALSE(fs::exists(folder_ / file)) << file;
+}
+
 TEST_F(ResumeCommand, SaysThatThreadsOrSettingsAreOthers) {
   train("r");
   const Outcome same = run({"train", "--run", "r", "--resume", "--threads", "2", "epochs=2", "lr=1e-4"});

@@ -84,6 +84,26 @@ TEST_F(EventFiles, OfARunThatGoesOnSortBehindTheOldOnesAndSayWhereItStarts) {
   EXPECT_EQ(text_of(files[1]).size(), version_record(0).size() + restart_record(0, 4).size());
 }
 
+// A clock set back between two starts, or a run that goes on on another machine.
+TEST_F(EventFiles, SortBehindThoseOfAClockThatRunsAhead) {
+  const std::string ahead = "events.out.tfevents.4102444800.zebra.dermatome.999999";
+  folder_.add(ahead, std::string_view(events({0, 1})));
+  const EventFile second(folder_.path(), 2, 0);
+  const EventFile third(folder_.path(), 2, 0);
+  const auto files = event_files(folder_.path());
+  ASSERT_EQ(files.size(), 2u) << "the second has no event but its start, which the third says itself";
+  EXPECT_EQ(files[0].filename(), ahead);
+  EXPECT_TRUE(text_of(files[1]).find("brain.Event:2") != std::string::npos);
+}
+
+// So does one whose name TensorBoard's writer, or nobody's, made.
+TEST_F(EventFiles, DoNotCountOnFromWhatIsNoTime) {
+  folder_.add("events.out.tfevents.zzz", std::string_view(events({0})));
+  folder_.add("events.out.tfevents.9999999999.z", std::string_view(events({1})));
+  const EventFile second(folder_.path(), 2, 0);
+  EXPECT_EQ(event_files(folder_.path()).size(), 3u);
+}
+
 TEST_F(EventFiles, AreCutToTheFirstSteps) {
   EXPECT_EQ(cut(events({0, 1, 2, 3}), 2), events({0, 1}));
   EXPECT_EQ(cut(events({0, 1}), 2), events({0, 1}));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <optional>
 
@@ -170,12 +171,24 @@ std::string host_name() {
   return name.data();
 }
 
+std::string name_of(std::int64_t microseconds) {
+  return fmt::format("{}{:010}.{}.dermatome.{:06}", kPrefix, microseconds / 1'000'000, host_name(),
+                     microseconds % 1'000'000);
+}
+
 // TensorBoard reads a folder's files in the order of their names: by second, then (a run may go on within one) by what
-// we put last, the microsecond.
+// we put last, the microsecond. A clock that was set back, or another machine's, must not put a later file in front.
 fs::path new_path(const fs::path& folder) {
-  const auto microseconds = static_cast<std::int64_t>(now() * 1e6);
-  return folder / fmt::format("{}{:010}.{}.dermatome.{:06}", kPrefix, microseconds / 1'000'000, host_name(),
-                              microseconds % 1'000'000);
+  auto microseconds = static_cast<std::int64_t>(now() * 1e6);
+  const std::vector<fs::path> older = event_files(folder);
+  if (!older.empty()) {
+    const std::string last = older.back().filename();
+    std::int64_t second = 0;
+    std::from_chars(last.data() + kPrefix.size(), last.data() + last.size(), second);
+    constexpr std::int64_t kLast = 9'999'999'999;  // of ten digits: what is not from us need not be counted on from
+    if (name_of(microseconds) <= last && second < kLast) microseconds = (second + 1) * 1'000'000;
+  }
+  return folder / name_of(microseconds);
 }
 
 }  // namespace

@@ -36,6 +36,14 @@ void remove_file(const fs::path& file) {
   DERMATOME_CHECK(!error, "the old {} cannot be removed: {}", file.string(), error.message());
 }
 
+std::vector<fs::path> partial_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (data::is_partial(entry.path())) files.push_back(entry.path());
+  }
+  return files;
+}
+
 std::string cause() {
   return std::generic_category().message(errno);
 }
@@ -93,7 +101,9 @@ RunFolder::RunFolder(const fs::path& path, FolderUse use) : path_(path) {
     ::close(lock_);
     fail("another process is training into {}; wait for its end, or take another folder", path_.string());
   }
-  for (const char* name : kFiles) remove_file(path_ / (std::string(name) + ".partial"));  // of writes that a kill ended
+  // Of writes that a kill ended.
+  for (const char* name : kFiles) remove_file(path_ / (std::string(name) + ".partial"));
+  for (const auto& file : partial_files(path_)) remove_file(file);
 }
 
 RunFolder::~RunFolder() {

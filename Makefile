@@ -4,9 +4,9 @@ JOBS ?= $(shell nproc)
 BUILD ?= build
 PYTHON_ENVIRONMENT ?= $(HOME)/.cache/dermatome/pytorch
 ONEDNN3 ?= $(HOME)/.cache/dermatome/onednn-3.2
+FUZZ_SECONDS ?= 900
 export PYTHON_ENVIRONMENT
 
-FUZZ_SECONDS ?= 900
 .PHONY: demo test test-all bench bench-check fuzz format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
@@ -46,5 +46,5 @@ lint: ## formatting, then clang-tidy over all sources, or over FILES="a.cpp b.cp
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
 	@tools/scripts/lint.sh tidy $(BUILD) $(JOBS) $(FILES)
 
-clean:
+clean: ## the fuzzers' folder stays: it holds what they learnt
 	rm -rf $(BUILD) $(BUILD)-cuda $(BUILD)-asan $(BUILD)-onednn3 runs/demo

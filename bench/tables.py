@@ -127,7 +127,10 @@ def filled(text, folder):
         start, name, file, end = match.groups()
         if name not in TABLES:
             sys.exit(f"there is no table {name}; there are {', '.join(TABLES)}")
-        return start + TABLES[name](json.loads((folder / file).read_text())) + end
+        try:
+            return start + TABLES[name](json.loads((folder / file).read_text())) + end
+        except KeyError as part:
+            sys.exit(f"{file} holds nothing of {part}, which the table {name} shows: `make bench` measures it")
     return MARKED.sub(table, text)
 
 

@@ -120,12 +120,9 @@ Part parse_part(std::string_view name) {
   return *part;
 }
 
-std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed) {
-  return split_by_share(ids, shares, seed, make_groups(ids, {}, {}));
-}
-
 std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed,
                                  const Groups& groups) {
+  if (groups.of.empty() && !ids.empty()) return split_by_share(ids, shares, seed, make_groups(ids, {}, {}));
   index_of(ids);
   DERMATOME_CHECK(groups.of.size() == ids.size(), "{} images cannot have groups of {}", ids.size(), groups.of.size());
   const std::size_t tests = count_of(shares.test, ids.size(), Part::test);

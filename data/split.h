@@ -28,13 +28,11 @@ struct Shares {
 // One part an id, in the order of `ids`. The ids are sorted and shuffled by Philox(seed), so the same ids in any order
 // are split alike; the first round(count * test) are test, the next round(count * validation) are validation.
 // Throws Error for shares outside [0, 1), for duplicate ids, and where a share above 0 or the training gets no image.
-std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed);
-
-// The same with groups that stay whole: each, in the order of its first image after the shuffle, goes to the first part
-// that has room for all of it, test before validation before training. So no part gets more than its share, and without
-// groups of several images the split is the one above. Throws Error besides where all groups are too large for a part.
+// Groups stay whole: each, in the order of its first image after the shuffle, goes to the first part that has room for
+// all of it, test before validation before training. So no part gets more than its share. No groups mean one an image.
+// Throws Error besides where all groups are too large for a part.
 std::vector<Part> split_by_share(std::span<const std::string> ids, Shares shares, std::uint64_t seed,
-                                 const Groups& groups);
+                                 const Groups& groups = {});
 
 // The groups whose images lie in more than one part.
 std::vector<std::size_t> torn_groups(const Groups& groups, std::span<const Part> parts);

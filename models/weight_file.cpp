@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
-#include <set>
 
 #include "engine/core/error.h"
 #include "models/file.h"

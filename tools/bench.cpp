@@ -1,7 +1,7 @@
 // dermatome bench: how fast whole steps run here, and how fast one operation does.
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
 #include <iostream>
 
 #include "engine/core/error.h"
@@ -10,6 +10,7 @@
 #include "tools/command.h"
 #include "tools/measurement/statistics.h"
 #include "tools/measurement/step_bench.h"
+#include "tools/training/recipe.h"
 #include "tools/version.h"
 
 namespace dermatome {
@@ -20,6 +21,7 @@ struct BenchCommand {
   int size = 128;
   int batch = 8;
   std::string mode = "train";
+  std::vector<std::string> frozen;
   double seconds = 5;
   std::uint64_t seed = 7;
   bool rounds = false;
@@ -50,12 +52,21 @@ void serve_rounds(measurement::StepBench& bench) {
   }
 }
 
+void check_frozen(const BenchCommand& command, const Model& model) {
+  if (command.mode != "train") fail_usage("--frozen is about training: at inference nothing learns");
+  training::Recipe recipe{.model = model.name(), .stages = {training::StageSettings{}}};
+  recipe.stages[0].frozen = command.frozen;
+  training::check_groups(recipe, model.groups());
+}
+
 void run_step(const BenchCommand& command) {
   command.options->apply();
   const Model model = find_model(command.model);
+  if (!command.frozen.empty()) check_frozen(command, model);
   measurement::StepBench bench(model, {.mode = command.mode,
                                        .size = command.size,
                                        .batch = command.batch,
+                                       .frozen = command.frozen,
                                        .seed = command.seed,
                                        .device = command.options->device(),
                                        .compile = command.options->compile});
@@ -104,6 +115,8 @@ void add_bench_step(CLI::App& bench) {
   sub->add_option("--mode", command->mode, "Training or inference")
       ->capture_default_str()
       ->check(CLI::IsMember({"train", "infer"}));
+  sub->add_option("--frozen", command->frozen, "A parameter group that does not learn (repeatable)")
+      ->allow_extra_args(false);
   sub->add_option("--seconds", command->seconds, "How long to measure")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -1,8 +1,8 @@
 // dermatome bench op: one operation alone, at any shape: time, rates, share of what the machine can do, and agreement
 // with the reference.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/core/error.h"

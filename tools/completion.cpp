@@ -51,10 +51,6 @@ std::vector<std::string> device_names() {
   return names;
 }
 
-std::vector<std::string> pass_names() {
-  return rewrite_names();
-}
-
 std::vector<std::string> implementation_names() {
   std::set<std::string> names;
   for (const KernelEntry& entry : kernel_entries()) names.insert(entry.implementation);
@@ -109,7 +105,7 @@ void add_values(Answers& answers, const CLI::Option& option, const std::string& 
   } else if (value.kind == value_kind::kDevice) {
     add(device_names());
   } else if (value.kind == value_kind::kPass) {
-    add(pass_names());
+    add(rewrite_names());
   } else if (value.kind == value_kind::kOperation) {
     add(operation_names());
   } else if (value.kind == value_kind::kImplementation) {

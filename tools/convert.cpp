@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "engine/core/error.h"
 #include "models/safetensors.h"
@@ -11,8 +10,6 @@
 
 namespace dermatome {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct ConvertCommand {
   std::string in, out;

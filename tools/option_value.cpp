@@ -40,6 +40,7 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"settings", value_kind::kSettings},
       {"--model", value_kind::kModel},
       {"model", value_kind::kModel},
+      {"--frozen", value_kind::kGroup},
       {"--part", value_kind::kPart},
       {"--device", value_kind::kDevice},
       {"--type", value_kind::kType},

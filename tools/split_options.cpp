@@ -88,7 +88,7 @@ std::vector<data::Part> parts_of(const SplitOptions& options, const std::vector<
                                  const data::Groups& groups) {
   const data::Shares shares{.validation = options.validation_share, .test = options.test_share};
   if (!options.split.empty()) return data::read_split_csv(options.split, ids);
-  return groups.of.empty() ? data::split_by_share(ids, shares, seed) : data::split_by_share(ids, shares, seed, groups);
+  return data::split_by_share(ids, shares, seed, groups);
 }
 
 void sort_by_part(SplitData& split, const std::vector<data::Sample>& samples) {

@@ -75,5 +75,29 @@ TEST_F(CommandLine, BenchesOneOperation) {
   expect_refused(2, {"bench", "op", "relu", "--shape", "1xx2"}, {"'1xx2' is no shape"});
 }
 
+TEST_F(CommandLine, BenchStepLeavesOutWhatFrozenGroupsNeedNot) {
+  folder_.add("groups.graph", std::string_view(R"(model groups(image: 3 channels, sides divisible by 2) {
+  group early
+  a = conv2d(image, 16, kernel=3, pad=1)
+  group late
+  b = conv2d(relu(a), 1, kernel=1)
+  return b
+}
+)"));
+  const std::vector<std::string> step{"bench",   "step", "--model",   "groups.graph", "--size", "64",
+                                      "--batch", "2",    "--seconds", "0.01",         "--json", "-"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), step.begin(), step.end());
+    return more;
+  };
+  const auto arena = [&](const std::vector<std::string>& words) {
+    return nlohmann::json::parse(run(words).out).at("arena_bytes").get<std::int64_t>();
+  };
+  EXPECT_LT(arena(with({"--frozen", "early"})), arena(step));
+  expect_refused(2, with({"--frozen", "erly"}), {"no parameter group 'erly'", "did you mean 'early'?"});
+  expect_refused(2, with({"--frozen", "early", "--frozen", "late"}), {"nothing would be trained"});
+  expect_refused(2, with({"--mode", "infer", "--frozen", "early"}), {"--frozen is about training"});
+}
+
 }  // namespace
 }  // namespace dermatome::cli

@@ -150,6 +150,10 @@ TEST_F(EvaluationTest, MarksPhotographsThatTheRunWasTrainedOn) {
   EXPECT_EQ(mark_trained_on(evaluation, training_names(split)), 2u);
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(evaluation.images[i].trained_on, i == 1 || i == 4) << i;
   EXPECT_TRUE(training_names(folder_ / "nowhere.csv").empty());
+  EXPECT_TRUE(training_names(folder_.add("empty.csv", std::string_view(""))).empty());
+  EXPECT_EQ(training_names(folder_.add("marked.csv", std::string_view("\xEF\xBB\xBFimage,part\ne1,train\n"))),
+            std::set<std::string>{"e1"})
+      << "spreadsheets write a byte order mark";
   EXPECT_TRUE(training_names(folder_.add("odd.csv", std::string_view("name,kind\ne1,train\n"))).empty());
 }
 

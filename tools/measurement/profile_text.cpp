@@ -1,5 +1,6 @@
 // A profile as tables of text, and two profiles beside each other.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "tools/measurement/profile.h"
@@ -55,12 +56,6 @@ std::size_t width_of(const std::vector<Row>& rows, std::size_t most, const Text&
 
 std::string cut(const std::string& text, std::size_t width) {
   return text.size() <= width ? text : text.substr(0, width - 2) + "..";
-}
-
-double total(const std::vector<NodeProfile>& nodes) {
-  double sum = 0;
-  for (const auto& node : nodes) sum += node.seconds;
-  return sum;
 }
 
 // Milliseconds before and after, and what that means.
@@ -135,7 +130,7 @@ std::string kinds_text(const Profile& profile) {
                    [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   const std::size_t op = width_of(rows, 32, [](const auto& row) { return row.first.first; });
   const std::size_t kernel = width_of(rows, 32, [](const auto& row) { return row.first.second; });
-  const double all = total(profile.nodes);
+  const double all = profile.kernel_seconds();
   std::string text = fmt::format("{:<{}}  {:<{}} nodes {}\n", "operation", op, "kernel", kernel, kFigures);
   Sum sum;
   for (const auto& [names, kind] : rows) {
@@ -159,7 +154,7 @@ std::string nodes_text(const Profile& profile, std::size_t count, bool sorted) {
   const std::size_t shape = width_of(rows, 24, [](const auto& row) { return row.shape; });
   std::string text = fmt::format("{:>4}  {:<{}}  {:<{}}  {:<{}}  {:<{}} {} limit\n", "node", "name", name, "operation",
                                  op, "kernel", kernel, "output", shape, kFigures);
-  const double sum = total(profile.nodes);
+  const double sum = profile.kernel_seconds();
   for (const auto& row : rows) {
     text += fmt::format("{:>4}  {:<{}}  {:<{}}  {:<{}}  {:<{}} {} {}\n", row.index, cut(row.name, name), name,
                         cut(row.op, op), op, cut(row.kernel, kernel), kernel, cut(row.shape, shape), shape,

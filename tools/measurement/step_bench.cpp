@@ -25,7 +25,7 @@ void fill_uniform(const Tensor& to, std::uint64_t seed) {
 
 StepBench::StepBench(const Model& model, const StepSettings& settings)
     : store_(settings.device),
-      stage_{.size = settings.size, .batch = settings.batch, .frozen = {}, .schedule = {}, .group_lr = {}},
+      stage_{.size = settings.size, .batch = settings.batch, .frozen = settings.frozen, .schedule = {}, .group_lr = {}},
       programs_{.model = model,
                 .stage = stage_,
                 .resident = settings.batch,

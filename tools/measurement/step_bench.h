@@ -15,6 +15,7 @@ struct StepSettings {
   std::string mode = "train";  // augmentation, forward, backward, Adam; or "infer": the forward pass at inference
   int size = 128;
   int batch = 8;
+  std::vector<std::string> frozen = {};  // parameter groups that do not learn, as in a recipe's stage
   std::uint64_t seed = 7;
   Device device;
   CompileOptions compile;

@@ -40,19 +40,6 @@ void refuse(const std::vector<std::string>& causes) {
   fail("{}{}", describe(failures, causes.size(), "photographs cannot be scored"), failures.size() > 1 ? kAdvice : "");
 }
 
-std::vector<std::string> lines_of(const fs::path& path) {
-  const auto bytes = data::read_file(path);
-  std::vector<std::string> lines(1);
-  for (const std::uint8_t byte : bytes) {
-    if (byte == '\n') {
-      lines.emplace_back();
-    } else {
-      lines.back() += static_cast<char>(byte);
-    }
-  }
-  return lines;
-}
-
 // A mask that a cache refuses may still be a truth: then the photograph is read by itself.
 data::PreparedPhotograph photograph_of(const data::Sample& sample, int size, data::Cache& cache,
                                        data::MemoryBudget& budget) {
@@ -97,7 +84,8 @@ std::set<std::string> training_names(const fs::path& split) {
   std::set<std::string> names;
   std::error_code ignored;
   if (!fs::is_regular_file(split, ignored)) return names;
-  const auto lines = lines_of(split);
+  const auto lines = data::read_lines(split);
+  if (lines.empty()) return names;
   const auto header = data::split_csv_line(lines.front());
   const auto image = std::find(header.begin(), header.end(), "image") - header.begin();
   const auto part = std::find(header.begin(), header.end(), "part") - header.begin();

@@ -1,10 +1,8 @@
 // TensorBoard event files: the scalars of a run where `tensorboard --logdir` finds them.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>

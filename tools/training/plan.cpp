@@ -2,15 +2,14 @@
 #include "tools/training/plan.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 
 #include "data/cache.h"
 #include "data/resident_set.h"
-#include "engine/core/error.h"
 #include "engine/core/threads.h"
+#include "tools/measurement/statistics.h"
 #include "tools/training/live_view.h"
 
 namespace dermatome::training {
@@ -23,12 +22,6 @@ double seconds_of(const Work& work) {
   const auto start = Clock::now();
   work();
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 // Enough to time the reading of one kind, whether of files or from a cache.
@@ -92,8 +85,9 @@ std::vector<double> times_of(const Work& work) {
 template <typename RunBatch>
 double seconds_of_batches(std::size_t images, std::size_t batch, const RunBatch& run_batch) {
   double seconds = 0;
-  if (images >= batch) seconds += static_cast<double>(images / batch) * median(times_of([&] { run_batch(batch); }));
-  if (const auto rest = images % batch; rest > 0) seconds += median(times_of([&] { run_batch(rest); }));
+  if (images >= batch)
+    seconds += static_cast<double>(images / batch) * measurement::median(times_of([&] { run_batch(batch); }));
+  if (const auto rest = images % batch; rest > 0) seconds += measurement::median(times_of([&] { run_batch(rest); }));
   return seconds;
 }
 

@@ -182,8 +182,9 @@ report::ReportData read_run(const fs::path& run, Device device, const CompileOpt
   report.title = "Segmentation of skin lesions";
   report.version = kVersion;
   report.run = run.filename().empty() ? run.parent_path().filename().string() : run.filename().string();
-  report.loss_name = "binary cross-entropy";
-  report.settings = {{"model", recipe.model}};
+  const std::string losses = training::losses_text(recipe);
+  report.loss_name = losses == "bce" ? "binary cross-entropy" : losses;
+  report.settings = {{"model", recipe.model}, {"loss", losses}};
   add_epochs(report, run);
   add_stages(report, run, recipe);
   try {

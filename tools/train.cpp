@@ -167,6 +167,9 @@ void start(const TrainCommand& command) {
                                to_string(command.options->device()), training::threads_text(threads()),
                                name_of(instruction_set()), command.options->type_name));
   tell(weights, model, progress);
+  if (const auto losses = training::losses_text(recipe); losses != "bce") {
+    progress.message(fmt::format("loss: {}", losses));
+  }
   auto observer = observer_of(progress);
   observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
   auto options = options_of(command, recipe, cache.get());

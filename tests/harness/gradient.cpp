@@ -250,6 +250,7 @@ Setting setting_of(const OpCase& op_case, std::optional<DType> floating = DType:
   Setting setting{.instance = instantiate(op_case, floating), .wanted = {}, .upstream = {}, .weights = {}};
   for (const Tensor& input : setting.instance.inputs)
     setting.wanted.push_back(input.defined() && is_floating(input.type()));
+  for (const std::size_t constant : op_case.constants) setting.wanted[constant] = false;
   for (std::size_t o = 0; o < setting.instance.outputs.size(); ++o) {
     setting.upstream.push_back(differentiable(setting.instance, o));
     setting.weights.emplace_back();

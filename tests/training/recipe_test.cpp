@@ -35,6 +35,15 @@ Recipe unusual() {
   first.beta2 = 0.25;
   first.eps = 1e-3;
   first.weight_decay = 0;
+  first.loss = {.bce = 0.3,
+                .focal = 2,
+                .jaccard = 0,
+                .log_jaccard = 1e-3,
+                .dice = 1,
+                .over_batch = true,
+                .epsilon = 0.5,
+                .focal_gamma = 1,
+                .focal_alpha = 0.75};
   first.augmentation = {.dihedral = false,
                         .flip_probability = 0.1f,
                         .rotate_degrees = 3,
@@ -64,6 +73,7 @@ TEST(Recipe, PrintsAsItIsReadBack) {
   EXPECT_EQ(again.stages[0].frozen, unusual().stages[0].frozen);
   EXPECT_EQ(again.stages[0].augmentation.lighting, 0.4f);
   EXPECT_EQ(again.stages[1].lr, 3e-5);
+  EXPECT_EQ(again.stages[0].loss, unusual().stages[0].loss);
 }
 
 TEST(Recipe, ATableOfRatesKeepsTheRateOfTheOtherGroups) {
@@ -108,6 +118,11 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
       {"beta2=0.5", "beta2 = 0.5"},
       {"eps=0.5", "eps = 0.5"},
       {"weight_decay=0", "weight_decay = 0.0"},
+      {"loss=bce + 0.5 jaccard", "loss = \"bce + 0.5 jaccard\""},
+      {"loss_over=batch", "loss_over = \"batch\""},
+      {"loss_epsilon=0.5", "loss_epsilon = 0.5"},
+      {"focal_gamma=1", "focal_gamma = 1.0"},
+      {"focal_alpha=0.5", "focal_alpha = 0.5"},
       {"augmentation=none", "augmentation = { dihedral = false, flip_probability = 0.0, rotate_degrees = 0.0"},
   };
   std::set<std::string> tried;
@@ -209,6 +224,11 @@ TEST(Recipe, ValuesOfTheWrongKindOrOutOfRangeAreNamed) {
   expect_error(in_stage("frozen = [1]"), {"frozen must be a list of words"});
   expect_error(in_stage("batch_norm = \"forzen\""), {"batch_norm must be one of live, frozen"});
   expect_error(in_stage("augmentation = \"some\""), {"augmentation must be"});
+  expect_error(in_stage("loss = 1"), {"r.toml:2: ", "loss must be a sum of bce, focal, jaccard, log_jaccard, dice"});
+  expect_error(in_stage("loss = \"bce + jacard\""),
+               {"r.toml:2: ", "loss = \"bce + jacard\"", "no loss 'jacard'", "did you mean 'jaccard'?"});
+  expect_error(in_stage("loss_epsilon = 0"), {"loss_epsilon must be"});
+  expect_error(in_stage("focal_alpha = 2"), {"focal_alpha must be"});
   expect_error(in_stage("augmentation = { dihedral = 1 }"), {"augmentation.dihedral must be true or false"});
   expect_error([] { parse_recipe("seed = -1\n", "r.toml"); }, {"r.toml:1: ", "seed must be"});
   expect_error([] { parse_recipe("seed = \n", "r.toml"); }, {"r.toml:1: "});

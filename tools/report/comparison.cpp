@@ -217,16 +217,23 @@ std::string pictures_html(const std::vector<ReportData>& runs) {
   return html + "</div></section>\n";
 }
 
+// One name where all runs have the same loss: others cannot be compared by height.
+std::string loss_name_of(const std::vector<ReportData>& runs) {
+  const bool same =
+      std::all_of(runs.begin(), runs.end(), [&](const ReportData& run) { return run.loss_name == runs[0].loss_name; });
+  return same ? runs[0].loss_name : "each run's own loss";
+}
+
 std::string charts_html(const std::vector<ReportData>& runs) {
   std::string html =
       "<section id=\"training\"><h2>Training</h2>\n<p class=\"intro\">Over the epochs of each run.</p><div "
       "class=\"charts\">\n";
   html += figure_html(epochs_figure(runs, {"jaccard", "Validation Jaccard index", "1 where the outlines agree",
                                            &EpochRow::validation_jaccard, 0.8, 1}));
+  html += figure_html(epochs_figure(
+      runs, {"validation-loss", "Validation loss", loss_name_of(runs), &EpochRow::validation_loss, 0, 0}));
   html += figure_html(
-      epochs_figure(runs, {"validation-loss", "Validation loss", runs[0].loss_name, &EpochRow::validation_loss, 0, 0}));
-  html +=
-      figure_html(epochs_figure(runs, {"train-loss", "Training loss", runs[0].loss_name, &EpochRow::train_loss, 0, 0}));
+      epochs_figure(runs, {"train-loss", "Training loss", loss_name_of(runs), &EpochRow::train_loss, 0, 0}));
   html += figure_html(
       epochs_figure(runs, {"rate", "Learning rate at the end of the epoch", "", &EpochRow::learning_rate, 0, 1e-9}));
   return html + "</div></section>\n";

@@ -37,9 +37,10 @@ Batch add_data(Graph& graph, Builder& builder, const StagePrograms& p, std::int6
   return {data[0], data[1], divisor};
 }
 
-Value add_loss_and_metrics(Graph& graph, Builder& builder, Value logits, const Batch& batch) {
+Value add_loss_and_metrics(Graph& graph, Builder& builder, const LossSettings& settings, Value logits,
+                           const Batch& batch) {
   builder.set_scope({.name = "loss", .group = {}, .at = {}});
-  const auto loss = builder.call_all("bce_with_logits", {logits, batch.target, batch.divisor});
+  const auto loss = add_loss(builder, settings, logits, batch.target, batch.divisor);
   builder.set_scope({.name = "metrics", .group = {}, .at = {}});
   graph.mark_output("loss", loss[0]);
   graph.mark_output("metrics", builder.call("segmentation_metrics", {loss[1]}));
@@ -106,7 +107,7 @@ Graph accumulate_graph(const StagePrograms& p, std::int64_t batch, bool add) {
   Builder builder(graph);
   const Batch data = add_data(graph, builder, p, batch);
   const Value logits = p.model.append(builder, data.image, training_phases(p.stage));
-  const Value loss = add_loss_and_metrics(graph, builder, logits, data);
+  const Value loss = add_loss_and_metrics(graph, builder, p.stage.loss, logits, data);
   run_passes_before_gradients(graph, p.compile, p.device);
 
   const auto parameters = learning_parameters(p);
@@ -167,7 +168,7 @@ Graph validation_graph(const StagePrograms& p, std::int64_t batch) {
   Builder builder(graph);
   const Batch data = add_data(graph, builder, p, batch);
   const Value logits = p.model.append(builder, data.image, inference_phase);
-  add_loss_and_metrics(graph, builder, logits, data);
+  add_loss_and_metrics(graph, builder, p.stage.loss, logits, data);
   builder.set_scope({.name = "probability", .group = {}, .at = {}});
   graph.mark_output("probability", builder.call("sigmoid", {logits}));
   return graph;

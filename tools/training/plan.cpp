@@ -134,10 +134,10 @@ std::string mib(std::size_t bytes) {
 std::string stage_text(const Plan& plan, std::size_t index) {
   const StagePlan& stage = plan.stages[index];
   const StageSettings& settings = stage.settings;
-  std::string text =
-      fmt::format("stage {}: {} px, batch {}{}, {} epochs of {} steps, batch norm {}\n", index + 1, settings.size,
-                  settings.batch, settings.accumulate > 1 ? fmt::format(" x {}", settings.accumulate) : "",
-                  settings.epochs, stage.steps_per_epoch, settings.batch_norm);
+  std::string text = fmt::format("stage {}: {} px, batch {}{}, {} epochs of {} steps, batch norm {}, loss {}\n",
+                                 index + 1, settings.size, settings.batch,
+                                 settings.accumulate > 1 ? fmt::format(" x {}", settings.accumulate) : "",
+                                 settings.epochs, stage.steps_per_epoch, settings.batch_norm, loss_text(settings.loss));
   for (const auto& rate : stage.rates) {
     const std::string group = rate.group.empty() ? "all" : rate.group;
     text += rate.frozen ? fmt::format("  {:<14} frozen\n", group)

@@ -136,8 +136,9 @@ std::vector<SettingDescription> describe_settings() {
                       .explanation = key.explanation});
     }
   };
-  add("", recipe_keys(), Recipe{});
-  add("stage", stage_keys(), StageSettings{});
+  const Recipe recipe;
+  add("", recipe_keys(), recipe);
+  add("stage", stage_keys(), recipe.stages.front());
   add("augmentation", augmentation_keys(), data::AugmentationSettings{});
   return list;
 }
@@ -154,6 +155,19 @@ std::vector<SettingDifference> differences(const Recipe& a, const Recipe& b) {
     compare(static_cast<int>(s) + 1, stage_keys(), a.stages[s], b.stages[s]);
   }
   return result;
+}
+
+std::string losses_text(const Recipe& recipe) {
+  const auto& stages = recipe.stages;
+  const std::string first = loss_text(stages.front().loss);
+  if (std::all_of(stages.begin(), stages.end(), [&](const auto& stage) { return loss_text(stage.loss) == first; })) {
+    return first;
+  }
+  std::string text;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    text += fmt::format("{}{} (stage {})", s > 0 ? ", " : "", loss_text(stages[s].loss), s + 1);
+  }
+  return text;
 }
 
 void check_groups(const Recipe& recipe, const std::vector<std::string>& groups) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/augmentation.h"
+#include "tools/training/loss.h"
 #include "tools/training/schedule.h"
 
 namespace dermatome::training {
@@ -28,6 +29,7 @@ struct StageSettings {
   double beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 1e-7;  // L2, added to the gradient
+  LossSettings loss;
   data::AugmentationSettings augmentation;
 
   double rate_of(const std::string& group) const;
@@ -81,6 +83,9 @@ struct SettingDifference {
 
 // Stage by stage as far as both have them, in the order of the keys.
 std::vector<SettingDifference> differences(const Recipe& a, const Recipe& b);
+
+// The loss of all stages, or where they differ "bce (stage 1), bce + jaccard (stage 2)".
+std::string losses_text(const Recipe& recipe);
 
 // Throws UsageError when a stage names a group that the model does not have.
 void check_groups(const Recipe& recipe, const std::vector<std::string>& groups);

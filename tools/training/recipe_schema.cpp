@@ -172,6 +172,26 @@ std::string augmentation_text(const StageSettings& stage) {
   return fmt::format("{{ {} }}", fmt::join(parts, ", "));
 }
 
+void set_loss(StageSettings& stage, const Item& item) {
+  const auto text = item.node.value<std::string>();
+  if (!text) item.fail();
+  try {
+    set_loss_terms(stage.loss, *text);
+  } catch (const Error& error) {
+    fail_usage("{}{} = {}: {}", place(item.file, item.node.source()), item.key, quoted(*text), error.what());
+  }
+}
+
+// A key that is one number of a stage's loss.
+Key<StageSettings> loss_number_key(std::string name, double LossSettings::*field, double low, double high,
+                                   std::string explanation) {
+  return {std::move(name),
+          {.type = "a number", .range = fmt::format("{} to {}", low, high), .choices = {}},
+          std::move(explanation),
+          [=](StageSettings& s, const Item& item) { s.loss.*field = item.number(low, high); },
+          [=](const StageSettings& s) { return real_text(s.loss.*field); }};
+}
+
 // 200 is steps, "10 minutes" a time.
 void set_checkpoint_every(Recipe& recipe, const Item& item) {
   if (item.node.is_integer()) {
@@ -261,6 +281,26 @@ const std::vector<Key<StageSettings>>& stage_keys() {
       real_key("beta2", &S::beta2, 0, 0.999999999, "Adam: decay of the mean of their squares", "0 to below 1"),
       real_key("eps", &S::eps, 0, 1, "Adam: added to the root of the squares' mean"),
       real_key("weight_decay", &S::weight_decay, 0, 1, "L2, added to the gradient"),
+      {"loss",
+       {.type = fmt::format("a sum of {} with weights, such as \"bce + 0.5 jaccard\"", fmt::join(loss_terms(), ", ")),
+        .range = "",
+        .choices = {}},
+       "what is minimised: jaccard is 1 - J and log_jaccard -log J, of soft masks; dice 1 - D; focal after Lin et al. "
+       "2017",
+       set_loss,
+       [](const S& s) { return quoted(loss_text(s.loss)); }},
+      {"loss_over",
+       {.type = "a word", .range = "", .choices = {"image", "batch"}},
+       "jaccard, log_jaccard, dice: of each photograph and then the mean, or pooled over the photographs of a batch",
+       [](S& s, const Item& item) { s.loss.over_batch = item.word() == "batch"; },
+       [](const S& s) { return quoted(s.loss.over_batch ? "batch" : "image"); }},
+      loss_number_key(
+          "loss_epsilon", &LossSettings::epsilon, 1e-6, 1e6,
+          "jaccard, log_jaccard, dice: pixels added above and below the fraction, for photographs without lesion"),
+      loss_number_key("focal_gamma", &LossSettings::focal_gamma, 0, 100,
+                      "focal: how little pixels count that are right already"),
+      loss_number_key("focal_alpha", &LossSettings::focal_alpha, 0, 1,
+                      "focal: weight of a lesion's pixels; 1 - this of all others"),
       {"augmentation",
        {.type = "\"full\", \"none\" or a table of settings", .range = "", .choices = {}},
        "\"full\", \"none\", or what differs from full",

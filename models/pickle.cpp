@@ -296,6 +296,22 @@ class Unpickler {
 
 }  // namespace
 
+Value Document::add(Storage storage) {
+  Value value;
+  value.kind = Kind::storage;
+  value.integer = static_cast<std::int64_t>(storages.size());
+  storages.push_back(std::move(storage));
+  return value;
+}
+
+Value Document::add(TensorOfStorage tensor) {
+  Value value;
+  value.kind = Kind::tensor;
+  value.integer = static_cast<std::int64_t>(tensors.size());
+  tensors.push_back(std::move(tensor));
+  return value;
+}
+
 std::string_view name_of(Kind kind) {
   switch (kind) {
     case Kind::none: return "None";

@@ -72,6 +72,9 @@ struct Document {
   std::vector<TensorOfStorage> tensors;
 
   const Value& operator[](Id id) const { return values[id]; }
+  // Each gives the value that stands for what was added.
+  Value add(Storage storage);
+  Value add(TensorOfStorage tensor);
 };
 
 std::string_view name_of(Kind kind);  // "a list"

@@ -87,11 +87,7 @@ Value rebuild_tensor(Document& document, const Value& tuple, const std::string& 
                                   .sizes = arguments.integers(2),
                                   .strides = arguments.integers(3)}};
   check_view(tensor.view, document.storages[storage].count, what + ": a tensor");
-  Value value;
-  value.kind = Kind::tensor;
-  value.integer = static_cast<std::int64_t>(document.tensors.size());
-  document.tensors.push_back(std::move(tensor));
-  return value;
+  return document.add(std::move(tensor));
 }
 
 // Parameter(data=None, requires_grad=True), and _rebuild_parameter(data, requires_grad, backward_hooks).

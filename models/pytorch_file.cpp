@@ -71,11 +71,15 @@ Value load_storage(Document& document, const Value& id, const std::string& file)
   }
   DERMATOME_CHECK(storage.begin >= 0 && storage.count >= 0, "{}: a storage has {} elements from {} on", file,
                   storage.count, storage.begin);
-  Value value;
-  value.kind = Kind::storage;
-  value.integer = static_cast<std::int64_t>(document.storages.size());
-  document.storages.push_back(std::move(storage));
-  return value;
+  return document.add(std::move(storage));
+}
+
+std::function<std::span<const std::byte>(const std::string&)> by_key(StorageBytes storages, const std::string& file) {
+  return [storages = std::move(storages), file](const std::string& key) {
+    const auto found = storages.find(key);
+    DERMATOME_CHECK(found != storages.end(), "{}: the file holds no storage '{}'", file, pickle::printable(key));
+    return found->second;
+  };
 }
 
 void check_little_endian(const pickle::Pickle& information, const std::string& file) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 
@@ -32,6 +33,10 @@ bool is_tar(std::span<const std::byte> bytes);
 // The elements of a storage, of exactly the size that the pickle says. Throws Error with `file` in front.
 std::span<const std::byte> elements_of(const PytorchFile& pytorch, const pickle::Storage& storage,
                                        const std::string& file);
+
+// Storages by key, and PytorchFile::storage_bytes of them.
+using StorageBytes = std::map<std::string, std::span<const std::byte>>;
+std::function<std::span<const std::byte>(const std::string&)> by_key(StorageBytes storages, const std::string& file);
 
 // What zip and stream have in common: the persistent id ("storage", type, key, location, elements[, view]) of a
 // storage, and whether the file's system information says little-endian.

@@ -1,9 +1,8 @@
 // The oldest generation: a TAR archive of sys_info, storages, tensors and pickle (torch/serialization.py, legacy_load).
-#include <cstring>
 #include <map>
-#include <memory>
 
 #include "engine/core/error.h"
+#include "models/pickle_reader.h"
 #include "models/pytorch_file.h"
 #include "models/tar_archive.h"
 
@@ -15,50 +14,8 @@ using pickle::Global;
 using pickle::Kind;
 using pickle::Value;
 
-// Pickles and numbers, one behind the other.
-class Member {
- public:
-  Member(std::span<const std::byte> bytes, std::string what) : bytes_(bytes), what_(std::move(what)) {}
-
-  const std::string& what() const { return what_; }
-  pickle::Pickle next() {
-    auto read = pickle::unpickle(bytes_.subspan(at_), what_);
-    at_ += read.length;
-    return read;
-  }
-  std::int64_t next_count() {
-    const auto read = next();
-    DERMATOME_CHECK(read.value().kind == Kind::integer && read.value().integer >= 0, "{} does not start with a count",
-                    what_);
-    return read.value().integer;
-  }
-  std::span<const std::byte> take(std::uint64_t count) {
-    DERMATOME_CHECK(count <= bytes_.size() - at_, "{} is cut short: {} bytes are wanted and {} are there", what_, count,
-                    bytes_.size() - at_);
-    const auto taken = bytes_.subspan(at_, static_cast<std::size_t>(count));
-    at_ += taken.size();
-    return taken;
-  }
-  template <typename T>
-  T number() {
-    T value;
-    std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
-    return value;
-  }
-  std::vector<std::int64_t> numbers(std::size_t count) {
-    std::vector<std::int64_t> values(count);
-    for (auto& value : values) value = number<std::int64_t>();
-    return values;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-  std::string what_;
-  std::size_t at_ = 0;
-};
-
-Member member_of(const std::map<std::string, std::span<const std::byte>>& members, const char* name,
-                 const std::string& file) {
+PickleReader member_of(const std::map<std::string, std::span<const std::byte>>& members, const char* name,
+                       const std::string& file) {
   const auto found = members.find(name);
   DERMATOME_CHECK(found != members.end(), "{}: the TAR archive has no member '{}', so torch.save did not write it",
                   file, name);
@@ -79,7 +36,7 @@ std::string key_of(const Value& value, const std::string& what) {
 
 // What the members `storages` and `tensors` hold, by key.
 struct Objects {
-  std::map<std::string, std::span<const std::byte>> bytes;
+  StorageBytes bytes;
   std::map<std::string, pickle::Storage> storages;
   std::map<std::string, std::pair<std::string, StridedView>> tensors;  // the storage's key, and the view
 };
@@ -90,7 +47,7 @@ struct Description {
   const Value& part(std::size_t i) const { return read.document[read.value().items[i]]; }
 };
 
-Description next_description(Member& member, Global kind) {
+Description next_description(PickleReader& member, Global kind) {
   Description description{member.next()};
   const Value& tuple = description.read.value();
   DERMATOME_CHECK(tuple.kind == Kind::tuple && tuple.items.size() == 3 && description.part(2).kind == Kind::global &&
@@ -99,16 +56,13 @@ Description next_description(Member& member, Global kind) {
   return description;
 }
 
-void read_storages(Member member, Objects& objects) {
+void read_storages(PickleReader member, Objects& objects) {
   for (std::int64_t left = member.next_count(); left > 0; --left) {
     const Description description = next_description(member, Global::storage_type);
     const std::string key = key_of(description.part(0), member.what());
     const ElementType type = description.part(2).element;
     const auto count = member.number<std::int64_t>();
-    const auto element = static_cast<std::int64_t>(size_of(type));
-    DERMATOME_CHECK(count >= 0 && count <= INT64_MAX / element, "{}: a storage would have {} elements", member.what(),
-                    count);
-    objects.bytes[key] = member.take(static_cast<std::uint64_t>(count * element));
+    objects.bytes[key] = member.take(count, size_of(type));
     objects.storages[key] = {.key = key, .type = type, .count = count};
   }
   // Parts: (key, key of the whole, first element, elements).
@@ -129,7 +83,7 @@ void read_storages(Member member, Objects& objects) {
   }
 }
 
-void read_tensors(Member member, Objects& objects) {
+void read_tensors(PickleReader member, Objects& objects) {
   for (std::int64_t left = member.next_count(); left > 0; --left) {
     const Description description = next_description(member, Global::tensor_type);
     const std::string key = key_of(description.part(0), member.what());
@@ -137,7 +91,7 @@ void read_tensors(Member member, Objects& objects) {
     const auto found = objects.storages.find(storage);
     DERMATOME_CHECK(found != objects.storages.end(), "{}: a tensor belongs to no storage", member.what());
     const auto axes = member.number<std::int32_t>();
-    member.take(4);  // padding
+    member.take(4, 1);  // padding
     DERMATOME_CHECK(axes >= 0 && axes <= Shape::kMaxRank, "{}: a tensor has {} axes; {} is the most", member.what(),
                     axes, Shape::kMaxRank);
     StridedView view{.type = found->second.type};
@@ -149,28 +103,15 @@ void read_tensors(Member member, Objects& objects) {
   }
 }
 
-Value add_storage(Document& document, const pickle::Storage& storage) {
-  Value value;
-  value.kind = Kind::storage;
-  value.integer = static_cast<std::int64_t>(document.storages.size());
-  document.storages.push_back(storage);
-  return value;
-}
-
 Value load_object(Document& document, const Value& id, const Objects& objects, const std::string& file) {
   const std::string key = key_of(id, file);
-  if (const auto storage = objects.storages.find(key); storage != objects.storages.end()) {
-    return add_storage(document, storage->second);
-  }
+  if (const auto storage = objects.storages.find(key); storage != objects.storages.end())
+    return document.add(storage->second);
   const auto tensor = objects.tensors.find(key);
   DERMATOME_CHECK(tensor != objects.tensors.end(), "{}: the pickle refers to an object that is not in the file", file);
   const auto& [storage, view] = tensor->second;
-  const Value base = add_storage(document, objects.storages.at(storage));
-  Value value;
-  value.kind = Kind::tensor;
-  value.integer = static_cast<std::int64_t>(document.tensors.size());
-  document.tensors.push_back({.storage = static_cast<std::size_t>(base.integer), .view = view});
-  return value;
+  const Value base = document.add(objects.storages.at(storage));
+  return document.add(pickle::TensorOfStorage{.storage = static_cast<std::size_t>(base.integer), .view = view});
 }
 
 }  // namespace
@@ -178,20 +119,16 @@ Value load_object(Document& document, const Value& id, const Objects& objects, c
 PytorchFile read_pytorch_tar(std::span<const std::byte> bytes, const std::string& file) {
   const auto members = read_tar(bytes, file);
   check_little_endian(member_of(members, "sys_info", file).next(), file);
-  const auto objects = std::make_shared<Objects>();
-  read_storages(member_of(members, "storages", file), *objects);
-  read_tensors(member_of(members, "tensors", file), *objects);
+  Objects objects;
+  read_storages(member_of(members, "storages", file), objects);
+  read_tensors(member_of(members, "tensors", file), objects);
   const auto contents = members.find("pickle");
   DERMATOME_CHECK(contents != members.end(), "{}: the TAR archive has no member 'pickle'", file);
   auto read = pickle::unpickle(contents->second, file, [&](Document& document, const Value& id) {
-    return load_object(document, id, *objects, file);
+    return load_object(document, id, objects, file);
   });
-  const auto storage_bytes = [objects, file](const std::string& key) {
-    const auto found = objects->bytes.find(key);
-    DERMATOME_CHECK(found != objects->bytes.end(), "{}: the file holds no storage '{}'", file, pickle::printable(key));
-    return found->second;
-  };
-  return {.document = std::move(read.document), .root = read.root, .storage_bytes = storage_bytes};
+  return {
+      .document = std::move(read.document), .root = read.root, .storage_bytes = by_key(std::move(objects.bytes), file)};
 }
 
 }  // namespace dermatome

@@ -4,7 +4,8 @@
     python3 tests/golden/compare_weights.py --build build
 
 Random weights (the golden formula), f32, batch norm in eval mode, 2 images of 64 x 64 px. Prints the largest difference relative to
-the largest logit for each kind of file, and the time of `dermatome convert`; fails beyond 1e-4. Needs torch and safetensors.
+the largest logit for each kind of file, and the time of `dermatome convert`; fails beyond 1e-4. Then the checkpoints of a short run are
+read by safetensors and loaded into PyTorch. Needs torch, safetensors and Pillow.
 """
 import argparse
 import collections
@@ -15,6 +16,7 @@ import tempfile
 import time
 
 import numpy
+import PIL.Image
 import safetensors.numpy
 import safetensors.torch
 import torch
@@ -95,6 +97,31 @@ def compare(build, folder):
     return worst
 
 
+def check_checkpoints(build, folder):
+    """A run's checkpoints, written by a run over made-up photographs, read by Python's safetensors and by PyTorch."""
+    random = numpy.random.default_rng(7)
+    for name, shape, suffix in (("data/photographs", (64, 64, 3), ""), ("data/masks", (64, 64), "_mask")):
+        (folder / name).mkdir(parents=True)
+        for i in range(4):
+            pixels = random.integers(0, 256, shape) if len(shape) == 3 else 255 * (numpy.indices(shape).sum(0) < 40 + 20 * i)
+            PIL.Image.fromarray(pixels.astype(numpy.uint8)).save(folder / name / f"{i}{suffix}.png")
+    subprocess.run([build / "dermatome", "train", "--images", folder / "data/photographs", "--masks", folder / "data/masks", "--run",
+                    folder / "run", "--validation-share", "0.25", "model=unet34", "size=64", "batch=3", "epochs=1"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([build / "dermatome", "export", "--run", folder / "run", "--out", folder / "exported.safetensors"],
+                   check=True, stdout=subprocess.DEVNULL)
+    exported = safetensors.numpy.load_file(folder / "exported.safetensors")
+    for name in ("best", "last"):
+        held = safetensors.numpy.load_file(folder / "run" / f"{name}.safetensors")
+        missing = [key for key in exported if key not in held]
+        if missing:
+            sys.exit(f"{name}.safetensors holds no {missing[0]}")
+        model = UNet34()
+        state = {key: torch.from_numpy(held[key]) for key in exported}
+        model.load_state_dict({**state, **{key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}}, strict=True)
+        print(f"{name}.safetensors of a run: {len(held)} tensors, {len(exported)} of them the network's; PyTorch's U-Net34 takes them")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=REPOSITORY / "build")
@@ -102,6 +129,7 @@ def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         worst = compare(build, pathlib.Path(folder))
+        check_checkpoints(build, pathlib.Path(folder))
     print(f"largest difference {worst:.1e}, allowed {TOLERANCE:.0e}")
     sys.exit(int(worst > TOLERANCE))
 

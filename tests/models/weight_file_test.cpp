@@ -196,7 +196,7 @@ TEST_F(BadWeightFile, LengthsThatTheFileDoesNotHaveAreRefused) {
   const std::string huge("\xff\xff\xff\xff\xff\xff\xff\x7f", 8);
   expect_refused(with(stream, count, huge), {"would have 9223372036854775807 elements"});
   const std::string large("\xff\xff\xff\xff\xff\xff\xff\x0f", 8);
-  expect_refused(with(stream, count, large), {"the file is cut short", "4611686018427387900 bytes"});
+  expect_refused(with(stream, count, large), {".pth is cut short", "4611686018427387900 bytes"});
   const std::string fewer("\x6b\0\0\0\0\0\0\0", 8);
   put_bytes(path_, with(stream, count, fewer));
   EXPECT_THROW(read_weights(path_), Error);

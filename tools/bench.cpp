@@ -77,13 +77,15 @@ void run_step(const BenchCommand& command) {
   const auto times = measure(bench, command.seconds);
   const double middle = command.batch / measurement::median(times);
   const double best = command.batch / *std::min_element(times.begin(), times.end());
+  const Device device = command.options->device();
   const ProgramMemory& memory = bench.parts().front().program->memory();
   if (command.json != "-") {
     fmt::print("{} {} {} px batch {} {} on {} threads: {:.2f} images/s in the median of {} steps, {:.2f} at best\n",
                model.name(), command.mode, command.size, command.batch, command.options->type_name, threads(), middle,
                times.size(), best);
-    fmt::print("peak memory {} MiB; arena {} MiB, largest live set {} MiB\n", peak_resident_bytes() >> 20,
-               memory.arena >> 20, memory.arena_lower_bound >> 20);
+    fmt::print("peak memory {} MiB, in buffers on {} {} MiB; arena {} MiB, largest live set {} MiB\n",
+               peak_resident_bytes() >> 20, to_string(device), peak_buffer_bytes(device) >> 20, memory.arena >> 20,
+               memory.arena_lower_bound >> 20);
   }
   if (command.json.empty()) return;
   write_json(command.json, {{"model", model.name()},
@@ -91,7 +93,7 @@ void run_step(const BenchCommand& command) {
                             {"size", command.size},
                             {"batch", command.batch},
                             {"type", command.options->type_name},
-                            {"device", to_string(command.options->device())},
+                            {"device", to_string(device)},
                             {"threads", threads()},
                             {"instruction_set", std::string(name_of(instruction_set()))},
                             {"processor", cpu_model_name()},
@@ -100,6 +102,7 @@ void run_step(const BenchCommand& command) {
                             {"images_per_second_median", middle},
                             {"images_per_second_best", best},
                             {"peak_bytes", peak_resident_bytes()},
+                            {"peak_buffer_bytes", peak_buffer_bytes(device)},
                             {"arena_bytes", memory.arena},
                             {"arena_lower_bound_bytes", memory.arena_lower_bound}});
 }

@@ -1,6 +1,7 @@
 // dermatome: the command line. Exit codes: 0 ok, 1 run time, 2 usage, 130 and 143 after SIGINT and SIGTERM.
 #include <fmt/ranges.h>
 
+#include <cctype>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -84,6 +85,13 @@ std::string explain_value(const CLI::App& command, const CLI::ParseError& error)
                      fmt::join(option->results(), " "));
 }
 
+// "report needs RUN, the folder of the run": what stands without a name on the command line.
+std::string explain_positional(const CLI::App& command, const CLI::Option& option) {
+  std::string name = option.get_name();
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return fmt::format("{} needs {} ({})", words_of(command), name, option.get_description());
+}
+
 // One sentence for what CLI11 refuses.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = active_command(app);
@@ -102,7 +110,11 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   if (const auto at = text.find(" excludes "); at != std::string::npos) {
     return fmt::format("{} and {} cannot be given together", text.substr(0, at), text.substr(at + 10));
   }
-  if (missing) text += fmt::format("; `{} --help` explains", path_of(command));
+  if (missing) {
+    const CLI::Option* option = option_in(command, text);
+    if (option != nullptr && option->get_positional()) text = explain_positional(command, *option);
+    text += fmt::format("; `{} --help` explains", path_of(command));
+  }
   return text;
 }
 

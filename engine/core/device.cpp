@@ -4,11 +4,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -86,6 +88,38 @@ std::string_view kind_name(DeviceKind kind) {
   return "?";
 }
 
+// Bytes in buffers, by device. Buffers are few and large.
+class Account {
+ public:
+  void add(Device device, std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    Sum& sum = sums_[{device.kind, device.index}];
+    sum.now += bytes;
+    sum.peak = std::max(sum.peak, sum.now);
+  }
+  void subtract(Device device, std::size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    sums_[{device.kind, device.index}].now -= bytes;
+  }
+  std::size_t peak(Device device) {
+    const std::scoped_lock lock(mutex_);
+    return sums_[{device.kind, device.index}].peak;
+  }
+
+ private:
+  struct Sum {
+    std::size_t now = 0, peak = 0;
+  };
+  std::mutex mutex_;
+  std::map<std::pair<DeviceKind, int>, Sum> sums_;
+};
+
+// Lives longer than buffers in other static objects.
+Account& account() {
+  static auto* const instance = new Account;
+  return *instance;
+}
+
 }  // namespace
 
 void register_backend(DeviceKind kind, std::unique_ptr<Backend> backend) {
@@ -146,8 +180,14 @@ Device parse_device(std::string_view name) {
   fail_usage("unknown device '{}' (auto, cpu, reference, cuda or cuda:N)", name);
 }
 
+std::size_t peak_buffer_bytes(Device device) {
+  return account().peak(device);
+}
+
 Buffer::Buffer(Device device, std::size_t bytes)
-    : memory_(backend_of(device.kind).allocate(device.index, bytes)), bytes_(bytes), device_(device) {}
+    : memory_(backend_of(device.kind).allocate(device.index, bytes)), bytes_(bytes), device_(device) {
+  account().add(device_, bytes_);
+}
 
 Buffer::Buffer(Buffer&& other) noexcept
     : memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)), device_(other.device_) {}
@@ -160,7 +200,9 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 }
 
 Buffer::~Buffer() {
-  if (memory_ != nullptr) backend_of(device_.kind).release(device_.index, memory_);
+  if (memory_ == nullptr) return;
+  backend_of(device_.kind).release(device_.index, memory_);
+  account().subtract(device_, bytes_);
 }
 
 }  // namespace dermatome

@@ -86,6 +86,9 @@ Backend& backend_of(DeviceKind kind);  // throws Error when this build has none
 bool has_backend(DeviceKind kind);
 std::vector<Device> available_devices();
 
+// The most that all buffers on a device held at once since the program started, in bytes.
+std::size_t peak_buffer_bytes(Device device);
+
 // Owned memory on a device; released with it.
 class Buffer {
  public:

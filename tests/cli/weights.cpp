@@ -56,7 +56,9 @@ TEST_F(Weights, ListTellsWhatBecomesOfEachEntryAndWritesNothing) {
 }
 
 TEST_F(Weights, ConvertRefusesInOneSentence) {
-  expect_exactly(2, {"convert"}, "in is required; `dermatome convert --help` explains");
+  expect_exactly(2, {"convert"},
+                 "convert needs IN (A checkpoint of PyTorch (.pth, .pt, .h5 of fastai 0.7) or a safetensors file); "
+                 "`dermatome convert --help` explains");
   expect_exactly(2, {"convert", "zip.pth"},
                  "where to? Give the output file, as in `dermatome convert zip.pth weights.safetensors`, or --list");
   expect_exactly(2, {"convert", "zip.pth", "out.pth"},

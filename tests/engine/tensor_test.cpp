@@ -132,5 +132,18 @@ TEST(Npy, HoldsHeaderAndData) {
   expect_error([] { write_npy("/nonexistent/folder/x.npy", counting({1})); }, {"/nonexistent/folder/x.npy"});
 }
 
+TEST(Buffers, CountTheMostThatWereHeldAtOnce) {
+  const Device device{DeviceKind::reference, 3};  // nobody else's
+  EXPECT_EQ(peak_buffer_bytes(device), 0u);
+  {
+    const Buffer first(device, 1000);
+    Buffer moved = Buffer(device, 500);
+    moved = Buffer(device, 200);
+  }
+  EXPECT_EQ(peak_buffer_bytes(device), 1700u) << "the new one is there before the old one goes";
+  const Buffer later(device, 1600);
+  EXPECT_EQ(peak_buffer_bytes(device), 1700u);
+}
+
 }  // namespace
 }  // namespace dermatome

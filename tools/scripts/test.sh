@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # test.sh BUILD JOBS [--label-exclude LABEL] [--sanitize] [--prefix FOLDER]: builds and runs the tests, each on one thread.
+# --sanitize: with little optimisation, which compiles in a third of the time.
 # --prefix: where CMake looks for libraries first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -12,7 +13,7 @@ options=(-DDERMATOME_TESTS=ON)
 while [ $# -gt 0 ]; do
   case $1 in
     --label-exclude) selection=(--label-exclude "$2"); shift 2 ;;
-    --sanitize) options+=(-DDERMATOME_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo); shift ;;
+    --sanitize) options+=(-DDERMATOME_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1"); shift ;;
     --prefix) options+=(-DCMAKE_PREFIX_PATH="$2"); shift 2 ;;
     *) echo "test.sh: unknown argument $1" >&2; exit 2 ;;
   esac

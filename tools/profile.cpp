@@ -1,6 +1,8 @@
 // dermatome profile: where the time of a step goes, kernel by kernel, beside what the machine allows.
 #include <fmt/format.h>
 
+#include <climits>
+
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
 #include "models/builtin.h"
@@ -45,6 +47,9 @@ measurement::Profile measure(const ProfileCommand& command) {
   profile.size = command.size;
   profile.batch = command.batch;
   profile.threads = threads();
+  if (command.from_node >= 0)
+    measurement::run_collected(bench, command.options->device(), command.from_node,
+                               command.nodes < 0 ? INT_MAX : command.nodes);
   return profile;
 }
 
@@ -94,7 +99,8 @@ void add_profile(CLI::App& app) {
   sub->add_option("--seconds", command->seconds, "How long to measure")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  sub->add_option("--from-node", command->from_node, "Show the nodes from this one on, in the order of execution")
+  sub->add_option("--from-node", command->from_node,
+                  "Show the nodes from this one on, in the order of execution; a GPU's profiler sees them alone")
       ->check(CLI::Range(0, 1000000));
   sub->add_option("--nodes", command->nodes, "Show that many nodes, in the order of execution")
       ->check(CLI::Range(1, 1000000));
@@ -111,6 +117,7 @@ void add_profile(CLI::App& app) {
       "Examples\n"
       "  dermatome profile --size 256 --batch 4 --json before.json\n"
       "  dermatome profile --mode infer --from-node 10 --nodes 5\n"
+      "  ncu --profile-from-start off dermatome profile --device cuda --from-node 10 --nodes 1\n"
       "  dermatome profile --diff before.json after.json");
   sub->callback([command] { run_profile(*command); });
 }

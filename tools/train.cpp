@@ -141,10 +141,12 @@ void tell_end(Progress& progress, const fs::path& run, const training::TrainingR
 }
 
 training::TrainOptions options_of(const TrainCommand& command, const training::Recipe& recipe, data::Cache* cache) {
+  CompileOptions compile = command.options->compile;
+  if (!command.dry_run) compile.plans = std::filesystem::path(command.run) / "plans.json";
   return {.recipe = recipe,
           .run = command.run,
           .device = command.options->device(),
-          .compile = command.options->compile,
+          .compile = compile,
           .cache = cache,
           .skip_bad = command.data->skip_bad,
           .weights = {}};

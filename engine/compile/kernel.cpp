@@ -62,7 +62,8 @@ KernelRequest request_of(const Graph& graph, const Node& node, std::vector<bool>
                         .device = device,
                         .deterministic = options.deterministic,
                         .tf32 = options.tf32,
-                        .disabled = options.disabled_kernels};
+                        .disabled = options.disabled_kernels,
+                        .plans = options.plans};
   for (const Value input : node.inputs) {
     request.inputs.push_back(input ? graph.desc(input) : TensorDesc{});
     request.input_present.push_back(static_cast<bool>(input));

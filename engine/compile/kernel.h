@@ -29,6 +29,7 @@ struct KernelRequest {
   bool deterministic = false;
   bool tf32 = false;                       // f32 convolutions may round what they read to tf32
   std::vector<std::string> disabled = {};  // implementations that are not to be asked
+  std::string plans = {};                  // CompileOptions::plans
 
   bool has_input(int i) const {
     return static_cast<std::size_t>(i) < input_present.size() && input_present[static_cast<std::size_t>(i)];

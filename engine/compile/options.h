@@ -19,6 +19,7 @@ struct CompileOptions {
   bool deterministic = false;  // of a vendor's implementations only those that give the same bits every time
   bool tf32 = false;           // on CUDA f32 convolutions may round what they read to tf32
   bool capture = true;         // on CUDA a program's launches are recorded once and replayed as one
+  std::string plans;           // file of the plans that a run chose by timing, which it keeps; empty: only the user's
   std::string implementation;  // of the operations that have one of this name it alone is asked; empty: all, in order
   std::vector<std::string> disabled_kernels;  // implementations that are not asked, such as "winograd" or "onednn"
 

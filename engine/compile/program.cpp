@@ -82,6 +82,7 @@ void Program::Impl::queue_all(RunTimes* times) {
 
 void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
   Step& step = steps[index];
+  const NamedRange range(backend_of(device.kind), step.name);
   std::vector<Tensor> before;
   const bool verify = options.verify_nodes && step.node >= 0;
   if (verify) {

@@ -76,6 +76,23 @@ class Backend {
   virtual void copy_to_host(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
   virtual void copy(void* to, const void* from, std::size_t bytes, Stream& stream) = 0;
   virtual void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream& stream) = 0;
+
+  // For the device's own profilers, which see no nodes but kernels: names for what is queued in between, and whether
+  // they shall collect. Where there is no such profiler nothing happens.
+  virtual void begin_range(const char* /*name*/) {}
+  virtual void end_range() {}
+  virtual void set_collecting(bool /*on*/) {}
+};
+
+class NamedRange {
+ public:
+  NamedRange(Backend& backend, const std::string& name) : backend_(backend) { backend_.begin_range(name.c_str()); }
+  ~NamedRange() { backend_.end_range(); }
+  NamedRange(const NamedRange&) = delete;
+  NamedRange& operator=(const NamedRange&) = delete;
+
+ private:
+  Backend& backend_;
 };
 
 // Called by a backend's own file when the program starts; the host backend serves cpu and reference.

@@ -71,8 +71,7 @@ int given(const KernelRequest& request, int input) {
 
 std::unique_ptr<Kernel> forward(const KernelRequest& request) {
   if (!takes(request)) return nullptr;
-  return cudnn::make_convolution(conv2d::forward_by_cudnn(request), {.bias = given(request, conv2d::kBias)},
-                                 request.device);
+  return cudnn::make_convolution(conv2d::forward_by_cudnn(request), {.bias = given(request, conv2d::kBias)}, request);
 }
 
 std::unique_ptr<Kernel> fused(const KernelRequest& request) {
@@ -82,19 +81,19 @@ std::unique_ptr<Kernel> fused(const KernelRequest& request) {
                                   .scale = given(request, conv2d::kScale),
                                   .shift = given(request, conv2d::kShift),
                                   .residual = given(request, conv2d::kResidual)},
-                                 request.device);
+                                 request);
 }
 
 std::unique_ptr<Kernel> data_gradient(const KernelRequest& request) {
   if (!takes(request)) return nullptr;
-  return cudnn::make_convolution(conv2d::data_gradient_by_cudnn(request), {}, request.device);
+  return cudnn::make_convolution(conv2d::data_gradient_by_cudnn(request), {}, request);
 }
 
 std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
   if (!takes(request) || !request.uses_output(0)) return nullptr;
   return cudnn::make_weight_gradient(conv2d::weight_gradient_by_cudnn(request),
                                      {.x = 0, .dy = 1, .dweight = 0, .dbias = request.uses_output(1) ? 1 : -1},
-                                     request.device);
+                                     request);
 }
 
 DERMATOME_REGISTER_KERNEL("conv2d", cuda, 10, "cudnn", forward);

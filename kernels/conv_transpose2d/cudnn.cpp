@@ -31,8 +31,7 @@ namespace {
 
 std::unique_ptr<Kernel> forward(const KernelRequest& request) {
   if (request.type != DType::f32 && request.type != DType::bf16) return nullptr;
-  return cudnn::make_convolution(conv_transpose2d::by_cudnn(request), {.bias = request.has_input(2) ? 2 : -1},
-                                 request.device);
+  return cudnn::make_convolution(conv_transpose2d::by_cudnn(request), {.bias = request.has_input(2) ? 2 : -1}, request);
 }
 
 DERMATOME_REGISTER_KERNEL("conv_transpose2d", cuda, 10, "cudnn", forward);

@@ -2,6 +2,9 @@
 // copied through pinned buffers, so that a copy neither depends on the caller's pages nor stops the GPU.
 #include "kernels/vendor/cuda.h"
 
+#include <cuda_profiler_api.h>
+#include <nvtx3/nvToolsExt.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -218,6 +221,16 @@ class CudaBackend final : public Backend {
   }
   void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream& stream) override {
     DERMATOME_CUDA_CALL(cudaMemsetAsync(to, value, bytes, native(stream)));
+  }
+
+  void begin_range(const char* name) override { nvtxRangePushA(name); }
+  void end_range() override { nvtxRangePop(); }
+  void set_collecting(bool on) override {
+    if (on) {
+      DERMATOME_CUDA_CALL(cudaProfilerStart());
+    } else {
+      DERMATOME_CUDA_CALL(cudaProfilerStop());
+    }
   }
 
  private:

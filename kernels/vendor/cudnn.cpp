@@ -302,12 +302,11 @@ std::string version() {
   return library().handle == nullptr ? "" : text_of(fe::detail::get_backend_version());
 }
 
-Choice choose_plan(const std::vector<Convolution>& candidates, int device) {
+Choice choose_plan(const std::vector<Convolution>& candidates, int device, const std::string& plans) {
   if (const std::string why = why_absent(); !why.empty()) fail("{}", why);
-  PlanCache& cache = PlanCache::instance();
   std::string key = fmt::format("{} | cuDNN {}", cuda::name_of_device(device), version());
   for (const Convolution& c : candidates) key += " | " + to_string(c);
-  if (const auto known = cache.find(key); known && known->candidate < candidates.size()) {
+  if (const auto known = find_plan(key, plans); known && known->candidate < candidates.size()) {
     if (auto plan = plan_named(candidates[known->candidate], device, known->plan))
       return {std::move(plan), known->candidate};
   }
@@ -315,7 +314,8 @@ Choice choose_plan(const std::vector<Convolution>& candidates, int device) {
   for (std::size_t i = 0; i < candidates.size(); ++i) time_candidate(candidates[i], i, device, timed);
   std::stable_sort(timed.begin(), timed.end(), [](const Timed& a, const Timed& b) { return a.seconds < b.seconds; });
   if (timed.empty()) return {};
-  cache.put(key, {.candidate = timed.front().candidate, .plan = timed.front().plan, .seconds = timed.front().seconds});
+  keep_plan(key, {.candidate = timed.front().candidate, .plan = timed.front().plan, .seconds = timed.front().seconds},
+            plans);
   return {plan_named(candidates[timed.front().candidate], device, timed.front().plan), timed.front().candidate};
 }
 

@@ -68,13 +68,13 @@ std::string why_absent();
 std::string version();  // "9.19.0"; empty without
 
 // The candidates' fastest plan on that GPU, and which candidate it is of: timed when first asked for, then known from
-// the plan cache. `extra_seconds` is what each candidate costs besides (a pass of its own behind it). Null where cuDNN
-// accepts none. Throws Error where cuDNN is absent.
+// the plan caches: a run's own file `plans` where there is one, then the user's. Null where cuDNN accepts none. Throws
+// Error where cuDNN is absent.
 struct Choice {
   std::unique_ptr<Plan> plan;
   std::size_t candidate = 0;
 };
-Choice choose_plan(const std::vector<Convolution>& candidates, int device);
+Choice choose_plan(const std::vector<Convolution>& candidates, int device, const std::string& plans = {});
 
 // Shortest seconds of a product of two square matrices on that GPU; 0 where cuDNN has no plan for it.
 double matrix_product_seconds(DType type, std::int64_t side, int device);

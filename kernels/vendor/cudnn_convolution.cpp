@@ -14,11 +14,11 @@ std::int64_t aligned(std::int64_t bytes) {
 }
 
 // A device whose streams have no native handle is the host in a device's role.
-Choice choose(const std::vector<Convolution>& candidates, Device device) {
+Choice choose(const std::vector<Convolution>& candidates, const KernelRequest& request) {
   if (candidates.empty()) return {};
-  if (backend_of(device.kind).make_stream(device.index)->native() == nullptr)
+  if (backend_of(request.device.kind).make_stream(request.device.index)->native() == nullptr)
     return {make_host_plan(candidates.front()), 0};
-  return choose_plan(candidates, device.index);
+  return choose_plan(candidates, request.device.index, request.plans);
 }
 
 // All weights of a network: each alone is less work than starting a kernel.
@@ -177,18 +177,19 @@ std::vector<Convolution> candidates_for(const Convolution& wanted) {
   return candidates;
 }
 
-std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands, Device device) {
+std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands,
+                                         const KernelRequest& request) {
   const auto candidates = candidates_for(wanted);
-  Choice choice = choose(candidates, device);
+  Choice choice = choose(candidates, request);
   if (choice.plan == nullptr) return nullptr;
   return std::make_unique<ConvolutionKernel>(wanted, candidates[choice.candidate], std::move(choice.plan), operands);
 }
 
 std::unique_ptr<Kernel> make_weight_gradient(const Convolution& wanted, const OperandsOfWeightGradient& operands,
-                                             Device device) {
+                                             const KernelRequest& request) {
   // In order, not by speed: the first keeps f32.
   for (const Convolution& candidate : candidates_for(wanted)) {
-    Choice choice = choose({candidate}, device);
+    Choice choice = choose({candidate}, request);
     if (choice.plan != nullptr)
       return std::make_unique<WeightGradientKernel>(candidate, std::move(choice.plan), operands);
   }

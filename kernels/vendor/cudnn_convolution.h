@@ -23,8 +23,9 @@ struct OperandsOfWeightGradient {
 std::vector<Convolution> candidates_for(const Convolution& wanted);
 
 // `wanted` says what is to come out in the end (a weight gradient: f32). Null where cuDNN accepts no graph.
-std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands, Device device);
+std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands,
+                                         const KernelRequest& request);
 std::unique_ptr<Kernel> make_weight_gradient(const Convolution& wanted, const OperandsOfWeightGradient& operands,
-                                             Device device);
+                                             const KernelRequest& request);
 
 }  // namespace dermatome::cudnn

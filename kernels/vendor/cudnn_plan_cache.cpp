@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 namespace dermatome::cudnn {
@@ -27,8 +28,28 @@ fs::path default_file() {
 PlanCache::PlanCache(fs::path file) : file_(std::move(file)), plans_(read()) {}
 
 PlanCache& PlanCache::instance() {
-  static PlanCache cache(default_file());
+  static PlanCache& cache = of(default_file());
   return cache;
+}
+
+PlanCache& PlanCache::of(const fs::path& file) {
+  static std::mutex mutex;
+  static std::map<fs::path, PlanCache> caches;
+  const std::scoped_lock lock(mutex);
+  return caches.try_emplace(file, file).first->second;
+}
+
+std::optional<KnownPlan> find_plan(const std::string& key, const fs::path& run) {
+  if (run.empty()) return PlanCache::instance().find(key);
+  if (auto known = PlanCache::of(run).find(key)) return known;
+  auto known = PlanCache::instance().find(key);
+  if (known) PlanCache::of(run).put(key, *known);
+  return known;
+}
+
+void keep_plan(const std::string& key, const KnownPlan& plan, const fs::path& run) {
+  PlanCache::instance().put(key, plan);
+  if (!run.empty()) PlanCache::of(run).put(key, plan);
 }
 
 std::map<std::string, KnownPlan> PlanCache::read() const {

@@ -21,6 +21,8 @@ class PlanCache {
 
   // That of this user: $DERMATOME_PLANS, or plans.json in the user's cache folder.
   static PlanCache& instance();
+  // One a file as long as the program runs.
+  static PlanCache& of(const std::filesystem::path& file);
 
   std::optional<KnownPlan> find(const std::string& key) const;
   // Writes the file anew, by way of a temporary one. What another process wrote meanwhile stays. A folder that cannot
@@ -33,5 +35,11 @@ class PlanCache {
   std::filesystem::path file_;
   std::map<std::string, KnownPlan> plans_;
 };
+
+// Found in a run's own file first, so that it goes on with the plans that it began with whatever was timed since; what
+// only the user's cache knows is then the run's too. An empty `run` is none.
+std::optional<KnownPlan> find_plan(const std::string& key, const std::filesystem::path& run);
+// In both.
+void keep_plan(const std::string& key, const KnownPlan& plan, const std::filesystem::path& run);
 
 }  // namespace dermatome::cudnn

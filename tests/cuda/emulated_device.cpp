@@ -21,20 +21,20 @@ class EmulatedRecording final : public Recording {
 
 class EmulatedStream final : public Stream {
  public:
-  explicit EmulatedStream(int& recordings) : recordings_(recordings) {}
+  explicit EmulatedStream(EmulatedDevice::Log& log) : log_(log) {}
   void synchronize() override {}
   std::unique_ptr<Recording> record(const std::function<void()>& work) override {
-    ++recordings_;
+    ++log_.recordings;
     return std::make_unique<EmulatedRecording>(work);
   }
 
  private:
-  int& recordings_;
+  EmulatedDevice::Log& log_;
 };
 
 class EmulatedBackend final : public Backend {
  public:
-  explicit EmulatedBackend(int& recordings) : recordings_(recordings) {}
+  explicit EmulatedBackend(EmulatedDevice::Log& log) : log_(log) {}
   int device_count() const override { return 1; }
   std::string describe(int) const override { return "the host in the role of a GPU"; }
   bool host_addressable() const override { return false; }  // so that nobody takes the short way
@@ -45,20 +45,25 @@ class EmulatedBackend final : public Backend {
   }
   void release(int, void* memory) noexcept override { std::free(memory); }
   std::size_t available_bytes(int) const override { return std::size_t{64} << 30; }
-  std::unique_ptr<Stream> make_stream(int) override { return std::make_unique<EmulatedStream>(recordings_); }
+  std::unique_ptr<Stream> make_stream(int) override { return std::make_unique<EmulatedStream>(log_); }
   void copy_from_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void copy_to_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void copy(void* to, const void* from, std::size_t bytes, Stream&) override { std::memmove(to, from, bytes); }
   void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream&) override { std::memset(to, value, bytes); }
+  void begin_range(const char* name) override {
+    ++log_.open_ranges;
+    if (log_.collecting) log_.collected.emplace_back(name);
+  }
+  void end_range() override { DERMATOME_CHECK(--log_.open_ranges >= 0, "a range ended that never began"); }
+  void set_collecting(bool on) override { log_.collecting = on; }
 
  private:
-  int& recordings_;
+  EmulatedDevice::Log& log_;
 };
 
 }  // namespace
 
-EmulatedDevice::EmulatedDevice()
-    : real_(exchange_backend(DeviceKind::cuda, std::make_unique<EmulatedBackend>(recordings_))) {}
+EmulatedDevice::EmulatedDevice() : real_(exchange_backend(DeviceKind::cuda, std::make_unique<EmulatedBackend>(log_))) {}
 
 EmulatedDevice::~EmulatedDevice() {
   exchange_backend(DeviceKind::cuda, std::move(real_));

@@ -2,6 +2,9 @@
 // runs its host body. Everything above the launch templates is tested with it, whole programs included.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "engine/core/device.h"
 
 namespace dermatome::harness {
@@ -16,10 +19,19 @@ class EmulatedDevice {
   EmulatedDevice(const EmulatedDevice&) = delete;
   EmulatedDevice& operator=(const EmulatedDevice&) = delete;
 
-  int recordings() const { return recordings_; }  // made on its streams
+  int recordings() const { return log_.recordings; }  // made on its streams
+  // The ranges that began while a profiler was asked to collect.
+  const std::vector<std::string>& collected() const { return log_.collected; }
+
+  struct Log {
+    int recordings = 0;
+    int open_ranges = 0;
+    bool collecting = false;
+    std::vector<std::string> collected;
+  };
 
  private:
-  int recordings_ = 0;
+  Log log_;
   std::unique_ptr<Backend> real_;
 };
 

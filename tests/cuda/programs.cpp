@@ -6,6 +6,7 @@
 #include "models/builtin.h"
 #include "tests/cuda/emulated_device.h"
 #include "tests/training/support.h"
+#include "tools/measurement/profile.h"
 #include "tools/training/stage_runner.h"
 
 namespace dermatome::training {
@@ -124,6 +125,18 @@ TEST_F(EmulatedProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
 TEST_F(EmulatedProgram, IsRecordedOnceHoweverOftenItRuns) {
   train(kCuda, {});
   EXPECT_LE(device_.recordings(), 8);
+}
+
+TEST_F(EmulatedProgram, ShowsAProfilerTheNodesThatAreAskedForAlone) {
+  const Model model = Model::parse(kNetwork, "small.graph");
+  measurement::StepBench bench(model, {.mode = "train", .size = kSize, .batch = 2, .device = kCuda});
+  bench.run();
+  EXPECT_TRUE(device_.collected().empty());
+  const auto& steps = bench.parts().at(0).program->steps();
+  measurement::run_collected(bench, kCuda, 3, 2);  // node 0 is what is prepared
+  EXPECT_EQ(device_.collected(), (std::vector<std::string>{steps[2].name, steps[3].name}));
+  bench.run();
+  EXPECT_EQ(device_.collected().size(), 2u);
 }
 
 TEST_F(EmulatedProgram, NeedsNothingThatItsMemoryHeldBefore) {

@@ -39,6 +39,22 @@ TEST(PlanCache, OfADamagedFileIsEmptyAndWritesAWholeOne) {
   EXPECT_TRUE(PlanCache(folder / "plans.json").find("b"));
 }
 
+// A run goes on with its own choices, and a new choice is everybody's.
+TEST(PlanCache, OfARunComesBeforeTheUsers) {
+  const data::testing::TemporaryFolder folder;
+  ::setenv("DERMATOME_PLANS", (folder / "user.json").c_str(), 1);
+  const auto run = folder / "run" / "plans.json";
+  const KnownPlan older{.candidate = 0, .plan = "older", .seconds = 2},
+      newer{.candidate = 1, .plan = "newer", .seconds = 1};
+  keep_plan("OfARun", older, run);
+  EXPECT_EQ(find_plan("OfARun", {})->plan, "older");
+  keep_plan("OfARun", newer, {});
+  EXPECT_EQ(find_plan("OfARun", run)->plan, "older");
+  EXPECT_EQ(find_plan("OfARun", folder / "other.json")->plan, "newer");
+  EXPECT_EQ(PlanCache(folder / "other.json").find("OfARun")->plan, "newer") << "it is that run's from now on";
+  EXPECT_FALSE(find_plan("OfNoRun", run));
+}
+
 TEST(PlanCache, ThatCannotBeWrittenStillRemembers) {
   PlanCache cache("/proc/nowhere/plans.json");
   cache.put("a", {.candidate = 0, .plan = "p", .seconds = 1});

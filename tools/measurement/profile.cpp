@@ -107,8 +107,22 @@ Profile measure_profile(StepBench& bench, const MachineRates& rates, double seco
     profile.arena_bytes = std::max(profile.arena_bytes, memory.arena);
     profile.arena_lower_bound_bytes = std::max(profile.arena_lower_bound_bytes, memory.arena_lower_bound);
   }
-  profile.peak_bytes = peak_resident_bytes();
+  const Device device = parts.front().program->device();
+  profile.peak_bytes = backend_of(device.kind).host_addressable() ? peak_resident_bytes() : peak_buffer_bytes(device);
   return profile;
+}
+
+void run_collected(StepBench& bench, Device device, int from, int count) {
+  Backend& backend = backend_of(device.kind);
+  backend.set_collecting(true);
+  int node = 0;
+  for (const auto& part : bench.parts()) {
+    ++node;  // what is prepared for the program
+    for (std::size_t step = 0; step < part.program->steps().size(); ++step, ++node) {
+      if (node >= from && node - from < count) part.program->run_step(step);
+    }
+  }
+  backend.set_collecting(false);
 }
 
 nlohmann::json to_json(const Profile& p) {

@@ -49,6 +49,11 @@ NodeProfile describe_step(const Program& program, const Step& step, const Machin
 // Plain and timed steps take turns for about `seconds`, at least three of each.
 Profile measure_profile(StepBench& bench, const MachineRates& rates, double seconds);
 
+// Runs `count` nodes once more, from `from` on (numbered as in the profile of the same bench), alone and with the
+// device's own profiler collecting: `ncu --profile-from-start off dermatome profile --from-node N --nodes 1` sees
+// nothing else. Prepared copies, which belong to no step, are left out.
+void run_collected(StepBench& bench, Device device, int from, int count);
+
 nlohmann::json to_json(const Profile& profile);
 // What to_json made. Throws Error naming the file when it cannot be read or is no profile.
 Profile read_profile(const std::filesystem::path& path);

@@ -21,8 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 8> kFiles{"last.safetensors", "best.safetensors", "log.csv",   "steps.csv",
-                                            "resolved.toml",    "run.json",         "split.csv", "report.html"};
+constexpr std::array<const char*, 9> kFiles{"last.safetensors", "best.safetensors", "log.csv",
+                                            "steps.csv",        "resolved.toml",    "run.json",
+                                            "split.csv",        "report.html",      "plans.json"};
 
 bool has_rows(const fs::path& log) {
   std::ifstream file(log);

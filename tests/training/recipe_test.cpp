@@ -274,5 +274,12 @@ TEST(Recipe, GroupsMustBeThoseOfTheModel) {
                {"freezes every parameter group"});
 }
 
+// A fuzzer wrote one: TOML takes "\r" in a name, and a bare carriage return nowhere.
+TEST(Recipe, PrintsControlCharactersThatItReadsBack) {
+  Recipe recipe;
+  recipe.model = "a\x01\r\n\t\"\\\x7f\u00e4.graph";
+  EXPECT_EQ(parse_recipe(to_toml(recipe, true), "r.toml").model, recipe.model);
+}
+
 }  // namespace
 }  // namespace dermatome::training

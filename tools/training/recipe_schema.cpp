@@ -65,6 +65,11 @@ std::vector<std::string> Item::words() const {
 std::string quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {  // TOML has no other way for these
+      result += fmt::format("\\u{:04X}", byte);
+      continue;
+    }
     if (c == '"' || c == '\\') result += '\\';
     result += c;
   }

@@ -6,6 +6,7 @@
 #include <list>
 
 #include "engine/compile/kernel.h"
+#include "engine/compile/type_policy.h"
 #include "engine/core/error.h"
 
 namespace dermatome {
@@ -128,7 +129,9 @@ bool have_kernels(const Graph& graph, int first, Device device, const CompileOpt
       continue;
     }
     const std::vector<bool> all(node.outputs.size(), true);
-    if (!has_kernel(request_of(graph, node, all, device, options))) return false;
+    KernelRequest request = request_of(graph, node, all, device, options);
+    if (options.activations == DType::bf16) reduce_types(request);
+    if (!has_kernel(request)) return false;
   }
   return true;
 }
@@ -161,7 +164,6 @@ bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern, co
 // To its fixed point. How often it changed the graph.
 int run_rewrite(Graph& graph, const Rewrite& rewrite, const CompileOptions& options, std::optional<Device> device) {
   if (!options.pass_enabled(rewrite.name)) return 0;
-  if (rewrite.full_precision_only && options.activations == DType::bf16) return 0;
   if (rewrite.apply_to_graph != nullptr) return rewrite.apply_to_graph(graph, options);
   const Pattern pattern(rewrite.pattern);
   int count = 0;

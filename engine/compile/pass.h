@@ -57,9 +57,8 @@ struct Rewrite {
   int (*apply_to_graph)(Graph&, const CompileOptions&) = nullptr;
   // Runs in front of differentiation too: what it makes has gradients of its own.
   bool before_gradients = false;
-  // Not where activations are bf16.
-  bool full_precision_only = false;
-  // Leaves a place as it is where the device has no kernel for what `apply` made of it.
+  // Leaves a place as it is where the device has no kernel for what `apply` made of it, in the types of the
+  // activations.
   bool needs_kernels = false;
 };
 

@@ -10,8 +10,8 @@
 namespace dermatome {
 namespace {
 
-const InputSpec& spec_of(const Node& node, std::size_t input) {
-  const auto& specs = node.op->signature().inputs;
+const InputSpec& spec_of(const Op& op, std::size_t input) {
+  const auto& specs = op.signature().inputs;
   return specs[std::min(input, specs.size() - 1)];
 }
 
@@ -50,7 +50,7 @@ class TypePolicy {
   void find_wishes() {
     for (const Node& node : from_.nodes()) {
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-        if (node.inputs[i] && spec_of(node, i).precision != Precision::full) {
+        if (node.inputs[i] && spec_of(*node.op, i).precision != Precision::full) {
           wanted_reduced_[static_cast<std::size_t>(node.inputs[i].id)] = true;
         }
       }
@@ -60,7 +60,7 @@ class TypePolicy {
   bool reduces(const Node& node) {
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       if (!is_f32(node.inputs[i])) continue;
-      const Precision precision = spec_of(node, i).precision;
+      const Precision precision = spec_of(*node.op, i).precision;
       if (precision == Precision::reduced) return true;
       if (precision == Precision::follows && to_.desc(at(node.inputs[i])).type == DType::bf16) return true;
     }
@@ -75,7 +75,7 @@ class TypePolicy {
     const bool reduced = reduces(old);
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       if (!old.inputs[i]) continue;
-      const bool narrow = reduced && is_f32(old.inputs[i]) && spec_of(old, i).precision != Precision::full;
+      const bool narrow = reduced && is_f32(old.inputs[i]) && spec_of(*old.op, i).precision != Precision::full;
       node.inputs[i] = in_type(at(old.inputs[i]), narrow ? DType::bf16 : from_.desc(old.inputs[i]).type);
     }
     if (reduced) {
@@ -126,6 +126,22 @@ int apply_type_policy(Graph& graph, const std::set<std::string>& reduced_inputs)
   Graph typed = policy.rebuild();
   graph = std::move(typed);
   return policy.reduced_nodes();
+}
+
+void reduce_types(KernelRequest& request) {
+  const auto is_f32 = [&](std::size_t i) {
+    return request.has_input(static_cast<int>(i)) && request.inputs[i].type == DType::f32;
+  };
+  bool reduces = false;
+  for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+    reduces = reduces || (is_f32(i) && spec_of(request.op, i).precision == Precision::reduced);
+  }
+  if (!reduces) return;
+  for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+    if (is_f32(i) && spec_of(request.op, i).precision != Precision::full) request.inputs[i].type = DType::bf16;
+  }
+  request.outputs = request.op.infer(request.op_call());
+  request.type = request.op.compute_type(request.op_call(), request.outputs);
 }
 
 }  // namespace dermatome

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "engine/compile/kernel.h"
 #include "engine/graph/graph.h"
 
 namespace dermatome {
@@ -16,5 +17,9 @@ namespace dermatome {
 // bf16, casts left out. Values and nodes are numbered anew. Graph inputs named in `reduced_inputs` become bf16
 // themselves, as if an op in front had made them: so an operation can be measured alone as it runs inside a network.
 int apply_type_policy(Graph& graph, const std::set<std::string>& reduced_inputs = {});
+
+// What the policy will make of a node whose inputs are all f32 yet: where one is declared `reduced`, it becomes bf16
+// with all that follow, and so do the outputs.
+void reduce_types(KernelRequest& request);
 
 }  // namespace dermatome

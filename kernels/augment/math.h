@@ -14,6 +14,7 @@ enum { kBrightness = 6, kContrast = 7 };
 
 // The border is reflected with the edge pixel repeated (dcba|abcd|dcba), for any distance.
 DERMATOME_HD long long reflect(long long i, long long size) {
+  if (i >= 0 && i < size) return i;  // nearly always: a division is slow
   const long long period = 2 * size;
   i %= period;
   if (i < 0) i += period;

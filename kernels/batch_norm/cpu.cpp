@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "kernels/batch_norm/statistics.h"
+#include "kernels/launch/row_sums.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::batch_norm {
@@ -68,6 +69,32 @@ void affine_of_running(const Call& call) {
   for (Index c = 0; c < call.inputs[0].elements; ++c) f.fixed(c);
 }
 
+// finish(channel, {sum of dy, sum of dy * (x - mean)}) for every channel.
+template <typename T, typename Finish>
+void sum_gradients(const T* dy, const T* x, const float* mean, Index rows, Index channels, float* workspace,
+                   const Finish& finish) {
+  if (channels % launch::kLanes != 0) {
+    launch::reduce_channels<float, 2>(
+        rows, channels, workspace,
+        [=](Index r, Index c, float* terms) {
+          const float d = load(dy[r * channels + c]);
+          terms[0] = d;
+          terms[1] = d * (load(x[r * channels + c]) - mean[c]);
+        },
+        finish);
+    return;
+  }
+  launch::for_each_chunk(rows, 2 * channels, [=](Index chunk, Index begin, Index end) {
+    const auto terms = [=](Index r, Index c, launch::Vec* added) {
+      const launch::Vec d = load(dy + r * channels + c);
+      added[0] = d;
+      added[1] = d * (load(x + r * channels + c) - load(mean + c));
+    };
+    launch::sum_rows<2>(begin, end, channels, terms, workspace + chunk * 2 * channels);
+  });
+  launch::combine_chunks<float, 2>(rows, channels, workspace, finish);
+}
+
 // Sums dy and dy * (x - mean) of every channel, then dx = a * dy + b * x + c.
 template <typename T, bool kFixedStatistics>
 void backward(const Call& call) {
@@ -85,15 +112,8 @@ void backward(const Call& call) {
                                              .channels = channels,
                                              .epsilon = kFixedStatistics ? launch::real(call, 0) : 0,
                                              .count = static_cast<double>(rows)};
-  const float* mean = gradients.mean;
-  launch::reduce_channels<float, 2>(
-      rows, channels, gradients.factors + 3 * channels,
-      [=](Index r, Index c, float* terms) {
-        const float d = load(dy[r * channels + c]);
-        terms[0] = d;
-        terms[1] = d * (load(x[r * channels + c]) - mean[c]);
-      },
-      [=](Index c, const double* sums) { gradients.finish(c, sums); });
+  sum_gradients(dy, x, gradients.mean, rows, channels, gradients.factors + 3 * channels,
+                [=](Index c, const double* sums) { gradients.finish(c, sums); });
   if (dx == nullptr) return;
   launch::for_each_row(rows, channels, [=](Index r) {
     const Index base = r * channels;

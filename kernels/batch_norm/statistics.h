@@ -5,6 +5,7 @@
 
 #include "kernels/batch_norm/math.h"
 #include "kernels/launch/cpu.h"
+#include "kernels/launch/row_sums.h"
 
 namespace dermatome::batch_norm {
 inline namespace DERMATOME_ISA {
@@ -17,13 +18,23 @@ void chunk_statistics(const T* x, Index rows, Index channels, float* workspace) 
   launch::for_each_chunk(rows, channels, [=](Index chunk, Index begin, Index end) {
     float* sum = workspace + chunk * 2 * channels;
     float* squares = sum + channels;
+    const float inverse = 1.0f / static_cast<float>(end - begin);
+    if (channels % launch::kLanes == 0) {
+      const auto values = [=](Index r, Index c, launch::Vec* added) { *added = launch::load(x + r * channels + c); };
+      launch::sum_rows<1>(begin, end, channels, values, sum);
+      const auto deviations = [=](Index r, Index c, launch::Vec* added) {
+        const launch::Vec d = launch::load(x + r * channels + c) - launch::load(sum + c) * inverse;
+        *added = d * d;
+      };
+      launch::sum_rows<1>(begin, end, channels, deviations, squares);
+      return;
+    }
     for (Index c = 0; c < 2 * channels; ++c) sum[c] = 0;
     for (Index r = begin; r < end; ++r) {
       const T* row = x + r * channels;
 #pragma omp simd
       for (Index c = 0; c < channels; ++c) sum[c] += launch::load(row[c]);
     }
-    const float inverse = 1.0f / static_cast<float>(end - begin);
     for (Index r = begin; r < end; ++r) {
       const T* row = x + r * channels;
 #pragma omp simd

@@ -32,27 +32,29 @@ Index panel_width(const Tiling& t) {
 // --- many tiles: all kernels are transformed once, then each thread takes blocks of tiles ---
 
 struct BlockLayout {
-  Index tiles, v_stride, m_stride;
-  Index kernels, local, zeros;  // floats
+  Index tiles, v_stride, m_stride;  // elements
+  Index kernels, v, local, zeros;   // floats
 };
 
+template <typename F>
 BlockLayout block_layout(const Tiling& t) {
   BlockLayout layout{};
   layout.tiles = tiles_in_block(t);
-  layout.v_stride = point_stride(layout.tiles * t.in);
+  layout.v_stride = point_stride<F>(layout.tiles * t.in);
   layout.m_stride = point_stride(layout.tiles * t.out);
-  layout.kernels = kPoints * t.in * t.out;
-  layout.local = kPoints * (layout.v_stride + layout.m_stride);
+  layout.kernels = floats_of<F>(kPoints * t.in * t.out);
+  layout.v = floats_of<F>(kPoints * layout.v_stride);
+  layout.local = layout.v + kPoints * layout.m_stride;
   layout.zeros = most(t.in, t.out);
   return layout;
 }
 
-template <bool kTurned, typename T, typename Finish>
+template <bool kTurned, typename F, typename T, typename Finish>
 void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, float* workspace) {
-  const BlockLayout layout = block_layout(t);
+  const BlockLayout layout = block_layout<F>(t);
   float* zeros = workspace;
-  float* u = zeros + layout.zeros;
-  float* locals = u + layout.kernels;
+  auto* u = reinterpret_cast<F*>(zeros + layout.zeros);
+  float* locals = zeros + layout.zeros + layout.kernels;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
   const T* outside = reinterpret_cast<const T*>(zeros);
   const Index panels = ceil_divide(t.out, kPanel);
@@ -60,8 +62,9 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
   launch::in_team(true, [&] {
     const Tiling mine = t;
     const Finish my_finish = finish;
-    float* v = locals + omp_get_thread_num() * layout.local;
-    float* m = v + kPoints * layout.v_stride;
+    float* local = locals + omp_get_thread_num() * layout.local;
+    auto* v = reinterpret_cast<F*>(local);
+    float* m = local + layout.v;
 #pragma omp for schedule(static)
     for (Index unit = 0; unit < panels * depths; ++unit) {
       const Index column = unit / depths * kPanel;
@@ -79,16 +82,16 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
       for (Index point = 0; point < kPoints; ++point) {
         for (Index column = 0; column < mine.out; column += kPanel) {
           const Index width = least(kPanel, mine.out - column);
-          launch::multiply_panel({.a = v + point * layout.v_stride,
-                                  .a_row = mine.in,
-                                  .a_step = 1,
-                                  .b = u + point * mine.in * mine.out + mine.in * column,
-                                  .b_row = width,
-                                  .c = m + point * layout.m_stride + column,
-                                  .c_row = mine.out,
-                                  .depth = mine.in,
-                                  .accumulate = false},
-                                 count, width);
+          const launch::ProductOf<F> product{.a = v + point * layout.v_stride,
+                                             .a_row = mine.in,
+                                             .a_step = kTerms<F>,
+                                             .b = u + point * mine.in * mine.out + mine.in * column,
+                                             .b_row = width * kTerms<F>,
+                                             .c = m + point * layout.m_stride + column,
+                                             .c_row = mine.out,
+                                             .depth = mine.in / kTerms<F>,
+                                             .accumulate = false};
+          launch::multiply_columns(product, count, width, launch::Unchanged{});
         }
       }
       my_finish.visit([&](const auto& known) {
@@ -104,35 +107,36 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
 // kernels piece by piece, so that these never reach memory ---
 
 struct PanelLayout {
-  Index width, v_stride, m_stride, u_stride;
-  Index shared, local, zeros;  // floats
+  Index width, v_stride, m_stride, u_stride;  // elements
+  Index shared, local, zeros;                 // floats
 };
 
+template <typename F>
 PanelLayout panel_layout(const Tiling& t) {
   PanelLayout layout{};
   layout.width = panel_width(t);
-  layout.v_stride = point_stride(t.tiles * t.in);
+  layout.v_stride = point_stride<F>(t.tiles * t.in);
   layout.m_stride = point_stride(t.tiles * layout.width);
-  layout.u_stride = point_stride(kPanelDepth * layout.width);
-  layout.shared = kPoints * layout.v_stride;
-  layout.local = kPoints * (layout.m_stride + layout.u_stride);
+  layout.u_stride = point_stride<F>(kPanelDepth * layout.width);
+  layout.shared = floats_of<F>(kPoints * layout.v_stride);
+  layout.local = kPoints * layout.m_stride + floats_of<F>(kPoints * layout.u_stride);
   layout.zeros = most(t.in, t.out);
   return layout;
 }
 
-template <bool kTurned, typename T, typename Finish>
+template <bool kTurned, typename F, typename T, typename Finish>
 void convolve_panels(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, float* workspace) {
-  const PanelLayout layout = panel_layout(t);
+  const PanelLayout layout = panel_layout<F>(t);
   float* zeros = workspace;
-  float* v = zeros + layout.zeros;
-  float* locals = v + layout.shared;
+  auto* v = reinterpret_cast<F*>(zeros + layout.zeros);
+  float* locals = zeros + layout.zeros + layout.shared;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
   const T* outside = reinterpret_cast<const T*>(zeros);
   launch::in_team(true, [&] {
     const Tiling mine = t;
     const Finish my_finish = finish;
     float* m = locals + omp_get_thread_num() * layout.local;
-    float* u = m + kPoints * layout.m_stride;
+    auto* u = reinterpret_cast<F*>(m + kPoints * layout.m_stride);
 #pragma omp for schedule(static)
     for (Index tile = 0; tile < mine.tiles; ++tile) {
       transform_input_tile(mine, x, outside, tile, v + tile * mine.in, layout.v_stride);
@@ -144,16 +148,16 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const Fin
         const Index depth = least(kPanelDepth, mine.in - k);
         transform_kernels_as<kTurned>(mine, weight, k, k + depth, column, width, u, layout.u_stride);
         for (Index point = 0; point < kPoints; ++point) {
-          launch::multiply_panel({.a = v + point * layout.v_stride + k,
-                                  .a_row = mine.in,
-                                  .a_step = 1,
-                                  .b = u + point * layout.u_stride,
-                                  .b_row = width,
-                                  .c = m + point * layout.m_stride,
-                                  .c_row = width,
-                                  .depth = depth,
-                                  .accumulate = k > 0},
-                                 mine.tiles, width);
+          const launch::ProductOf<F> product{.a = v + point * layout.v_stride + k,
+                                             .a_row = mine.in,
+                                             .a_step = kTerms<F>,
+                                             .b = u + point * layout.u_stride,
+                                             .b_row = width * kTerms<F>,
+                                             .c = m + point * layout.m_stride,
+                                             .c_row = width,
+                                             .depth = depth / kTerms<F>,
+                                             .accumulate = k > 0};
+          launch::multiply_columns(product, mine.tiles, width, launch::Unchanged{});
         }
       }
       my_finish.visit([&](const auto& known) {
@@ -165,22 +169,24 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const Fin
   });
 }
 
-template <bool kTurned, typename T, typename Finish>
+// F: the type of the products' factors.
+template <bool kTurned, typename F, typename T, typename Finish>
 void convolve(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, void* workspace) {
   auto* floats = static_cast<float*>(workspace);
   if (kernels_outweigh(t)) {
-    convolve_panels<kTurned>(t, x, weight, finish, y, floats);
+    convolve_panels<kTurned, F>(t, x, weight, finish, y, floats);
   } else {
-    convolve_blocks<kTurned>(t, x, weight, finish, y, floats);
+    convolve_blocks<kTurned, F>(t, x, weight, finish, y, floats);
   }
 }
 
+template <typename F>
 Index workspace_of(const Tiling& t) {
   if (kernels_outweigh(t)) {
-    const PanelLayout layout = panel_layout(t);
+    const PanelLayout layout = panel_layout<F>(t);
     return (layout.zeros + layout.shared + thread_count() * layout.local) * 4;
   }
-  const BlockLayout layout = block_layout(t);
+  const BlockLayout layout = block_layout<F>(t);
   return (layout.zeros + layout.kernels + thread_count() * layout.local) * 4;
 }
 
@@ -197,20 +203,20 @@ Tiling data_gradient_tiling(const Call& call) {
 template <typename T>
 void forward(const Call& call) {
   const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
-  convolve<false>(forward_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), AddBias{bias},
-                  launch::out<T>(call, 0), call.workspace);
+  convolve<false, float>(forward_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), AddBias{bias},
+                         launch::out<T>(call, 0), call.workspace);
 }
 
 template <typename T>
 void fused(const Call& call) {
-  convolve<false>(forward_tiling(call), launch::in<T>(call, kX), launch::in<float>(call, kWeight), epilogue_of<T>(call),
-                  launch::out<T>(call, 0), call.workspace);
+  convolve<false, float>(forward_tiling(call), launch::in<T>(call, kX), launch::in<float>(call, kWeight),
+                         epilogue_of<T>(call), launch::out<T>(call, 0), call.workspace);
 }
 
 template <typename T>
 void data_gradient(const Call& call) {
-  convolve<true>(data_gradient_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), AddBias{nullptr},
-                 launch::out<T>(call, 0), call.workspace);
+  convolve<true, T>(data_gradient_tiling(call), launch::in<T>(call, 0), launch::in<float>(call, 1), AddBias{nullptr},
+                    launch::out<T>(call, 0), call.workspace);
 }
 
 bool fits_forward(const Call& call) {
@@ -227,10 +233,11 @@ bool in_bf16(const Call& call) {
 }
 
 Index forward_workspace(const Call& call) {
-  return workspace_of(forward_tiling(call));
+  return workspace_of<float>(forward_tiling(call));
 }
+template <typename T>
 Index data_gradient_workspace(const Call& call) {
-  return workspace_of(data_gradient_tiling(call));
+  return workspace_of<T>(data_gradient_tiling(call));
 }
 
 }  // namespace
@@ -239,12 +246,13 @@ Index data_gradient_workspace(const Call& call) {
 // bf16 in and out, f32 in between: the transforms would magnify the roundings of bf16.
 DERMATOME_CPU_TABLE(conv2d_winograd,
                     {"conv2d", DType::f32, conv2d::forward<float>, conv2d::forward_workspace, conv2d::fits_forward},
-                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>, conv2d::data_gradient_workspace,
-                     conv2d::fits_data_gradient},
+                    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>,
+                     conv2d::data_gradient_workspace<float>, conv2d::fits_data_gradient},
                     {"conv2d_fused", DType::f32, conv2d::fused<float>, conv2d::forward_workspace, conv2d::fits_forward},
                     {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, conv2d::forward_workspace,
                      conv2d::in_bf16<conv2d::fits_forward>, true},
                     {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::forward_workspace,
                      conv2d::in_bf16<conv2d::fits_forward>, true},
                     {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,
-                     conv2d::data_gradient_workspace, conv2d::in_bf16<conv2d::fits_data_gradient>, true})
+                     conv2d::data_gradient_workspace<launch::Bfloat16>, conv2d::in_bf16<conv2d::fits_data_gradient>,
+                     true})

@@ -1,5 +1,6 @@
 // The weight gradient of 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): 36 products over the tiles, of
-// transformed inputs and transformed output gradients.
+// transformed inputs and transformed output gradients. bf16 activations make them products of bf16 factors: what
+// rounding at the points does to a weight gradient ends there, no layer behind reads it.
 #include "kernels/conv2d/winograd_tiles.h"
 #include "kernels/launch/processor.h"
 #include "kernels/launch/table.h"
@@ -7,21 +8,23 @@
 namespace dermatome::conv2d {
 namespace {
 
-constexpr Index kGradientTiles = 96;  // whose transforms lie in cache at a time where there are many
+constexpr Index kGradientTiles = 96;  // whose f32 transforms lie in cache at a time where there are many
 constexpr Index kGradientRows = 48;   // input channels of a piece
 
 struct GradientLayout {
   bool accumulate;                  // all of du is kept and blocks of tiles add to it; else pieces of du, all tiles
-  Index tiles, v_stride, d_stride;  // of a block
+  Index tiles, v_stride, d_stride;  // of a block; elements
   Index du, local, zeros;           // floats
 };
 
+template <typename T>
 GradientLayout gradient_layout(const Tiling& t) {
   GradientLayout layout{};
-  layout.accumulate = t.tiles > 2 * kGradientTiles && t.in * t.out < kLargeKernels;
-  layout.tiles = layout.accumulate ? kGradientTiles : t.tiles;
-  layout.v_stride = point_stride(layout.tiles * t.in);
-  layout.d_stride = point_stride(layout.tiles * t.out);
+  constexpr Index kTiles = kGradientTiles * kTerms<T>;
+  layout.accumulate = t.tiles > 2 * kTiles && t.in * t.out < kLargeKernels;
+  layout.tiles = layout.accumulate ? kTiles : ceil_divide(t.tiles, kTerms<T>) * kTerms<T>;
+  layout.v_stride = point_stride<T>(layout.tiles * t.in);
+  layout.d_stride = point_stride<T>(layout.tiles * t.out);
   layout.du = layout.accumulate ? kPoints * t.in * t.out : 0;
   layout.local = layout.accumulate ? 0 : kPoints * kGradientRows * kPanel;
   layout.zeros = most(t.in, t.out);
@@ -58,18 +61,57 @@ DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index
   }
 }
 
+// Tiles [first, first + count) at the points, as factors of a sum over tiles: v[point * stride + (tile - first) * in +
+// channel].
+void transform_tiles(const Tiling& t, const float* x, const float* dy, const float* zeros, Index first, Index count,
+                     const GradientLayout& layout, float* v, float* d) {
+#pragma omp for schedule(static)
+  for (Index i = 0; i < count; ++i) {
+    transform_input_tile(t, x, zeros, first + i, v + i * t.in, layout.v_stride);
+    transform_output_gradient_tile(t, dy, zeros, first + i, d + i * t.out, layout.d_stride);
+  }
+}
+
+// In bf16 two tiles lie side by side: v[point * stride + (tile - first) / 2 * 2 * in + 2 * channel]; an odd last one
+// has zeros beside it.
+void transform_tiles(const Tiling& t, const Bfloat16* x, const Bfloat16* dy, const Bfloat16* zeros, Index first,
+                     Index count, const GradientLayout& layout, Bfloat16* v, Bfloat16* d) {
+#pragma omp for schedule(static)
+  for (Index i = 0; i < count; i += 2) {
+    const bool alone = i + 1 == count;
+    VecBits points[kPoints];
+    const auto keep = [&](Index point, Vec value) { points[point] = launch::bf16_bits(value); };
+    const Bfloat16* pixels[2][kPoints];
+    for (Index k = 0; k < 2; ++k) input_pixels(t, x, zeros, first + i + (alone ? 0 : k), pixels[k]);
+    for (Index channel = 0; channel < t.in; channel += kLanes) {
+      const PairStore store{points, v + i * t.in + 2 * channel, layout.v_stride};
+      input_at_points(pixels[0], channel, keep);
+      if (alone) {
+        for (Index point = 0; point < kPoints; ++point) store(point, Vec{});
+      } else {
+        input_at_points(pixels[1], channel, store);
+      }
+    }
+    for (Index k = 0; k < 2; ++k) output_gradient_pixels(t, dy, zeros, first + i + (alone ? 0 : k), pixels[k]);
+    for (Index channel = 0; channel < t.out; channel += kLanes) {
+      output_gradient_at_points(pixels[0], channel, keep);
+      output_gradient_at_points(pixels[1], channel, PairStore{points, d + i * t.out + 2 * channel, layout.d_stride});
+    }
+  }
+}
+
 template <typename T>
 void weight_gradient(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
-  const GradientLayout layout = gradient_layout(t);
+  const GradientLayout layout = gradient_layout<T>(t);
   const T* x = launch::in<T>(call, 0);
   const T* dy = launch::in<T>(call, 1);
   float* dweight = launch::out<float>(call, 0);
   auto* zeros = static_cast<float*>(call.workspace);
-  float* v = zeros + layout.zeros;
-  float* d = v + kPoints * layout.v_stride;
-  float* du = d + kPoints * layout.d_stride;
+  auto* v = reinterpret_cast<T*>(zeros + layout.zeros);
+  T* d = v + kPoints * layout.v_stride;
+  float* du = zeros + layout.zeros + floats_of<T>(kPoints * (layout.v_stride + layout.d_stride));
   float* locals = du + layout.du;
   if (float* dbias = launch::out<float>(call, 1); dbias != nullptr) {
     bias_gradient(dy, t.n * t.out_height * t.out_width, t.out, zeros, dbias);
@@ -83,24 +125,20 @@ void weight_gradient(const Call& call) {
     float* local = locals + omp_get_thread_num() * layout.local;
     const auto multiply = [&](Index point, Index row, Index rows, Index column, Index columns, Index tiles, float* to,
                               Index to_row, bool accumulate) {
-      launch::multiply_panel({.a = v + point * layout.v_stride + row,
-                              .a_row = 1,
-                              .a_step = mine.in,
-                              .b = d + point * layout.d_stride + column,
-                              .b_row = mine.out,
-                              .c = to,
-                              .c_row = to_row,
-                              .depth = tiles,
-                              .accumulate = accumulate},
-                             rows, columns);
+      const launch::ProductOf<T> product{.a = v + point * layout.v_stride + row * kTerms<T>,
+                                         .a_row = kTerms<T>,
+                                         .a_step = mine.in * kTerms<T>,
+                                         .b = d + point * layout.d_stride + column * kTerms<T>,
+                                         .b_row = mine.out * kTerms<T>,
+                                         .c = to,
+                                         .c_row = to_row,
+                                         .depth = ceil_divide(tiles, kTerms<T>),
+                                         .accumulate = accumulate};
+      launch::multiply_columns(product, rows, columns, launch::Unchanged{});
     };
     for (Index first = 0; first < mine.tiles; first += layout.tiles) {
       const Index count = least(layout.tiles, mine.tiles - first);
-#pragma omp for schedule(static)
-      for (Index i = 0; i < count; ++i) {
-        transform_input_tile(mine, x, outside, first + i, v + i * mine.in, layout.v_stride);
-        transform_output_gradient_tile(mine, dy, outside, first + i, d + i * mine.out, layout.d_stride);
-      }
+      transform_tiles(mine, x, dy, outside, first, count, layout, v, d);
       if (!layout.accumulate) continue;
 #pragma omp for schedule(static)
       for (Index unit = 0; unit < kPoints * row_pieces; ++unit) {
@@ -131,12 +169,13 @@ void weight_gradient(const Call& call) {
   });
 }
 
+template <typename T>
 Index weight_gradient_workspace(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
-  const GradientLayout layout = gradient_layout(t);
-  const Index bytes =
-      (layout.zeros + kPoints * (layout.v_stride + layout.d_stride) + layout.du + thread_count() * layout.local) * 4;
+  const GradientLayout layout = gradient_layout<T>(t);
+  const Index transforms = floats_of<T>(kPoints * (layout.v_stride + layout.d_stride));
+  const Index bytes = (layout.zeros + transforms + layout.du + thread_count() * layout.local) * 4;
   const bool bias = call.outputs[1].data != nullptr;
   return most(bytes, bias ? bias_gradient_workspace(t.n * t.out_height * t.out_width, t.out) : 0);
 }
@@ -154,6 +193,6 @@ bool fits_weight_gradient_in_bf16(const Call& call) {
 
 DERMATOME_CPU_TABLE(conv2d_winograd_weight_gradient,
                     {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>,
-                     conv2d::weight_gradient_workspace, conv2d::fits_weight_gradient},
+                     conv2d::weight_gradient_workspace<float>, conv2d::fits_weight_gradient},
                     {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
-                     conv2d::weight_gradient_workspace, conv2d::fits_weight_gradient_in_bf16, true})
+                     conv2d::weight_gradient_workspace<launch::Bfloat16>, conv2d::fits_weight_gradient_in_bf16, true})

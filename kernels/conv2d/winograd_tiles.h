@@ -10,6 +10,10 @@ inline namespace DERMATOME_ISA {
 
 using namespace winograd;
 
+using launch::Bfloat16;
+using launch::kTerms;
+using launch::VecBits;
+
 constexpr Index kTaps = 9;
 constexpr Index kLargeKernels = 192 * 192;  // from here kernels may weigh more than the tiles
 
@@ -53,53 +57,85 @@ DERMATOME_HD void pixels_at(const T* image, Index height, Index width, Index cha
   }
 }
 
-// v[point * stride + channel] of one tile of the input.
+// A tile at the points, for kLanes channels from `channel` on: store(point, value) for each.
+template <typename T, typename Store>
+DERMATOME_HD void input_at_points(const T* const* pixels, Index channel, const Store& store) {
+  Vec half[kPoints];
+  for (int c = 0; c < kInput; ++c) {
+    Vec column[kInput];
+#pragma GCC unroll 6
+    for (int r = 0; r < kInput; ++r) column[r] = launch::load(pixels[r * kInput + c] + channel);
+    transform_input(column, 1, half + c, kInput);
+  }
+  for (int r = 0; r < kInput; ++r) {
+    Vec row[kInput];
+    transform_input(half + r * kInput, 1, row, 1);
+#pragma GCC unroll 6
+    for (int c = 0; c < kInput; ++c) store(r * kInput + c, row[c]);
+  }
+}
+template <typename T, typename Store>
+DERMATOME_HD void output_gradient_at_points(const T* const* pixels, Index channel, const Store& store) {
+  Vec half[kInput * kOutput];
+  for (int c = 0; c < kOutput; ++c) {
+    Vec column[kOutput];
+#pragma GCC unroll 4
+    for (int r = 0; r < kOutput; ++r) column[r] = launch::load(pixels[r * kOutput + c] + channel);
+    transform_output_gradient(column, 1, half + c, kOutput);
+  }
+  for (int r = 0; r < kInput; ++r) {
+    Vec row[kInput];
+    transform_output_gradient(half + r * kOutput, 1, row, 1);
+#pragma GCC unroll 6
+    for (int c = 0; c < kInput; ++c) store(r * kInput + c, row[c]);
+  }
+}
+
+// Rounds values at the points to bf16 and stores them beside those that `first` holds of the other term of each pair.
+struct PairStore {
+  const VecBits* first;
+  Bfloat16* to;
+  Index stride;
+
+  DERMATOME_HD void operator()(Index point, Vec value) const {
+    launch::store_pairs(to + point * stride, first[point] | launch::bf16_bits(value) << 16);
+  }
+};
+
 template <typename T>
-DERMATOME_HD void transform_input_tile(const Tiling& t, const T* x, const T* zeros, Index tile, float* v,
-                                       Index stride) {
+DERMATOME_HD void input_pixels(const Tiling& t, const T* x, const T* zeros, Index tile, const T** pixels) {
   const auto place = t.place(tile);
-  const T* pixels[kPoints];
   pixels_at<kInput>(x + place.image * t.height * t.width * t.in, t.height, t.width, t.in, place.y - t.pad,
                     place.x - t.pad, zeros, pixels);
+}
+template <typename T>
+DERMATOME_HD void output_gradient_pixels(const Tiling& t, const T* dy, const T* zeros, Index tile, const T** pixels) {
+  const auto place = t.place(tile);
+  pixels_at<kOutput>(dy + place.image * t.out_height * t.out_width * t.out, t.out_height, t.out_width, t.out, place.y,
+                     place.x, zeros, pixels);
+}
+
+// v[point * stride + channel] of one tile of the input; in bf16 rounded at the points.
+template <typename T, typename To>
+DERMATOME_HD void transform_input_tile(const Tiling& t, const T* x, const T* zeros, Index tile, To* v, Index stride) {
+  const T* pixels[kPoints];
+  input_pixels(t, x, zeros, tile, pixels);
   for (Index channel = 0; channel < t.in; channel += kLanes) {
-    Vec half[kPoints];
-    for (int c = 0; c < kInput; ++c) {
-      Vec column[kInput];
-#pragma GCC unroll 6
-      for (int r = 0; r < kInput; ++r) column[r] = launch::load(pixels[r * kInput + c] + channel);
-      transform_input(column, 1, half + c, kInput);
-    }
-    for (int r = 0; r < kInput; ++r) {
-      Vec row[kInput];
-      transform_input(half + r * kInput, 1, row, 1);
-#pragma GCC unroll 6
-      for (int c = 0; c < kInput; ++c) launch::store(v + (r * kInput + c) * stride + channel, row[c]);
-    }
+    To* to = v + channel;
+    input_at_points(pixels, channel, [=](Index point, Vec value) { launch::store(to + point * stride, value); });
   }
 }
 
 // The gradient of one tile of outputs at the points: dm[point * stride + channel].
-template <typename T>
-DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const T* dy, const T* zeros, Index tile, float* dm,
+template <typename T, typename To>
+DERMATOME_HD void transform_output_gradient_tile(const Tiling& t, const T* dy, const T* zeros, Index tile, To* dm,
                                                  Index stride) {
-  const auto place = t.place(tile);
   const T* pixels[kOutput * kOutput];
-  pixels_at<kOutput>(dy + place.image * t.out_height * t.out_width * t.out, t.out_height, t.out_width, t.out, place.y,
-                     place.x, zeros, pixels);
+  output_gradient_pixels(t, dy, zeros, tile, pixels);
   for (Index channel = 0; channel < t.out; channel += kLanes) {
-    Vec half[kInput * kOutput];
-    for (int c = 0; c < kOutput; ++c) {
-      Vec column[kOutput];
-#pragma GCC unroll 4
-      for (int r = 0; r < kOutput; ++r) column[r] = launch::load(pixels[r * kOutput + c] + channel);
-      transform_output_gradient(column, 1, half + c, kOutput);
-    }
-    for (int r = 0; r < kInput; ++r) {
-      Vec row[kInput];
-      transform_output_gradient(half + r * kOutput, 1, row, 1);
-#pragma GCC unroll 6
-      for (int c = 0; c < kInput; ++c) launch::store(dm + (r * kInput + c) * stride + channel, row[c]);
-    }
+    To* to = dm + channel;
+    output_gradient_at_points(pixels, channel,
+                              [=](Index point, Vec value) { launch::store(to + point * stride, value); });
   }
 }
 
@@ -131,8 +167,9 @@ DERMATOME_HD void transform_output_tile(const Tiling& t, const float* m, Index s
   }
 }
 
-// One kernel for each lane, at the points: u[point * stride].
-DERMATOME_HD void transform_kernel_taps(const Vec* taps, float* u, Index stride) {
+// One kernel for each lane, at the points: store(point, value).
+template <typename Store>
+DERMATOME_HD void kernels_at_points(const Vec* taps, const Store& store) {
   Vec half[kInput * 3];
 #pragma GCC unroll 3
   for (int c = 0; c < 3; ++c) transform_kernel(taps + c, 3, half + c, 3);
@@ -140,7 +177,7 @@ DERMATOME_HD void transform_kernel_taps(const Vec* taps, float* u, Index stride)
     Vec row[kInput];
     transform_kernel(half + r * 3, 1, row, 1);
 #pragma GCC unroll 6
-    for (int c = 0; c < kInput; ++c) launch::store(u + (r * kInput + c) * stride, row[c]);
+    for (int c = 0; c < kInput; ++c) store(r * kInput + c, row[c]);
   }
 }
 
@@ -159,36 +196,56 @@ DERMATOME_HD void transform_kernels(const Tiling& t, const float* weight, Index 
         for (int lane = 0; lane < kLanes; ++lane) taps[part * kLanes + lane] = rows[lane];
       }
       for (int lane = 0; lane < kLanes; ++lane) {
-        transform_kernel_taps(taps + lane * kTaps, u + (k + lane - first_k) * width + column, stride);
+        float* to = u + (k + lane - first_k) * width + column;
+        kernels_at_points(taps + lane * kTaps, [=](Index p, Vec value) { launch::store(to + p * stride, value); });
       }
     }
+  }
+}
+
+// kLanes kernels that lie one behind the other, turned half round: lanes are kernels.
+DERMATOME_HD void load_turned_kernels(const float* from, Vec* taps) {
+  constexpr int kFirst = kTaps < kLanes ? kTaps : kLanes;
+  for (int begin = 0; begin < kTaps; begin += kLanes) {
+    Vec rows[kLanes];
+    const int count = kTaps - begin < kFirst ? kTaps - begin : kFirst;
+    for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load_first(from + lane * kTaps + begin, count);
+    launch::transpose(rows);
+    for (int tap = 0; tap < count; ++tap) taps[kTaps - 1 - begin - tap] = rows[tap];
   }
 }
 
 // The same for the data gradient: a convolution by the kernels turned half round, with the channels' parts exchanged.
-// Lanes are the weights' input channels, whose kernels lie one behind the other.
+// Lanes are the weights' input channels. In bf16 two k lie side by side.
 DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
                                            Index first_column, Index width, float* u, Index stride) {
-  constexpr int kFirst = kTaps < kLanes ? kTaps : kLanes;
   for (Index k = first_k; k < last_k; ++k) {
+    for (Index column = 0; column < width; column += kLanes) {
+      Vec taps[kTaps];
+      load_turned_kernels(weight + (k * t.out + first_column + column) * kTaps, taps);
+      float* to = u + (k - first_k) * width + column;
+      kernels_at_points(taps, [=](Index p, Vec value) { launch::store(to + p * stride, value); });
+    }
+  }
+}
+DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
+                                           Index first_column, Index width, Bfloat16* u, Index stride) {
+  for (Index k = first_k; k < last_k; k += 2) {
     for (Index column = 0; column < width; column += kLanes) {
       const float* from = weight + (k * t.out + first_column + column) * kTaps;
       Vec taps[kTaps];
-      for (int begin = 0; begin < kTaps; begin += kLanes) {
-        Vec rows[kLanes];
-        const int count = kTaps - begin < kFirst ? kTaps - begin : kFirst;
-        for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load_first(from + lane * kTaps + begin, count);
-        launch::transpose(rows);
-        for (int tap = 0; tap < count; ++tap) taps[kTaps - 1 - begin - tap] = rows[tap];
-      }
-      transform_kernel_taps(taps, u + (k - first_k) * width + column, stride);
+      VecBits points[kPoints];
+      load_turned_kernels(from, taps);
+      kernels_at_points(taps, [&](Index p, Vec value) { points[p] = launch::bf16_bits(value); });
+      load_turned_kernels(from + t.out * kTaps, taps);
+      kernels_at_points(taps, PairStore{points, u + (k - first_k) * width + 2 * column, stride});
     }
   }
 }
 
-template <bool kTurned>
+template <bool kTurned, typename F>
 DERMATOME_HD void transform_kernels_as(const Tiling& t, const float* weight, Index first_k, Index last_k,
-                                       Index first_column, Index width, float* u, Index stride) {
+                                       Index first_column, Index width, F* u, Index stride) {
   if constexpr (kTurned) {
     transform_turned_kernels(t, weight, first_k, last_k, first_column, width, u, stride);
   } else {
@@ -196,9 +253,17 @@ DERMATOME_HD void transform_kernels_as(const Tiling& t, const float* weight, Ind
   }
 }
 
-// A length that is no multiple of 4 KiB: the 36 points of an element must not fall into one set of a cache.
-inline Index point_stride(Index floats) {
-  return floats + kLanes;
+// Elements of a factor, a length that is no multiple of 4 KiB: the 36 points of an element must not fall into one set
+// of a cache.
+template <typename F = float>
+inline Index point_stride(Index elements) {
+  return elements + kLanes * kTerms<F>;
+}
+
+// Floats that hold `count` elements.
+template <typename F>
+inline Index floats_of(Index count) {
+  return ceil_divide(count, kTerms<F>);
 }
 
 // Vectors run along channels; a tile more than half empty would cost more than it saves.

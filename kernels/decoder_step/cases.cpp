@@ -11,6 +11,8 @@ constexpr InputFill kAbsent{Kind::absent};
 // Small weights and large biases keep the sums away from ReLU's kink.
 constexpr InputFill kSmall{Kind::uniform, -0.1, 0.1};
 constexpr InputFill kLarge{Kind::binary, -4, 4};
+// Scale and weight are multiplied before they are rounded, and what is normalised is rounded.
+constexpr double kBf16 = 0x1p-8;
 
 CaseInput channels(std::int64_t count, InputFill fill = {}) {
   return {{DType::f32, {count}}, fill};
@@ -24,6 +26,7 @@ OpCase forward(std::string name, Shape x, std::int64_t kernel, std::int64_t out,
            .inputs = {{{DType::f32, x}}, {{DType::f32, {x[3], out, kernel, kernel}}, kSmall}, channels(out, kLarge)},
            .attributes = {{"kernel", kernel}, {"mode", mode}},
            .tolerance = 5e-5,
+           .bf16_tolerance = kBf16,
            .check_gradient = check_gradient};
   if (skip[0] > 0) {
     c.inputs.push_back({{DType::f32, {x[0], x[1] * kernel, x[2] * kernel, skip[0]}}});
@@ -46,6 +49,7 @@ OpCase backward(std::string name, Shape x, std::int64_t kernel, std::int64_t out
                       {{DType::f32, {x[3], out, kernel, kernel}}}},
            .attributes = {{"kernel", kernel}, {"mode", mode}, {"masked", masked}},
            .tolerance = 5e-5,
+           .bf16_tolerance = kBf16,
            .check_gradient = false};
   for (int i = 0; i < 4; ++i)
     c.inputs.push_back(mode == "none" ? channels(1, kAbsent) : channels(x[3], i == 3 ? kPositive : InputFill{}));

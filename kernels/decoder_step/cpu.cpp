@@ -42,9 +42,10 @@ batch_norm::Normalisation normalisation_of(const Call& call, const Sizes& s) {
 }
 
 struct ForwardLayout {
-  Index statistics, scale, weight, tap_bias, skip, local;  // floats
+  Index statistics, scale, weight, tap_bias, skip, pairs, local;  // floats
 };
 
+template <typename T>
 ForwardLayout forward_layout(const Call& call, const Sizes& s) {
   const bool normalised = launch::integer(call, kMode) != kModeNone;
   ForwardLayout layout{};
@@ -53,18 +54,24 @@ ForwardLayout forward_layout(const Call& call, const Sizes& s) {
   layout.weight = s.taps() * s.out * s.in;
   layout.tap_bias = s.taps() * s.out;
   layout.skip = has_skip(call) ? call.inputs[kSkipWeight].elements : 0;
-  layout.local = conv2d::pixels_in_block(convolution_of(s)) * kPanel;
+  layout.pairs = kTerms<T> > 1 ? floats_of<T>(layout.weight + layout.skip) : 0;
+  layout.local =
+      most(conv2d::pixels_in_block(convolution_of(s)), conv2d::pixels_in_block(skip_convolution(s, s.in, s.out))) *
+      kPanel;
   return layout;
 }
 
+template <typename T>
 Index forward_workspace(const Call& call) {
-  const ForwardLayout l = forward_layout(call, forward_sizes(call));
-  return (l.statistics + l.scale + l.weight + l.tap_bias + l.skip + omp_get_max_threads() * l.local) * 4;
+  const ForwardLayout l = forward_layout<T>(call, forward_sizes(call));
+  return (l.statistics + l.scale + l.weight + l.tap_bias + l.skip + l.pairs + omp_get_max_threads() * l.local) * 4;
 }
 
+template <typename T>
 bool fits_forward(const Call& call) {
   const Sizes s = forward_sizes(call);
-  return fits(s) && (s.channels - s.out) % 16 == 0 && (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
+  return has_fast_products<T>() && fits(s) && (s.channels - s.out) % 16 == 0 &&
+         (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
 }
 
 // Weights times the scale of their input channel, as panels of each tap (conv2d::pack_data_gradient).
@@ -118,17 +125,16 @@ DERMATOME_HD Vec relu(Vec x) {
 }
 
 // to[c] = from[c] + bias[c], through ReLU where kRelu.
-template <bool kRelu>
-DERMATOME_HD void finish_row(const float* from, const float* bias, Index width, float* to) {
+template <bool kRelu, typename To>
+DERMATOME_HD void finish_row(const float* from, const float* bias, Index width, To* to) {
   for (Index c = 0; c < width; c += kLanes) {
     const Vec sum = launch::load(from + c) + launch::load(bias + c);
     launch::store(to + c, kRelu ? relu(sum) : sum);
   }
 }
 
-template <bool kRelu>
-void transposed_wide(const Sizes& s, const float* x, const float* packed, const float* tap_bias, float* block,
-                     float* y) {
+template <bool kRelu, typename T, typename To>
+void transposed_wide(const Sizes& s, const T* x, const T* packed, const float* tap_bias, float* block, To* y) {
   const Index pixels = conv2d::pixels_in_block(convolution_of(s));
 #pragma omp for schedule(static)
   for (Index first = 0; first < s.pixels(); first += pixels) {
@@ -139,7 +145,7 @@ void transposed_wide(const Sizes& s, const float* x, const float* packed, const 
         multiply_deep(x + first * s.in, s.in, packed + tap * s.in * s.out + s.in * column, width, block, width, s.in,
                       count);
         for (Index p = 0; p < count; ++p) {
-          float* to = y + s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels + column;
+          To* to = y + s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels + column;
           finish_row<kRelu>(block + p * width, tap_bias + tap * s.out + column, width, to);
         }
       }
@@ -147,51 +153,86 @@ void transposed_wide(const Sizes& s, const float* x, const float* packed, const 
   }
 }
 
-void transposed_narrow(const Sizes& s, const float* x, const float* packed, const float* tap_bias, float* y) {
+// Sums of kLanes channels each for `kCount` columns from `column` on, of one pixel: sums[column * kLanes].
+template <Index kCount, typename T>
+DERMATOME_HD void sum_columns(const T* pixel, const float* packed, Index in, Vec* sums) {
+  Vec sum[kCount] = {};
+  for (Index i = 0; i < in; i += kLanes) {
+    const Vec value = launch::load(pixel + i);
+#pragma GCC unroll 4
+    for (Index c = 0; c < kCount; ++c) {
+      sum[c] = launch::multiply_add(value, launch::load(packed + c * in + i), sum[c]);
+    }
+  }
+#pragma GCC unroll 4
+  for (Index c = 0; c < kCount; ++c) sums[c * kLanes] = sum[c];
+}
+
+// As many pixels as lanes at a time: their sums are turned over, so that adding up lanes is adding registers.
+template <typename T, typename To>
+void transposed_narrow(const Sizes& s, const T* x, const float* packed, const float* tap_bias, To* y) {
+  const Index columns = s.taps() * s.out;
 #pragma omp for schedule(static)
-  for (Index p = 0; p < s.pixels(); ++p) {
-    for (Index column = 0; column < s.taps() * s.out; ++column) {
-      Vec sum{};
-      for (Index i = 0; i < s.in; i += kLanes) {
-        sum = launch::multiply_add(launch::load(x + p * s.in + i), launch::load(packed + column * s.in + i), sum);
+  for (Index first = 0; first < s.pixels(); first += kLanes) {
+    const Index count = least(kLanes, s.pixels() - first);
+    Vec sums[conv2d::kNarrow * kLanes] = {};
+    for (Index p = 0; p < count; ++p) {
+      const T* pixel = x + (first + p) * s.in;
+      Index column = 0;
+      for (; column + 4 <= columns; column += 4) {
+        sum_columns<4>(pixel, packed + column * s.in, s.in, sums + column * kLanes + p);
       }
+      for (; column < columns; ++column) {
+        sum_columns<1>(pixel, packed + column * s.in, s.in, sums + column * kLanes + p);
+      }
+    }
+    for (Index column = 0; column < columns; ++column) {
+      launch::transpose(sums + column * kLanes);
+      Vec total{};
+      for (Index lane = 0; lane < kLanes; ++lane) total += sums[column * kLanes + lane];
       const Index tap = column / s.out;
-      y[s.under(p, tap / s.kernel, tap % s.kernel) * s.channels + column % s.out] =
-          launch::sum_of_lanes(sum) + tap_bias[column];
+      for (Index p = 0; p < count; ++p) {
+        y[s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels + column % s.out] =
+            launch::store<To>(total[p] + tap_bias[column]);
+      }
     }
   }
 }
 
 // The last channels of y.
-void skip_part(const Geometry& g, const float* skip, const float* panels, const float* bias, Index channels, float* y) {
+template <typename T, typename To>
+void skip_part(const Geometry& g, const T* skip, const T* panels, const float* bias, Index channels, float* block,
+               To* y) {
   const Index pixels = conv2d::pixels_in_block(g);
 #pragma omp for schedule(static)
   for (Index first = 0; first < conv2d::pixels_of(g); first += pixels) {
     const Index count = least(pixels, conv2d::pixels_of(g) - first);
     for (Index column = 0; column < g.out; column += kPanel) {
       const Index width = least(kPanel, g.out - column);
-      float* to = y + first * channels + channels - g.out + column;
-      multiply_deep(skip + first * g.in, g.in, panels + g.in * column, width, to, channels, g.in, count);
+      multiply_deep(skip + first * g.in, g.in, panels + g.in * column, width, block, width, g.in, count);
+      To* to = y + first * channels + channels - g.out + column;
       for (Index p = 0; p < count; ++p) {
-        finish_row<true>(to + p * channels, bias + column, width, to + p * channels);
+        finish_row<true>(block + p * width, bias + column, width, to + p * channels);
       }
     }
   }
 }
 
+template <typename T, typename To>
 void forward(const Call& call) {
   const Sizes s = forward_sizes(call);
-  const ForwardLayout layout = forward_layout(call, s);
-  const float* x = launch::in<float>(call, kX);
+  const ForwardLayout layout = forward_layout<T>(call, s);
+  const T* x = launch::in<T>(call, kX);
   const float* weight = launch::in<float>(call, kWeight);
   const float* bias = launch::in<float>(call, kBias);
-  float* y = launch::out<float>(call, 0);
+  To* y = launch::out<To>(call, 0);
   auto* scale = static_cast<float*>(call.workspace);
   float* shift = scale + s.in;
   float* packed = scale + layout.scale;
   float* tap_bias = packed + layout.weight;
   float* skip_panels = tap_bias + layout.tap_bias;
-  float* locals = skip_panels + layout.skip;
+  auto* pairs = reinterpret_cast<T*>(skip_panels + layout.skip);
+  float* locals = skip_panels + layout.skip + layout.pairs;
   if (launch::integer(call, kMode) != kModeNone) {
     batch_norm::normalise(normalisation_of(call, s), x, locals + omp_get_max_threads() * layout.local);
   } else {
@@ -212,8 +253,13 @@ void forward(const Call& call) {
       return;
     }
     fold_scale(mine, weight, scale, packed);
+    for (Index tap = 0; tap < mine.taps(); ++tap) {
+      const Index of_tap = tap * mine.in * mine.out;
+      round_panels(packed + of_tap, mine.in, mine.out, pairs + of_tap);
+    }
+    const T* factors = factors_of(packed, pairs);
     float* block = locals + omp_get_thread_num() * layout.local;
-    if (!joined) return transposed_wide<false>(mine, x, packed, tap_bias, block, y);
+    if (!joined) return transposed_wide<false>(mine, x, factors, tap_bias, block, y);
     const Index parts = ceil_divide(g.in, kLanes);
 #pragma omp for schedule(static)
     for (Index unit = 0; unit < ceil_divide(g.out, kPanel) * parts; ++unit) {
@@ -221,13 +267,25 @@ void forward(const Call& call) {
       conv2d::pack_forward(g, launch::in<float>(call, kSkipWeight), column, least(kPanel, g.out - column), unit % parts,
                            skip_panels + g.in * column);
     }
-    transposed_wide<true>(mine, x, packed, tap_bias, block, y);
-    skip_part(g, launch::in<float>(call, kSkip), skip_panels, launch::in<float>(call, kSkipBias), mine.channels, y);
+    transposed_wide<true>(mine, x, factors, tap_bias, block, y);
+    round_panels(skip_panels, g.in, g.out, pairs + layout.weight);
+    skip_part(g, launch::in<T>(call, kSkip), factors_of(skip_panels, pairs + layout.weight),
+              launch::in<float>(call, kSkipBias), mine.channels, block, y);
   });
+}
+
+// Logits are f32.
+void forward_bf16(const Call& call) {
+  if (call.outputs[0].type == DType::f32) return forward<Bfloat16, float>(call);
+  forward<Bfloat16, Bfloat16>(call);
 }
 
 }  // namespace
 }  // namespace dermatome::decoder_step
 
-DERMATOME_CPU_TABLE(decoder_step, {"decoder_step", DType::f32, decoder_step::forward, decoder_step::forward_workspace,
-                                   decoder_step::fits_forward})
+DERMATOME_CPU_TABLE(decoder_step,
+                    {"decoder_step", DType::f32, decoder_step::forward<float, float>,
+                     decoder_step::forward_workspace<float>, decoder_step::fits_forward<float>},
+                    {"decoder_step", DType::bf16, decoder_step::forward_bf16,
+                     decoder_step::forward_workspace<launch::Bfloat16>, decoder_step::fits_forward<launch::Bfloat16>,
+                     true})

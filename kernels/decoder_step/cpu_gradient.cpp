@@ -1,5 +1,6 @@
-// The gradients of decoder_step on the CPU. Those of gamma and beta follow from the weight gradient by the normalised
-// x, and that of x is one pass behind the product, with the ReLU in front of the step.
+// The gradients of decoder_step by all but the skip connection's inputs on the CPU. Those of gamma and beta follow from
+// the weight gradient by the normalised x, and that of x is one pass behind the product, with the ReLU in front of the
+// step.
 #include <math.h>
 
 #include "kernels/batch_norm/math.h"
@@ -9,37 +10,24 @@
 namespace dermatome::decoder_step {
 namespace {
 
-// Products summed over pixels: totals[row * columns + column] (+)= sum of a[p * a_stride + row] * b[p * b_stride +
-// column] over `count` pixels. Shared by the team, in pieces of `piece` rows.
-void add_outer_products(const float* a, Index a_stride, Index rows, const float* b, Index b_stride, Index columns,
-                        Index count, bool accumulate, Index piece, float* totals) {
-  const Index panels = ceil_divide(columns, kPanel);
-#pragma omp for schedule(static)
-  for (Index unit = 0; unit < ceil_divide(rows, piece) * panels; ++unit) {
-    const Index row = unit / panels * piece;
-    const Index column = unit % panels * kPanel;
-    for (Index p = 0; p < count; p += kSumPixels) {
-      launch::multiply_panel({.a = a + p * a_stride + row,
-                              .a_row = 1,
-                              .a_step = a_stride,
-                              .b = b + p * b_stride + column,
-                              .b_row = b_stride,
-                              .c = totals + row * columns + column,
-                              .c_row = columns,
-                              .depth = least(kSumPixels, count - p),
-                              .accumulate = accumulate || p > 0},
-                             least(piece, rows - row), least(kPanel, columns - column));
-    }
-  }
+// Where the window of dy under tap `tap` of a pixel begins.
+template <typename T>
+DERMATOME_HD const T* under_tap(const Sizes& s, const T* dy, Index pixel, Index tap) {
+  return dy + s.under(pixel, tap / s.kernel, tap % s.kernel) * s.channels;
 }
 
-// The windows of dy under `count` pixels from `first` on: rows[p][tap * out + o].
-void gather_windows(const Sizes& s, const float* dy, Index first, Index count, float* rows) {
+// The windows of dy under `count` pixels from `first` on: rows[p * depth + tap * out + o], zeros behind them.
+template <typename T>
+void gather_windows(const Sizes& s, const T* dy, Index first, Index count, Index depth, T* rows) {
+  const Index columns = s.taps() * s.out;
   for (Index p = 0; p < count; ++p) {
+    T* row = rows + p * depth;
     for (Index tap = 0; tap < s.taps(); ++tap) {
-      const float* from = dy + s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels;
-      conv2d::copy_floats(rows + (p * s.taps() + tap) * s.out, from, s.out);
+      const T* from = under_tap(s, dy, first + p, tap);
+#pragma omp simd
+      for (Index o = 0; o < s.out; ++o) row[tap * s.out + o] = from[o];
     }
+    for (Index k = columns; k < depth; ++k) row[k] = T{};
   }
 }
 
@@ -50,41 +38,47 @@ Sizes gradient_sizes(const Call& call) {
 struct GradientLayout {
   Index pixels, piece;                                   // gathered at a time; rows of a unit of work
   Index tap_sums, factors, windows, normalised, totals;  // floats
-  Index block_pixels, local, panels, partial_sums;
+  Index block_pixels, depth, local, panels, pairs, partial_sums;
 };
 
+template <typename T>
 GradientLayout gradient_layout(const Sizes& s) {
   const Geometry g = convolution_of(s);
   const auto products = conv2d::weight_gradient_layout(g);
   GradientLayout layout{};
-  layout.pixels = products.pixels;
+  layout.pixels = products.pixels * kTerms<T>;
   layout.piece = products.piece;
   layout.tap_sums = s.taps() * s.out;
   layout.factors = 5 * s.in;
-  layout.windows = layout.pixels * s.taps() * s.out;
-  layout.normalised = layout.pixels * s.in;
+  layout.windows = floats_of<T>(layout.pixels * s.taps() * s.out);
+  layout.normalised = floats_of<T>(layout.pixels * s.in);
   layout.totals = s.taps() * s.out * s.in;
   layout.block_pixels = conv2d::pixels_in_block(g);
-  layout.local = layout.block_pixels * (s.taps() * s.out + kPanel);
+  layout.depth = whole_steps<T>(s.taps() * s.out);
+  layout.local = layout.block_pixels * (floats_of<T>(layout.depth) + kPanel);
   layout.panels = layout.totals;
+  layout.pairs = kTerms<T> > 1 ? floats_of<T>(layout.depth * s.in) : 0;
   layout.partial_sums = launch::chunks_of(s.n * s.height) * layout.tap_sums;
   return layout;
 }
 
+template <typename T>
 Index gradient_workspace(const Call& call) {
-  const GradientLayout l = gradient_layout(gradient_sizes(call));
+  const GradientLayout l = gradient_layout<T>(gradient_sizes(call));
   const Index dweight = call.outputs[1].data == nullptr ? l.totals : 0;
   return (dweight + l.tap_sums + l.factors + l.windows + l.normalised + l.totals + omp_get_max_threads() * l.local +
-          l.panels + l.partial_sums) *
+          l.panels + l.pairs + l.partial_sums) *
          4;
 }
 
+template <typename T>
 bool fits_gradient(const Call& call) {
-  return fits(gradient_sizes(call));
+  return has_fast_products<T>() && fits(gradient_sizes(call));
 }
 
 // sums[o * taps + tap] of dy over all windows.
-void sum_taps(const Sizes& s, const float* dy, float* partial, float* sums) {
+template <typename T>
+void sum_taps(const Sizes& s, const T* dy, float* partial, float* sums) {
   const Index columns = s.taps() * s.out;
   const Index rows = s.n * s.height;
   const Index chunks = launch::chunks_of(rows);
@@ -93,10 +87,10 @@ void sum_taps(const Sizes& s, const float* dy, float* partial, float* sums) {
     for (Index c = 0; c < columns; ++c) to[c] = 0;
     for (Index pixel = begin * s.width; pixel < end * s.width; ++pixel) {
       for (Index tap = 0; tap < s.taps(); ++tap) {
-        const float* from = dy + s.under(pixel, tap / s.kernel, tap % s.kernel) * s.channels;
+        const T* from = under_tap(s, dy, pixel, tap);
         float* of_tap = to + tap * s.out;
 #pragma omp simd
-        for (Index o = 0; o < s.out; ++o) of_tap[o] += from[o];
+        for (Index o = 0; o < s.out; ++o) of_tap[o] += launch::load(from[o]);
       }
     }
   });
@@ -158,21 +152,53 @@ void finish_channel(const Call& call, const Sizes& s, Index i, const float* tap_
   f.constant[i] = static_cast<float>(g.constant);
 }
 
+DERMATOME_HD Vec normalised_at(const float* mean, const float* inverse, Vec x) {
+  return (x - launch::load(mean)) * launch::load(inverse);
+}
+
+// The windows of dy under pixels [first, first + count) and x normalised there, as factors of a sum over pixels.
+void gather_factors(const Sizes& s, const float* dy, const float* x, const Factors& f, Index first, Index count,
+                    float* windows, float* normalised) {
+#pragma omp for schedule(static)
+  for (Index p = 0; p < count; ++p) {
+    gather_windows(s, dy, first + p, 1, s.taps() * s.out, windows + p * s.taps() * s.out);
+    const float* from = x + (first + p) * s.in;
+    float* to = normalised + p * s.in;
+    for (Index i = 0; i < s.in; i += kLanes) {
+      launch::store(to + i, normalised_at(f.mean + i, f.inverse + i, launch::load(from + i)));
+    }
+  }
+}
+// An odd last pixel has itself beside it in the windows and zeros in x.
+void gather_factors(const Sizes& s, const Bfloat16* dy, const Bfloat16* x, const Factors& f, Index first, Index count,
+                    Bfloat16* windows, Bfloat16* normalised) {
+#pragma omp for schedule(static)
+  for (Index p = 0; p < count; p += 2) {
+    const bool alone = p + 1 == count;
+    const Index second = first + p + (alone ? 0 : 1);
+    for (Index tap = 0; tap < s.taps(); ++tap) {
+      interleave(under_tap(s, dy, first + p, tap), under_tap(s, dy, second, tap), s.out,
+                 windows + (p * s.taps() + 2 * tap) * s.out);
+    }
+    for (Index i = 0; i < s.in; i += kLanes) {
+      const Vec here = normalised_at(f.mean + i, f.inverse + i, launch::load(x + (first + p) * s.in + i));
+      const Vec beside = normalised_at(f.mean + i, f.inverse + i, launch::load(x + second * s.in + i));
+      const auto pairs = launch::bf16_bits(here) | launch::bf16_bits(alone ? Vec{} : beside) << 16;
+      launch::store_pairs(normalised + p * s.in + 2 * i, pairs);
+    }
+  }
+}
+
 // dweight by the normalised x, [in][out][taps].
-void weight_gradient(const Sizes& s, const GradientLayout& layout, const float* dy, const float* x, const Factors& f,
-                     float* windows, float* normalised, float* totals, float* dweight) {
+template <typename T>
+void weight_gradient(const Sizes& s, const GradientLayout& layout, const T* dy, const T* x, const Factors& f,
+                     T* windows, T* normalised, float* totals, float* dweight) {
   const Index columns = s.taps() * s.out;
   for (Index first = 0; first < s.pixels(); first += layout.pixels) {
     const Index count = least(layout.pixels, s.pixels() - first);
-#pragma omp for schedule(static)
-    for (Index p = 0; p < count; ++p) {
-      gather_windows(s, dy, first + p, 1, windows + p * columns);
-      const float* from = x + (first + p) * s.in;
-      float* to = normalised + p * s.in;
-#pragma omp simd
-      for (Index i = 0; i < s.in; ++i) to[i] = (from[i] - f.mean[i]) * f.inverse[i];
-    }
-    add_outer_products(windows, columns, columns, normalised, s.in, s.in, count, first > 0, layout.piece, totals);
+    gather_factors(s, dy, x, f, first, count, windows, normalised);
+    add_outer_products<T>({windows, columns, columns}, {normalised, s.in, s.in}, count, first > 0, layout.piece,
+                          totals);
   }
   const Geometry g = convolution_of(s);
 #pragma omp for schedule(static)
@@ -181,9 +207,8 @@ void weight_gradient(const Sizes& s, const GradientLayout& layout, const float* 
   }
 }
 
-template <bool kMasked>
-DERMATOME_HD void finish_dx_row(const float* product, const float* x, const Factors& f, Index first, Index width,
-                                float* dx) {
+template <bool kMasked, typename T>
+DERMATOME_HD void finish_dx_row(const float* product, const T* x, const Factors& f, Index first, Index width, T* dx) {
   for (Index c = 0; c < width; c += kLanes) {
     const Index i = first + c;
     const Vec value = launch::load(x + c);
@@ -194,18 +219,19 @@ DERMATOME_HD void finish_dx_row(const float* product, const float* x, const Fact
 }
 
 // dx may lie in x's place: each pixel is read before it is written.
-template <bool kMasked>
-void data_gradient(const Sizes& s, const GradientLayout& layout, const float* dy, const float* x, const float* panels,
-                   const Factors& f, float* local, float* dx) {
-  const Index depth = s.taps() * s.out;
-  float* block = local + layout.block_pixels * depth;
+template <bool kMasked, typename T>
+void data_gradient(const Sizes& s, const GradientLayout& layout, const T* dy, const T* x, const T* panels,
+                   const Factors& f, float* local, T* dx) {
+  const Index depth = layout.depth;
+  auto* windows = reinterpret_cast<T*>(local);
+  float* block = local + layout.block_pixels * floats_of<T>(depth);
 #pragma omp for schedule(static)
   for (Index first = 0; first < s.pixels(); first += layout.block_pixels) {
     const Index count = least(layout.block_pixels, s.pixels() - first);
-    gather_windows(s, dy, first, count, local);
+    gather_windows(s, dy, first, count, depth, windows);
     for (Index column = 0; column < s.in; column += kPanel) {
       const Index width = least(kPanel, s.in - column);
-      multiply_deep(local, depth, panels + depth * column, width, block, width, depth, count);
+      multiply_deep(windows, depth, panels + depth * column, width, block, width, depth, count);
       for (Index p = 0; p < count; ++p) {
         const Index at = (first + p) * s.in + column;
         finish_dx_row<kMasked>(block + p * width, x + at, f, column, width, dx + at);
@@ -214,12 +240,13 @@ void data_gradient(const Sizes& s, const GradientLayout& layout, const float* dy
   }
 }
 
+template <typename T>
 void gradient(const Call& call) {
   const Sizes s = gradient_sizes(call);
-  const GradientLayout layout = gradient_layout(s);
-  const float* dy = launch::in<float>(call, kGradientDy);
-  const float* x = launch::in<float>(call, kGradientX);
-  float* dx = launch::out<float>(call, 0);
+  const GradientLayout layout = gradient_layout<T>(s);
+  const T* dy = launch::in<T>(call, kGradientDy);
+  const T* x = launch::in<T>(call, kGradientX);
+  T* dx = launch::out<T>(call, 0);
   float* dweight = launch::out<float>(call, 1);
   auto* tap_sums = static_cast<float*>(call.workspace);
   float* factors = tap_sums + layout.tap_sums;
@@ -228,7 +255,8 @@ void gradient(const Call& call) {
   float* normalised = windows + layout.windows;
   float* totals = normalised + layout.normalised;
   float* panels = totals + layout.totals;
-  float* partial = panels + layout.panels;
+  auto* pairs = reinterpret_cast<T*>(panels + layout.panels);
+  float* partial = panels + layout.panels + layout.pairs;
   float* locals = partial + layout.partial_sums;
   if (dweight == nullptr) dweight = locals + omp_get_max_threads() * layout.local;  // dx needs what it tells of x
   sum_taps(s, dy, partial, tap_sums);
@@ -244,7 +272,8 @@ void gradient(const Call& call) {
   const Index parts = ceil_divide(conv2d::depth_of(g), kLanes);
   launch::in_team(true, [&] {
     const Sizes mine = s;
-    weight_gradient(mine, layout, dy, x, f, windows, normalised, totals, dweight);
+    weight_gradient(mine, layout, dy, x, f, reinterpret_cast<T*>(windows), reinterpret_cast<T*>(normalised), totals,
+                    dweight);
 #pragma omp for schedule(static)
     for (Index i = 0; i < mine.in; ++i) finish_channel(call, mine, i, tap_sums, f, dweight);
     if (dx == nullptr) return;
@@ -254,78 +283,13 @@ void gradient(const Call& call) {
       conv2d::pack_forward(g, launch::in<float>(call, kGradientWeight), column, least(kPanel, mine.in - column),
                            unit % parts, panels + conv2d::depth_of(g) * column);
     }
+    round_panels(panels, conv2d::depth_of(g), mine.in, pairs);
+    const T* weight_factors = factors_of(panels, pairs);
     float* local = locals + omp_get_thread_num() * layout.local;
     if (launch::integer(call, kGradientMasked) != 0) {
-      data_gradient<true>(mine, layout, dy, x, panels, f, local, dx);
+      data_gradient<true>(mine, layout, dy, x, weight_factors, f, local, dx);
     } else {
-      data_gradient<false>(mine, layout, dy, x, panels, f, local, dx);
-    }
-  });
-}
-
-// --- gradients of the skip connection ---
-
-struct SkipSizes {
-  Geometry g;
-  Index channels;  // of dy
-};
-
-SkipSizes skip_sizes(const Call& call) {
-  const Operand& skip = call.inputs[1];
-  return {{skip.extent[0], skip.extent[1], skip.extent[2], skip.extent[3], skip.extent[1], skip.extent[2],
-           call.inputs[2].extent[0], 1, 1, 0},
-          call.inputs[0].extent[3]};
-}
-
-Index skip_workspace(const Call& call) {
-  const auto [g, channels] = skip_sizes(call);
-  const bool bias = call.outputs[2].data != nullptr;
-  return 2 * g.in * g.out * 4 + (bias ? conv2d::bias_gradient_workspace(conv2d::pixels_of(g), g.out) : 0);
-}
-
-bool fits_skip(const Call& call) {
-  const auto [g, channels] = skip_sizes(call);
-  return g.in % 16 == 0 && g.out % 16 == 0;
-}
-
-void skip_gradient(const Call& call) {
-  const auto [g, channels] = skip_sizes(call);
-  const Index pixels = conv2d::pixels_of(g);
-  const Index stride = channels;
-  const float* dy = launch::in<float>(call, 0) + channels - g.out;
-  const float* skip = launch::in<float>(call, 1);
-  const float* weight = launch::in<float>(call, 2);
-  float* dskip = launch::out<float>(call, 0);
-  float* dweight = launch::out<float>(call, 1);
-  auto* packed = static_cast<float*>(call.workspace);
-  float* totals = packed + g.in * g.out;
-  if (float* dbias = launch::out<float>(call, 2); dbias != nullptr) {
-    launch::reduce_channels<float, 1>(
-        pixels, g.out, totals + g.in * g.out,
-        [=](Index row, Index c, float* terms) { terms[0] = dy[row * stride + c]; },
-        [=](Index c, const double* sums) { dbias[c] = static_cast<float>(sums[0]); });
-  }
-  const auto products = conv2d::weight_gradient_layout(g);
-  const Index block = conv2d::pixels_in_block(g);
-  launch::in_team(true, [&, g = g] {
-    for (Index first = 0; first < pixels && dweight != nullptr; first += products.pixels) {
-      add_outer_products(skip + first * g.in, g.in, g.in, dy + first * stride, stride, g.out,
-                         least(products.pixels, pixels - first), first > 0, products.piece, totals);
-    }
-#pragma omp for schedule(static)
-    for (Index part = 0; part < (dweight != nullptr ? ceil_divide(g.in, kLanes) : 0); ++part) {
-      conv2d::unpack_weight_gradient(g, totals, part, dweight);
-    }
-    if (dskip == nullptr) return;
-#pragma omp for schedule(static)
-    for (Index o = 0; o < g.out; ++o) conv2d::pack_data_gradient(g, weight, o, packed);
-#pragma omp for schedule(static)
-    for (Index first = 0; first < pixels; first += block) {
-      const Index count = least(block, pixels - first);
-      for (Index column = 0; column < g.in; column += kPanel) {
-        multiply_deep(dy + first * stride, stride, packed + g.out * column, least(kPanel, g.in - column),
-                      dskip + first * g.in + column, g.in, g.out, count);
-      }
+      data_gradient<false>(mine, layout, dy, x, weight_factors, f, local, dx);
     }
   });
 }
@@ -334,7 +298,8 @@ void skip_gradient(const Call& call) {
 }  // namespace dermatome::decoder_step
 
 DERMATOME_CPU_TABLE(decoder_step_gradient,
-                    {"decoder_step_gradient", DType::f32, decoder_step::gradient, decoder_step::gradient_workspace,
-                     decoder_step::fits_gradient},
-                    {"decoder_skip_gradient", DType::f32, decoder_step::skip_gradient, decoder_step::skip_workspace,
-                     decoder_step::fits_skip})
+                    {"decoder_step_gradient", DType::f32, decoder_step::gradient<float>,
+                     decoder_step::gradient_workspace<float>, decoder_step::fits_gradient<float>},
+                    {"decoder_step_gradient", DType::bf16, decoder_step::gradient<launch::Bfloat16>,
+                     decoder_step::gradient_workspace<launch::Bfloat16>, decoder_step::fits_gradient<launch::Bfloat16>,
+                     true})

@@ -9,7 +9,7 @@ inline namespace DERMATOME_ISA {
 
 // Inputs of decoder_step, its attributes in the order of the signature, and the choices of `mode`.
 enum { kX, kWeight, kBias, kSkip, kSkipWeight, kSkipBias, kGamma, kBeta, kRunningMean, kRunningVar };
-enum { kKernel, kEpsilon, kMomentum, kMode };
+enum { kKernel, kEpsilon, kMomentum, kMode, kOutputType };
 enum { kModeNone, kModeTrain, kModeFrozen, kModeEval };
 
 // Of decoder_step_gradient; kLast is the inverse deviation (mode train) or the running variance (frozen, eval).

@@ -23,10 +23,10 @@ class DecoderStep final : public Op {
       : Op({.name = "decoder_step",
             .summary = "conv_transpose2d(batch_norm(x)) with kernel = stride; with skip: relu of it and conv2d(skip), "
                        "side by side; made by the pass restructured_decoder",
-            .inputs = {{"x"},
+            .inputs = {reduced("x"),
                        {"weight"},
                        {"bias"},
-                       {.name = "skip", .optional = true},
+                       {.name = "skip", .optional = true, .precision = Precision::reduced},
                        {.name = "skip_weight", .optional = true},
                        {.name = "skip_bias", .optional = true},
                        {.name = "gamma", .optional = true},
@@ -39,7 +39,8 @@ class DecoderStep final : public Op {
                         {.name = "new_running_mean", .differentiable = false},
                         {.name = "new_running_var", .differentiable = false}},
             .attributes = {required_integer("kernel", 1), real_attribute("eps", 1e-5, 0),
-                           real_attribute("momentum", 0.1, 0, 1), mode_attribute()}}) {}
+                           real_attribute("momentum", 0.1, 0, 1), mode_attribute(),
+                           choice_attribute("output_type", {"same", "f32"}, "same")}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     const Shape& x = call.shape(0);
@@ -53,15 +54,17 @@ class DecoderStep final : public Op {
     if (call.has_input(3)) {
       const Shape& skip = call.shape(3);
       const Shape& sw = call.shape(4);
-      DERMATOME_CHECK(skip.rank() == 4 && skip[0] == y[0] && skip[1] == y[1] && skip[2] == y[2],
-                      "skip {} does not belong to x {}", to_string(skip), to_string(x));
+      DERMATOME_CHECK(skip.rank() == 4 && skip[0] == y[0] && skip[1] == y[1] && skip[2] == y[2] &&
+                          call.input(3).type == call.input(0).type,
+                      "skip {} does not belong to x {}", to_string(call.input(3)), to_string(call.input(0)));
       DERMATOME_CHECK(sw.rank() == 4 && sw[1] == skip[3] && sw[2] == 1 && sw[3] == 1,
                       "skip_weight {} does not fit skip {}", to_string(sw), to_string(skip));
       DERMATOME_CHECK((call.shape(5) == Shape{sw[0]}), "skip_bias {} does not fit {} channels",
                       to_string(call.shape(5)), sw[0]);
       y = Shape{y[0], y[1], y[2], w[1] + sw[0]};
     }
-    std::vector<TensorDesc> outputs{{call.input(0).type, y}};
+    const bool same = call.attributes.choice("output_type") == "same";
+    std::vector<TensorDesc> outputs{{same ? call.input(0).type : DType::f32, y}};
     const std::string mode{call.attributes.choice("mode")};
     for (int i = 6; i < 10; ++i) {
       DERMATOME_CHECK(call.has_input(i) == (mode != "none"), "mode={} but the normalisation's inputs are {}", mode,
@@ -75,10 +78,16 @@ class DecoderStep final : public Op {
     return outputs;
   }
 
+  bool write_full_precision(Attributes& a) const override {
+    a.set("output_type", std::string("f32"));
+    return true;
+  }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
+
   // Of all its states only the running statistics are no parameters.
   std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {
     if (a.choice("mode") == "none") return {};
-    const TensorDesc desc{x.type, {x.shape[-1]}};
+    const TensorDesc desc{x.type == DType::f64 ? DType::f64 : DType::f32, {x.shape[-1]}};
     const bool tracks = a.choice("mode") == "train";
     return {{.suffix = "running_mean",
              .desc = desc,
@@ -160,8 +169,8 @@ class DecoderStepGradient final : public Op {
       : Op({.name = "decoder_step_gradient",
             .summary = "gradients of decoder_step by x, weight, bias, gamma and beta; dy's first channels are read; "
                        "masked: dx is zero where x is",
-            .inputs = {{"dy"},
-                       {"x"},
+            .inputs = {reduced("dy"),
+                       reduced("x"),
                        {"weight"},
                        {.name = "gamma", .optional = true},
                        {.name = "beta", .optional = true},
@@ -177,9 +186,9 @@ class DecoderStepGradient final : public Op {
     const Shape& w = call.shape(2);
     const auto kernel = call.attributes.integer("kernel");
     check_weight(x, w, kernel);
-    DERMATOME_CHECK(
-        dy.rank() == 4 && dy[0] == x[0] && dy[1] == x[1] * kernel && dy[2] == x[2] * kernel && dy[3] >= w[1],
-        "dy {} does not belong to x {}", to_string(dy), to_string(x));
+    DERMATOME_CHECK(dy.rank() == 4 && dy[0] == x[0] && dy[1] == x[1] * kernel && dy[2] == x[2] * kernel &&
+                        dy[3] >= w[1] && call.input(0).type == call.input(1).type,
+                    "dy {} does not belong to x {}", to_string(call.input(0)), to_string(call.input(1)));
     std::vector<TensorDesc> outputs{call.input(1), call.input(2), {call.input(2).type, {w[1]}}};
     const bool normalised = call.attributes.choice("mode") != "none";
     for (int i = 3; i < 7; ++i) {
@@ -192,6 +201,7 @@ class DecoderStepGradient final : public Op {
     return outputs;
   }
   std::vector<InPlace> in_place(const OpCall&) const override { return {{.output = 0, .input = 1}}; }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
     const Shape& x = call.shape(1);
@@ -205,7 +215,7 @@ class DecoderSkipGradient final : public Op {
   DecoderSkipGradient()
       : Op({.name = "decoder_skip_gradient",
             .summary = "gradients of decoder_step by skip, its weight and its bias; dy's last channels are read",
-            .inputs = {{"dy"}, {"skip"}, {"weight"}},
+            .inputs = {reduced("dy"), reduced("skip"), {"weight"}},
             .outputs = {{"dskip"}, {"dweight"}, {"dbias"}},
             .attributes = {}}) {}
 
@@ -214,11 +224,13 @@ class DecoderSkipGradient final : public Op {
     const Shape& skip = call.shape(1);
     const Shape& w = call.shape(2);
     DERMATOME_CHECK(dy.rank() == 4 && skip.rank() == 4 && w.rank() == 4 && dy[0] == skip[0] && dy[1] == skip[1] &&
-                        dy[2] == skip[2] && w[1] == skip[3] && dy[3] >= w[0] && w[2] == 1 && w[3] == 1,
-                    "dy {}, skip {} and weight {} do not belong together", to_string(dy), to_string(skip),
-                    to_string(w));
+                        dy[2] == skip[2] && w[1] == skip[3] && dy[3] >= w[0] && w[2] == 1 && w[3] == 1 &&
+                        call.input(0).type == call.input(1).type,
+                    "dy {}, skip {} and weight {} do not belong together", to_string(call.input(0)),
+                    to_string(call.input(1)), to_string(w));
     return {call.input(1), call.input(2), {call.input(2).type, {w[0]}}};
   }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
     const Shape& skip = call.shape(1);
@@ -236,3 +248,4 @@ DERMATOME_REGISTER_OP(DecoderSkipGradient);
 
 DERMATOME_REGISTER_CPU_TABLE(decoder_step)
 DERMATOME_REGISTER_CPU_TABLE(decoder_step_gradient)
+DERMATOME_REGISTER_CPU_TABLE(decoder_skip_gradient)

@@ -1,8 +1,10 @@
-// What decoder_step and its gradients on the CPU share: they are matrix products over pixels (conv2d/product.h).
+// What decoder_step and its gradients on the CPU share: they are matrix products over pixels (conv2d/product.h), of f32
+// or of bf16 factors.
 #pragma once
 
 #include "kernels/conv2d/product.h"
 #include "kernels/decoder_step/math.h"
+#include "kernels/launch/processor.h"
 
 namespace dermatome::decoder_step {
 inline namespace DERMATOME_ISA {
@@ -13,9 +15,11 @@ using conv2d::kBlockDepth;
 using conv2d::kSumPixels;
 using conv2d::least;
 using conv2d::most;
+using launch::Bfloat16;
 using launch::Index;
 using launch::kLanes;
 using launch::kPanel;
+using launch::kTerms;
 using launch::Vec;
 
 // The convolution whose data gradient the step is: from y to x.
@@ -28,12 +32,68 @@ inline bool is_narrow(const Sizes& s) {
   return s.taps() * s.out <= conv2d::kNarrow;
 }
 
+// With AMX the products of the written decoder, through oneDNN, are faster.
+template <typename T>
+bool has_fast_products() {
+  return std::is_same_v<T, float> || !launch::has_bf16_matrix_unit();
+}
+
 // Vectors run along the channels.
 inline bool fits(const Sizes& s) {
   return s.in % 16 == 0 && (s.out % 16 == 0 || (is_narrow(s) && s.channels == s.out));
 }
 
-// `count` rows of `depth` floats, a_row apart, times one panel of b whose rows are `width` long.
+// `depth` terms as whole steps of a product.
+template <typename T>
+DERMATOME_HD Index whole_steps(Index depth) {
+  return ceil_divide(depth, kTerms<T>) * kTerms<T>;
+}
+
+// Floats of workspace that hold `count` elements.
+template <typename T>
+DERMATOME_HD Index floats_of(Index count) {
+  return ceil_divide(count, kTerms<T>);
+}
+
+// to[c] = {first[c], second[c]}
+DERMATOME_HD void interleave(const Bfloat16* first, const Bfloat16* second, Index count, Bfloat16* to) {
+  Index c = 0;
+  for (; c + kLanes <= count; c += kLanes) {
+    launch::store_pairs(to + 2 * c, launch::load_bits(first + c) | launch::load_bits(second + c) << 16);
+  }
+  for (; c < count; ++c) {
+    to[2 * c] = first[c];
+    to[2 * c + 1] = second[c];
+  }
+}
+
+// Panels of f32 weights (conv2d/product.h) become in `pairs` those of a product of bf16 factors: rounded, two terms of
+// each column side by side, zeros behind an odd number of them. Shared by the team.
+DERMATOME_HD void round_panels(const float*, Index, Index, float*) {}
+inline void round_panels(const float* panels, Index depth, Index columns, Bfloat16* pairs) {
+  const Index steps = ceil_divide(depth, 2);
+#pragma omp for schedule(static)
+  for (Index unit = 0; unit < ceil_divide(columns, kPanel) * steps; ++unit) {
+    const Index column = unit / steps * kPanel;
+    const Index k = unit % steps * 2;
+    const Index width = least(kPanel, columns - column);
+    const float* from = panels + depth * column + k * width;
+    Bfloat16* to = pairs + 2 * steps * column + k * width;
+    for (Index c = 0; c < width; c += kLanes) {
+      const Vec second = k + 1 < depth ? launch::load(from + width + c) : Vec{};
+      launch::store_pairs(to + 2 * c, launch::bf16_bits(launch::load(from + c)) | launch::bf16_bits(second) << 16);
+    }
+  }
+}
+// Which of the two a product of T takes.
+DERMATOME_HD const float* factors_of(const float* panels, const float*) {
+  return panels;
+}
+DERMATOME_HD const Bfloat16* factors_of(const float*, const Bfloat16* pairs) {
+  return pairs;
+}
+
+// `count` rows of `depth` terms (whole steps), a_row apart, times one panel of b whose rows are `width` columns long.
 DERMATOME_HD void multiply_deep(const float* a, Index a_row, const float* panel, Index width, float* c, Index c_row,
                                 Index depth, Index count) {
   for (Index k = 0; k < depth; k += kBlockDepth) {
@@ -47,6 +107,56 @@ DERMATOME_HD void multiply_deep(const float* a, Index a_row, const float* panel,
                             .depth = least(kBlockDepth, depth - k),
                             .accumulate = k > 0},
                            count, width);
+  }
+}
+DERMATOME_HD void multiply_deep(const Bfloat16* a, Index a_row, const Bfloat16* panel, Index width, float* c,
+                                Index c_row, Index depth, Index count) {
+  launch::multiply_pair_panel({.a = a,
+                               .a_row = a_row,
+                               .a_step = 2,
+                               .b = panel,
+                               .b_row = 2 * width,
+                               .c = c,
+                               .c_row = c_row,
+                               .depth = depth / 2,
+                               .accumulate = false},
+                              count, width);
+}
+
+// Factors of a sum over pixels. f32: pixel p of a tensor at data[p * stride]. bf16: two pixels side by side, those of
+// channel c at data[p / 2 * 2 * stride + 2 * c].
+template <typename T>
+struct Pixels {
+  const T* data;
+  Index stride, channels;
+
+  DERMATOME_HD const T* at(Index p, Index channel) const { return data + p * stride + channel * kTerms<T>; }
+};
+
+// totals[row * columns + column] (+)= sum of a[p][row] * b[p][column] over `count` pixels. Shared by the team, in
+// pieces of `piece` rows.
+template <typename T>
+inline void add_outer_products(const Pixels<T>& a, const Pixels<T>& b, Index count, bool accumulate, Index piece,
+                               float* totals) {
+  constexpr Index kPixels = kSumPixels * kTerms<T>;
+  const Index panels = ceil_divide(b.channels, kPanel);
+#pragma omp for schedule(static)
+  for (Index unit = 0; unit < ceil_divide(a.channels, piece) * panels; ++unit) {
+    const Index row = unit / panels * piece;
+    const Index column = unit % panels * kPanel;
+    for (Index p = 0; p < count; p += kPixels) {
+      const launch::ProductOf<T> product{.a = a.at(p, row),
+                                         .a_row = kTerms<T>,
+                                         .a_step = a.stride * kTerms<T>,
+                                         .b = b.at(p, column),
+                                         .b_row = b.stride * kTerms<T>,
+                                         .c = totals + row * b.channels + column,
+                                         .c_row = b.channels,
+                                         .depth = ceil_divide(least(kPixels, count - p), kTerms<T>),
+                                         .accumulate = accumulate || p > 0};
+      launch::multiply_columns(product, least(piece, a.channels - row), least(kPanel, b.channels - column),
+                               launch::Unchanged{});
+    }
   }
 }
 

@@ -68,7 +68,6 @@ Rewrite structural(int order, std::string pattern,
           .pattern = std::move(pattern),
           .apply = function,
           .before_gradients = true,
-          .full_precision_only = true,
           .needs_kernels = true};
 }
 

@@ -87,22 +87,9 @@ constexpr Index reduce_channels_workspace(Index rows, Index channels) {
   return chunks_of(rows) * Terms * channels * static_cast<Index>(sizeof(T));
 }
 
-// Sums over the rows of a rows x channels array, for each channel: load(row, channel, terms) adds nothing but fills
-// terms[Terms]; store(channel, sums) receives the totals, in double, and is called for several channels at a time.
-template <typename T, int Terms, typename Load, typename Store>
-void reduce_channels(Index rows, Index channels, T* workspace, const Load& load, const Store& store) {
-  for_each_chunk(rows, channels * Terms, [=](Index chunk, Index begin, Index end) {
-    T* partial = workspace + chunk * Terms * channels;
-    for (Index i = 0; i < Terms * channels; ++i) partial[i] = 0;
-    for (Index row = begin; row < end; ++row) {
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) {
-        T terms[Terms];
-        load(row, c, terms);
-        for (int k = 0; k < Terms; ++k) partial[k * channels + c] += terms[k];
-      }
-    }
-  });
+// The second half of reduce_channels: adds up what each chunk of rows left, [chunk][term][channel].
+template <typename T, int Terms, typename Store>
+void combine_chunks(Index rows, Index channels, const T* workspace, const Store& store) {
   const Index chunks = chunks_of(rows);
   for_each_channel_block(channels, chunks * Terms, [=](Index first, Index count) {
     double sums[Terms][kChannelBlock] = {};
@@ -119,6 +106,25 @@ void reduce_channels(Index rows, Index channels, T* workspace, const Load& load,
       store(first + c, of_channel);
     }
   });
+}
+
+// Sums over the rows of a rows x channels array, for each channel: load(row, channel, terms) adds nothing but fills
+// terms[Terms]; store(channel, sums) receives the totals, in double, and is called for several channels at a time.
+template <typename T, int Terms, typename Load, typename Store>
+void reduce_channels(Index rows, Index channels, T* workspace, const Load& load, const Store& store) {
+  for_each_chunk(rows, channels * Terms, [=](Index chunk, Index begin, Index end) {
+    T* partial = workspace + chunk * Terms * channels;
+    for (Index i = 0; i < Terms * channels; ++i) partial[i] = 0;
+    for (Index row = begin; row < end; ++row) {
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) {
+        T terms[Terms];
+        load(row, c, terms);
+        for (int k = 0; k < Terms; ++k) partial[k * channels + c] += terms[k];
+      }
+    }
+  });
+  combine_chunks<T, Terms>(rows, channels, workspace, store);
 }
 
 // Sums within each of `images` images of `size` elements: load(image, i, terms), store(image, sums in double).

@@ -20,17 +20,45 @@ constexpr int kBlockColumns = 2;
 // The widest panel of b, in floats.
 constexpr Index kPanel = kBlockColumns * kLanes;
 
-// a: element (row, k) at a[row * a_row + k * a_step]; b: (k, column) at b[k * b_row + column]; c likewise.
-struct Product {
-  const float* a;
+// What a step of a sum multiplies: one term of f32 factors, or two of bf16 ones, which lie side by side. Sums are f32.
+template <typename T>
+struct Factors;
+
+template <>
+struct Factors<float> {
+  using Register = Vec;
+  DERMATOME_HD static Register of_columns(const float* b) { return load(b); }
+  DERMATOME_HD static Register of_row(const float* a) { return broadcast(*a); }
+  DERMATOME_HD static Vec multiply_add(Register a, Register b, Vec sum) { return launch::multiply_add(a, b, sum); }
+};
+
+template <>
+struct Factors<Bfloat16> {
+  using Register = VecBits;
+  DERMATOME_HD static Register of_columns(const Bfloat16* b) { return load_pairs(b); }
+  DERMATOME_HD static Register of_row(const Bfloat16* a) { return broadcast_pair(a); }
+  DERMATOME_HD static Vec multiply_add(Register a, Register b, Vec sum) { return multiply_add_pairs(a, b, sum); }
+};
+
+// Terms of a step.
+template <typename T>
+constexpr Index kTerms = sizeof(float) / sizeof(T);
+
+// a: the terms of step k in a row at a[row * a_row + k * a_step]; b: those of a column at b[k * b_row + column *
+// kTerms]; c: its element at c[row * c_row + column].
+template <typename T>
+struct ProductOf {
+  const T* a;
   Index a_row, a_step;
-  const float* b;
+  const T* b;
   Index b_row;
   float* c;
   Index c_row;
-  Index depth;
+  Index depth;      // steps
   bool accumulate;  // c += a b instead of c = a b
 };
+using Product = ProductOf<float>;
+using PairProduct = ProductOf<Bfloat16>;
 
 // What is done to the sums of c before they are stored; at(column) is asked for each register of a row.
 struct Unchanged {
@@ -40,10 +68,11 @@ struct Unchanged {
   DERMATOME_HD Columns at(Index) const { return {}; }
 };
 
-template <int Rows, int Columns, typename Finish>
-DERMATOME_HD void multiply_block(const Product& p, Index row, const Finish& finish) {
-  const float* a = p.a + row * p.a_row;
-  const float* b = p.b;
+template <int Rows, int Columns, typename T, typename Finish>
+DERMATOME_HD void multiply_block(const ProductOf<T>& p, Index row, const Finish& finish) {
+  using Register = typename Factors<T>::Register;
+  const T* a = p.a + row * p.a_row;
+  const T* b = p.b;
   float* c = p.c + row * p.c_row;
   const Index a_row = p.a_row;
   Vec sum[Rows][Columns];
@@ -53,14 +82,14 @@ DERMATOME_HD void multiply_block(const Product& p, Index row, const Finish& fini
     for (int v = 0; v < Columns; ++v) sum[r][v] = p.accumulate ? load(c + r * p.c_row + v * kLanes) : Vec{};
   }
   for (Index k = 0; k < p.depth; ++k) {
-    Vec right[Columns];
+    Register right[Columns];
 #pragma GCC unroll 4
-    for (int v = 0; v < Columns; ++v) right[v] = load(b + v * kLanes);
+    for (int v = 0; v < Columns; ++v) right[v] = Factors<T>::of_columns(b + v * kLanes * kTerms<T>);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      const Vec left = broadcast(a[r * a_row]);
+      const Register left = Factors<T>::of_row(a + r * a_row);
 #pragma GCC unroll 4
-      for (int v = 0; v < Columns; ++v) sum[r][v] = multiply_add(left, right[v], sum[r][v]);
+      for (int v = 0; v < Columns; ++v) sum[r][v] = Factors<T>::multiply_add(left, right[v], sum[r][v]);
     }
     a += p.a_step;
     b += p.b_row;
@@ -77,8 +106,8 @@ DERMATOME_HD void multiply_block(const Product& p, Index row, const Finish& fini
 }
 
 // Rows in blocks of nearly equal height: a low last block would wait for its loads.
-template <int Columns, typename Finish>
-inline __attribute__((noinline)) void multiply_rows(const Product& p, Index rows, const Finish& finish) {
+template <int Columns, typename T, typename Finish>
+inline __attribute__((noinline)) void multiply_rows(const ProductOf<T>& p, Index rows, const Finish& finish) {
   const Index blocks = (rows + kBlockRows - 1) / kBlockRows;
   for (Index block = 0, row = 0; block < blocks; ++block) {
     const Index height = (rows - row + blocks - block - 1) / (blocks - block);
@@ -94,9 +123,8 @@ inline __attribute__((noinline)) void multiply_rows(const Product& p, Index rows
   }
 }
 
-// One panel: `columns` is a multiple of kLanes and at most kPanel.
-template <typename Finish = Unchanged>
-DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns, const Finish& finish = {}) {
+template <typename T, typename Finish>
+DERMATOME_HD void multiply_columns(const ProductOf<T>& p, Index rows, Index columns, const Finish& finish) {
   switch (columns / kLanes) {
     case 1: return multiply_rows<1>(p, rows, finish);
     case 2: return multiply_rows<2>(p, rows, finish);
@@ -106,6 +134,17 @@ DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns, co
 #endif
     default: return;
   }
+}
+
+// One panel: `columns` is a multiple of kLanes and at most kPanel.
+template <typename Finish = Unchanged>
+DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns, const Finish& finish = {}) {
+  multiply_columns(p, rows, columns, finish);
+}
+// The same with bf16 factors.
+template <typename Finish = Unchanged>
+DERMATOME_HD void multiply_pair_panel(const PairProduct& p, Index rows, Index columns, const Finish& finish = {}) {
+  multiply_columns(p, rows, columns, finish);
 }
 
 }  // namespace DERMATOME_ISA

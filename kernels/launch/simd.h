@@ -42,18 +42,47 @@ DERMATOME_HD Vec load(const Bfloat16* from) {
   const VecHalves halves = *reinterpret_cast<const UnalignedHalves*>(from);
   return reinterpret_cast<Vec>(__builtin_convertvector(halves, VecBits) << 16);
 }
-// To nearest, ties to even.
-DERMATOME_HD void store(Bfloat16* to, Vec x) {
+// Rounded to bf16, to nearest, ties to even: the number's bits in the lower half of each lane.
+DERMATOME_HD VecBits bf16_bits(Vec x) {
 #if defined(__AVX512BF16__)
   const __m256bh halves = _mm512_cvtneps_pbh(x);
-  __builtin_memcpy(to, &halves, sizeof halves);
+  VecHalves bits;
+  __builtin_memcpy(&bits, &halves, sizeof bits);
+  return __builtin_convertvector(bits, VecBits);
 #else
   const VecBits bits = reinterpret_cast<VecBits>(x);
   const VecBits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const VecBits quiet = (bits >> 16) | 0x40u;
   const VecBits is_nan = reinterpret_cast<VecBits>(x != x);
-  *reinterpret_cast<UnalignedHalves*>(to) = __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), VecHalves);
+  return (is_nan & quiet) | (~is_nan & rounded);
 #endif
+}
+DERMATOME_HD void store(Bfloat16* to, Vec x) {
+#if defined(__AVX512BF16__)
+  const __m256bh halves = _mm512_cvtneps_pbh(x);
+  __builtin_memcpy(to, &halves, sizeof halves);
+#else
+  *reinterpret_cast<UnalignedHalves*>(to) = __builtin_convertvector(bf16_bits(x), VecHalves);
+#endif
+}
+
+// Pairs of bf16 numbers, one pair a lane, the first in the lower half.
+using UnalignedBits = std::uint32_t __attribute__((vector_size(kLanes * sizeof(std::uint32_t)), aligned(2), may_alias));
+
+DERMATOME_HD VecBits load_pairs(const Bfloat16* from) {
+  return *reinterpret_cast<const UnalignedBits*>(from);
+}
+DERMATOME_HD void store_pairs(Bfloat16* to, VecBits pairs) {
+  *reinterpret_cast<UnalignedBits*>(to) = pairs;
+}
+// As many numbers as lanes, each in the lower half of its own.
+DERMATOME_HD VecBits load_bits(const Bfloat16* from) {
+  return __builtin_convertvector(*reinterpret_cast<const UnalignedHalves*>(from), VecBits);
+}
+DERMATOME_HD VecBits broadcast_pair(const Bfloat16* from) {
+  std::uint32_t pair;
+  __builtin_memcpy(&pair, from, sizeof pair);
+  return pair + VecBits{};
 }
 DERMATOME_HD Vec broadcast(float x) {
   return x - Vec{};
@@ -67,6 +96,16 @@ DERMATOME_HD Vec multiply_add(Vec a, Vec b, Vec c) {
   return _mm256_fmadd_ps(a, b, c);
 #else
   return a * b + c;
+#endif
+}
+
+// The products of both numbers of each pair, added to `sum`.
+DERMATOME_HD Vec multiply_add_pairs(VecBits a, VecBits b, Vec sum) {
+#if defined(__AVX512BF16__)
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+#else
+  const Vec first = multiply_add(reinterpret_cast<Vec>(a << 16), reinterpret_cast<Vec>(b << 16), sum);
+  return multiply_add(reinterpret_cast<Vec>(a & 0xffff0000u), reinterpret_cast<Vec>(b & 0xffff0000u), first);
 #endif
 }
 

@@ -61,11 +61,11 @@ class Network {
   Network& operator=(const Network&) = delete;
 
   // The mean over all pixels, and the gradients of every parameter.
-  void add_loss() {
+  void add_loss(const CompileOptions& options = options_from_environment()) {
     const Value target = graph_.add_input("target", graph_.desc(logits_));
     const Value loss = builder_.call("bce_with_logits", {logits_, target, graph_.add_input("divisor", {type_, {1}})});
     graph_.mark_output("loss", loss);
-    run_passes_before_gradients(graph_, options_from_environment(), device_);
+    run_passes_before_gradients(graph_, options, device_);
     std::vector<Value> parameters;
     for (const auto& state : graph_.states()) {
       if (!state.trainable) continue;
@@ -191,9 +191,10 @@ inline std::vector<Choice> choices_of(const Model& model, const Model::PhaseOf& 
 
 // One forward and backward pass.
 inline Result forward_backward(const Model& model, const Model::PhaseOf& phase_of, Device device, DType type,
-                               const std::function<void(StateStore&)>& plant = {}, const CompileOptions& options = {}) {
+                               const std::function<void(StateStore&)>& plant = {},
+                               const CompileOptions& options = options_from_environment()) {
   Network network(model, phase_of, device, type);
-  network.add_loss();
+  network.add_loss(options);
   network.keep_gradients();
   network.compile(plant, options);
   return network.run();

@@ -89,14 +89,19 @@ bool accepts(const OpCase& op_case, const Implementation& implementation, std::o
   return make(implementation, request_for(without_contents(op_case, type), implementation.place())) != nullptr;
 }
 
+double tolerance_of(const OpCase& op_case, std::optional<DType> type) {
+  return type == DType::bf16 && op_case.bf16_tolerance > 0 ? op_case.bf16_tolerance : op_case.tolerance;
+}
+
 AssertionResult check_parity(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type) {
   const Instance as_is = instantiate(op_case, type);
   const Instance in_f64 = widened(as_is);
   const auto want = Meaning(in_f64).outputs(in_f64);
   const ReadyKernel kernel = ready(as_is, implementation);
   const auto got = kernel.run(as_is, implementation.place());
+  const double tolerance = tolerance_of(op_case, type);
   for (std::size_t i = 0; i < want.size(); ++i) {
-    if (auto result = agree(want[i], got[i], op_case.tolerance, what_of(op_case, kernel, i)); !result) return result;
+    if (auto result = agree(want[i], got[i], tolerance, what_of(op_case, kernel, i)); !result) return result;
   }
   return AssertionSuccess();
 }

@@ -14,6 +14,9 @@ using testing::AssertionResult;
 // tensors agree with everything.
 AssertionResult agree(const Tensor& want, const Tensor& got, double tolerance, std::string_view what);
 
+// OpCase::tolerance, or bf16_tolerance where the case has one and runs in bf16.
+double tolerance_of(const OpCase& op_case, std::optional<DType> type);
+
 // The op's gradient against fourth-order central differences of <w, outputs> with random w, in f64 on the reference
 // device: every element of small inputs, a sample of large ones, and one random direction over all elements. Each
 // gradient also has the same value when it alone is wanted, and when only one output has an upstream gradient.
@@ -22,7 +25,7 @@ AssertionResult check_gradient(const OpCase& op_case);
 // Below, `type` is that of instantiate(): left out, the case's own types.
 
 // The same gradient nodes on that device, behind the op itself, against the reference device in f64: within four times
-// OpCase::tolerance of each gradient's largest magnitude.
+// tolerance_of() of each gradient's largest magnitude.
 AssertionResult check_gradient_on(const OpCase& op_case, Device device, std::optional<DType> type = {});
 
 // Whether the op sets a gradient for any floating input of the case; false too where it says that it has none.
@@ -31,7 +34,7 @@ bool has_gradient(const OpCase& op_case);
 // Whether that implementation takes the case on its device.
 bool accepts(const OpCase& op_case, const Implementation& implementation, std::optional<DType> type = {});
 
-// The kernel against what the op means in f64: within OpCase::tolerance of each output's largest magnitude; integers
+// The kernel against what the op means in f64: within tolerance_of() of each output's largest magnitude; integers
 // exactly.
 AssertionResult check_parity(const OpCase& op_case, const Implementation& implementation,
                              std::optional<DType> type = {});

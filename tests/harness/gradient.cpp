@@ -290,7 +290,7 @@ AssertionResult check_gradient_on(const OpCase& op_case, Device device, std::opt
     const std::string what =
         fmt::format("{}, gradient of {} on {}", name_of(op_case), input_label(wide.instance, i), to_string(device));
     // Errors of the forward nodes add to those of the backward nodes.
-    if (auto result = agree(want[i], got[i], 4 * op_case.tolerance, what); !result) return result;
+    if (auto result = agree(want[i], got[i], 4 * tolerance_of(op_case, type), what); !result) return result;
   }
   return AssertionSuccess();
 }

@@ -13,6 +13,7 @@ OpCase forward(std::string name, Shape x, std::int64_t channels, std::int64_t ke
            .name = std::move(name),
            .inputs = {{{DType::f32, x}}, {{DType::f32, {channels, x[3], kernel, kernel}}}},
            .attributes = {{"channels", channels}, {"kernel", kernel}, {"stride", stride}, {"pad", pad}, {"bias", bias}},
+           .bf16_gradient_tolerance = kernel == 3 && stride == 1 ? kWinogradInBf16 : 0,
            .check_gradient = check_gradient};
   if (bias) c.inputs.push_back({{DType::f32, {channels}}});
   return c;

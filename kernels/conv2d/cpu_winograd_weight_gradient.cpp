@@ -79,8 +79,8 @@ void transform_tiles(const Tiling& t, const Bfloat16* x, const Bfloat16* dy, con
 #pragma omp for schedule(static)
   for (Index i = 0; i < count; i += 2) {
     const bool alone = i + 1 == count;
-    VecBits points[kPoints];
-    const auto keep = [&](Index point, Vec value) { points[point] = launch::bf16_bits(value); };
+    Vec points[kPoints];
+    const auto keep = [&](Index point, Vec value) { points[point] = value; };
     const Bfloat16* pixels[2][kPoints];
     for (Index k = 0; k < 2; ++k) input_pixels(t, x, zeros, first + i + (alone ? 0 : k), pixels[k]);
     for (Index channel = 0; channel < t.in; channel += kLanes) {

@@ -19,7 +19,7 @@ using launch::kPanel;
 using launch::Vec;
 
 constexpr Index kBlockPixels = 60;  // of a thread's block, a multiple of kBlockRows
-constexpr Index kBlockDepth = 256;  // terms of a sum between two visits of its result
+constexpr Index kBlockDepth = 96;   // steps of a sum between two visits of its result: a panel's lie in the first cache
 constexpr Index kNarrow = 16;       // up to here so many output columns are sums over lanes instead of panels
 
 DERMATOME_HD Index least(Index a, Index b) {

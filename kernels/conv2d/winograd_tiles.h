@@ -12,7 +12,6 @@ using namespace winograd;
 
 using launch::Bfloat16;
 using launch::kTerms;
-using launch::VecBits;
 
 constexpr Index kTaps = 9;
 constexpr Index kLargeKernels = 192 * 192;  // from here kernels may weigh more than the tiles
@@ -93,12 +92,12 @@ DERMATOME_HD void output_gradient_at_points(const T* const* pixels, Index channe
 
 // Rounds values at the points to bf16 and stores them beside those that `first` holds of the other term of each pair.
 struct PairStore {
-  const VecBits* first;
+  const Vec* first;
   Bfloat16* to;
   Index stride;
 
   DERMATOME_HD void operator()(Index point, Vec value) const {
-    launch::store_pairs(to + point * stride, first[point] | launch::bf16_bits(value) << 16);
+    launch::store_pairs(to + point * stride, launch::round_pairs(first[point], value));
   }
 };
 
@@ -234,9 +233,9 @@ DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight,
     for (Index column = 0; column < width; column += kLanes) {
       const float* from = weight + (k * t.out + first_column + column) * kTaps;
       Vec taps[kTaps];
-      VecBits points[kPoints];
+      Vec points[kPoints];
       load_turned_kernels(from, taps);
-      kernels_at_points(taps, [&](Index p, Vec value) { points[p] = launch::bf16_bits(value); });
+      kernels_at_points(taps, [&](Index p, Vec value) { points[p] = value; });
       load_turned_kernels(from + t.out * kTaps, taps);
       kernels_at_points(taps, PairStore{points, u + (k - first_k) * width + 2 * column, stride});
     }

@@ -175,7 +175,10 @@ void transposed_narrow(const Sizes& s, const T* x, const float* packed, const fl
 #pragma omp for schedule(static)
   for (Index first = 0; first < s.pixels(); first += kLanes) {
     const Index count = least(kLanes, s.pixels() - first);
-    Vec sums[conv2d::kNarrow * kLanes] = {};
+    Vec sums[conv2d::kNarrow * kLanes];
+    for (Index unused = count; unused < kLanes; ++unused) {
+      for (Index column = 0; column < columns; ++column) sums[column * kLanes + unused] = Vec{};
+    }
     for (Index p = 0; p < count; ++p) {
       const T* pixel = x + (first + p) * s.in;
       Index column = 0;

@@ -50,8 +50,8 @@ GradientLayout gradient_layout(const Sizes& s) {
   layout.piece = products.piece;
   layout.tap_sums = s.taps() * s.out;
   layout.factors = 5 * s.in;
-  layout.windows = floats_of<T>(layout.pixels * s.taps() * s.out);
-  layout.normalised = floats_of<T>(layout.pixels * s.in);
+  layout.windows = floats_of<T>(layout.pixels * padded_stride(s.taps() * s.out));
+  layout.normalised = floats_of<T>(layout.pixels * padded_stride(s.in));
   layout.totals = s.taps() * s.out * s.in;
   layout.block_pixels = conv2d::pixels_in_block(g);
   layout.depth = whole_steps<T>(s.taps() * s.out);
@@ -161,9 +161,9 @@ void gather_factors(const Sizes& s, const float* dy, const float* x, const Facto
                     float* windows, float* normalised) {
 #pragma omp for schedule(static)
   for (Index p = 0; p < count; ++p) {
-    gather_windows(s, dy, first + p, 1, s.taps() * s.out, windows + p * s.taps() * s.out);
+    gather_windows(s, dy, first + p, 1, s.taps() * s.out, windows + p * padded_stride(s.taps() * s.out));
     const float* from = x + (first + p) * s.in;
-    float* to = normalised + p * s.in;
+    float* to = normalised + p * padded_stride(s.in);
     for (Index i = 0; i < s.in; i += kLanes) {
       launch::store(to + i, normalised_at(f.mean + i, f.inverse + i, launch::load(from + i)));
     }
@@ -178,13 +178,13 @@ void gather_factors(const Sizes& s, const Bfloat16* dy, const Bfloat16* x, const
     const Index second = first + p + (alone ? 0 : 1);
     for (Index tap = 0; tap < s.taps(); ++tap) {
       interleave(under_tap(s, dy, first + p, tap), under_tap(s, dy, second, tap), s.out,
-                 windows + (p * s.taps() + 2 * tap) * s.out);
+                 windows + p * padded_stride(s.taps() * s.out) + 2 * tap * s.out);
     }
     for (Index i = 0; i < s.in; i += kLanes) {
       const Vec here = normalised_at(f.mean + i, f.inverse + i, launch::load(x + (first + p) * s.in + i));
       const Vec beside = normalised_at(f.mean + i, f.inverse + i, launch::load(x + second * s.in + i));
-      const auto pairs = launch::bf16_bits(here) | launch::bf16_bits(alone ? Vec{} : beside) << 16;
-      launch::store_pairs(normalised + p * s.in + 2 * i, pairs);
+      launch::store_pairs(normalised + p * padded_stride(s.in) + 2 * i,
+                          launch::round_pairs(here, alone ? Vec{} : beside));
     }
   }
 }
@@ -197,8 +197,8 @@ void weight_gradient(const Sizes& s, const GradientLayout& layout, const T* dy, 
   for (Index first = 0; first < s.pixels(); first += layout.pixels) {
     const Index count = least(layout.pixels, s.pixels() - first);
     gather_factors(s, dy, x, f, first, count, windows, normalised);
-    add_outer_products<T>({windows, columns, columns}, {normalised, s.in, s.in}, count, first > 0, layout.piece,
-                          totals);
+    add_outer_products<T>({windows, padded_stride(columns), columns}, {normalised, padded_stride(s.in), s.in}, count,
+                          first > 0, layout.piece, totals);
   }
   const Geometry g = convolution_of(s);
 #pragma omp for schedule(static)

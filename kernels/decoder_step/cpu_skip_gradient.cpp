@@ -35,7 +35,7 @@ SkipLayout skip_layout(const Geometry& g) {
   layout.block_pixels = conv2d::pixels_in_block(g);
   if constexpr (kTerms<T> == 1) return layout;
   layout.pairs = floats_of<T>(g.in * g.out);
-  layout.factors = floats_of<T>(layout.pixels * (g.in + g.out));
+  layout.factors = floats_of<T>(layout.pixels * (padded_stride(g.in) + padded_stride(g.out)));
   layout.local = layout.block_pixels * kPanel;
   return layout;
 }
@@ -63,7 +63,7 @@ DERMATOME_HD Pixels<float> factors_of_rows(const float* from, Index stride, Inde
 inline Pixels<Bfloat16> factors_of_rows(const Bfloat16* from, Index stride, Index channels, Index count, Bfloat16* to) {
 #pragma omp for schedule(static)
   for (Index p = 0; p < count; p += 2) {
-    Bfloat16* pair = to + p * channels;
+    Bfloat16* pair = to + p * padded_stride(channels);
     if (p + 1 < count) {
       interleave(from + p * stride, from + (p + 1) * stride, channels, pair);
       continue;
@@ -72,7 +72,7 @@ inline Pixels<Bfloat16> factors_of_rows(const Bfloat16* from, Index stride, Inde
       launch::store_pairs(pair + 2 * c, launch::load_bits(from + p * stride + c));
     }
   }
-  return {to, channels, channels};
+  return {to, padded_stride(channels), channels};
 }
 
 template <typename T>
@@ -82,7 +82,8 @@ void weight_gradient(const Geometry& g, const SkipLayout& layout, const T* skip,
   for (Index first = 0; first < pixels; first += layout.pixels) {
     const Index count = least(layout.pixels, pixels - first);
     const auto rows = factors_of_rows(skip + first * g.in, g.in, g.in, count, factors);
-    const auto columns = factors_of_rows(dy + first * channels, channels, g.out, count, factors + layout.pixels * g.in);
+    const auto columns =
+        factors_of_rows(dy + first * channels, channels, g.out, count, factors + layout.pixels * padded_stride(g.in));
     add_outer_products(rows, columns, count, first > 0, layout.piece, totals);
   }
 #pragma omp for schedule(static)

@@ -81,7 +81,7 @@ inline void round_panels(const float* panels, Index depth, Index columns, Bfloat
     Bfloat16* to = pairs + 2 * steps * column + k * width;
     for (Index c = 0; c < width; c += kLanes) {
       const Vec second = k + 1 < depth ? launch::load(from + width + c) : Vec{};
-      launch::store_pairs(to + 2 * c, launch::bf16_bits(launch::load(from + c)) | launch::bf16_bits(second) << 16);
+      launch::store_pairs(to + 2 * c, launch::round_pairs(launch::load(from + c), second));
     }
   }
 }
@@ -111,16 +111,18 @@ DERMATOME_HD void multiply_deep(const float* a, Index a_row, const float* panel,
 }
 DERMATOME_HD void multiply_deep(const Bfloat16* a, Index a_row, const Bfloat16* panel, Index width, float* c,
                                 Index c_row, Index depth, Index count) {
-  launch::multiply_pair_panel({.a = a,
-                               .a_row = a_row,
-                               .a_step = 2,
-                               .b = panel,
-                               .b_row = 2 * width,
-                               .c = c,
-                               .c_row = c_row,
-                               .depth = depth / 2,
-                               .accumulate = false},
-                              count, width);
+  for (Index k = 0; k < depth; k += 2 * kBlockDepth) {
+    launch::multiply_pair_panel({.a = a + k,
+                                 .a_row = a_row,
+                                 .a_step = 2,
+                                 .b = panel + k * width,
+                                 .b_row = 2 * width,
+                                 .c = c,
+                                 .c_row = c_row,
+                                 .depth = least(kBlockDepth, (depth - k) / 2),
+                                 .accumulate = k > 0},
+                                count, width);
+  }
 }
 
 // Factors of a sum over pixels. f32: pixel p of a tensor at data[p * stride]. bf16: two pixels side by side, those of
@@ -132,6 +134,11 @@ struct Pixels {
 
   DERMATOME_HD const T* at(Index p, Index channel) const { return data + p * stride + channel * kTerms<T>; }
 };
+
+// A stride for `channels` that is no multiple of 4 KiB: the pixels of a channel must not fall into one set of a cache.
+DERMATOME_HD Index padded_stride(Index channels) {
+  return channels + 16;
+}
 
 // totals[row * columns + column] (+)= sum of a[p][row] * b[p][column] over `count` pixels. Shared by the team, in
 // pieces of `piece` rows.

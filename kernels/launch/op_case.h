@@ -39,6 +39,7 @@ struct OpCase {
   std::vector<std::pair<std::string, AttributeArgument>> attributes;
   double tolerance = 2e-5;                  // CPU f32 against Reference f64, relative to the output's largest magnitude
   double bf16_tolerance = 0;                // of a bf16 form that rounds inside (weights, factors); 0: `tolerance`
+  double bf16_gradient_tolerance = 0;       // the same of its gradients on a device; 0: four times the op's own
   bool check_gradient = true;               // f64 central differences; ops without a gradient say false
   std::vector<std::size_t> constants = {};  // floating inputs that the op gives no gradient for: the truth of a loss
 };

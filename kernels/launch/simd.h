@@ -75,6 +75,18 @@ DERMATOME_HD VecBits load_pairs(const Bfloat16* from) {
 DERMATOME_HD void store_pairs(Bfloat16* to, VecBits pairs) {
   *reinterpret_cast<UnalignedBits*>(to) = pairs;
 }
+// Pairs of numbers rounded to bf16.
+DERMATOME_HD VecBits round_pairs(Vec first, Vec second) {
+#if defined(__AVX512BF16__)
+  using Halves = std::uint16_t __attribute__((vector_size(64)));
+  constexpr Halves kSideBySide = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                  8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512bh both = _mm512_cvtne2ps_pbh(second, first);
+  return reinterpret_cast<VecBits>(__builtin_shuffle(reinterpret_cast<Halves>(both), kSideBySide));
+#else
+  return bf16_bits(first) | bf16_bits(second) << 16;
+#endif
+}
 // As many numbers as lanes, each in the lower half of its own.
 DERMATOME_HD VecBits load_bits(const Bfloat16* from) {
   return __builtin_convertvector(*reinterpret_cast<const UnalignedHalves*>(from), VecBits);

@@ -25,7 +25,7 @@ AssertionResult check_gradient(const OpCase& op_case);
 // Below, `type` is that of instantiate(): left out, the case's own types.
 
 // The same gradient nodes on that device, behind the op itself, against the reference device in f64: within four times
-// tolerance_of() of each gradient's largest magnitude.
+// tolerance_of(), or the case's own bf16_gradient_tolerance, of each gradient's largest magnitude.
 AssertionResult check_gradient_on(const OpCase& op_case, Device device, std::optional<DType> type = {});
 
 // Whether the op sets a gradient for any floating input of the case; false too where it says that it has none.

@@ -286,11 +286,13 @@ AssertionResult check_gradient_on(const OpCase& op_case, Device device, std::opt
   }
   const auto want = analytic_gradient(wide.instance, wide.weights, wide.wanted, wide.upstream);
   const auto got = analytic_gradient(as_is.instance, as_is.weights, as_is.wanted, as_is.upstream, device);
+  // Errors of the forward nodes add to those of the backward nodes.
+  const bool own = type == DType::bf16 && op_case.bf16_gradient_tolerance > 0;
+  const double tolerance = own ? op_case.bf16_gradient_tolerance : 4 * tolerance_of(op_case, type);
   for (std::size_t i = 0; i < want.size(); ++i) {
     const std::string what =
         fmt::format("{}, gradient of {} on {}", name_of(op_case), input_label(wide.instance, i), to_string(device));
-    // Errors of the forward nodes add to those of the backward nodes.
-    if (auto result = agree(want[i], got[i], 4 * tolerance_of(op_case, type), what); !result) return result;
+    if (auto result = agree(want[i], got[i], tolerance, what); !result) return result;
   }
   return AssertionSuccess();
 }

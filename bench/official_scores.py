@@ -1,9 +1,11 @@
 """Compares `dermatome evaluate --predictions DIR --truth DIR` with the ISIC challenge's own scorer, photograph by photograph.
 
     python3 bench/official_scores.py --dermatome build/dermatome --predictions masks --truth ISIC-2017_Training_Part1_GroundTruth
+    python3 bench/official_scores.py --dermatome build/dermatome --predictions masks.zip --truth ISIC-2017_Training_Part1_GroundTruth
     python3 bench/official_scores.py --make-golden tests/golden/official_scores
 
 Prints the largest difference of each metric and exits with 1 where one is above 1e-6. Needs isic-challenge-scoring from PyPI.
+An archive is what `dermatome submit` writes: the official scorer unpacks it by its own rules, and refuses what it would refuse.
 --make-golden draws small masks with their edge cases and writes what the official scorer says of them; the tests read both.
 """
 import argparse
@@ -16,6 +18,7 @@ import numpy as np
 from PIL import Image
 from isic_challenge_scoring.load_image import iter_image_pairs
 from isic_challenge_scoring.segmentation import SegmentationScore
+from isic_challenge_scoring.unzip import unzip_all
 
 TOLERANCE = 1e-6
 OFFICIAL_NAMES = {"jaccard": "jaccard", "thresholded_jaccard": "threshold_jaccard", "dice": "dice", "accuracy": "accuracy",
@@ -90,6 +93,8 @@ def main():
     if arguments.make_golden:
         make_golden(arguments.make_golden)
     elif arguments.predictions and arguments.truth:
+        if arguments.predictions.suffix == ".zip":
+            arguments.predictions, unpacked = unzip_all(arguments.predictions)
         sys.exit(compare(arguments))
     else:
         parser.error("give --predictions and --truth, or --make-golden")

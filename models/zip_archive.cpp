@@ -19,6 +19,43 @@ std::string text_of(zip_error_t& error) {
   return text;
 }
 
+struct FreeSource {
+  void operator()(zip_source_t* source) const { zip_source_free(source); }
+};
+
+[[noreturn]] void fail_making(zip_t* archive) {
+  const std::string cause = zip_strerror(archive);
+  zip_discard(archive);
+  fail("a zip archive cannot be made ({})", cause);
+}
+
+void add_member(zip_t* archive, const ZipMember& member) {
+  constexpr zip_uint16_t kFirstOf1980 = 1 << 5 | 1;  // the zero of these dates
+  zip_source_t* source = zip_source_buffer(archive, member.bytes.data(), member.bytes.size(), 0);
+  if (source == nullptr) fail_making(archive);
+  const zip_int64_t index = zip_file_add(archive, member.name.c_str(), source, ZIP_FL_ENC_UTF_8);
+  if (index < 0) {
+    zip_source_free(source);
+    fail_making(archive);
+  }
+  const auto added = static_cast<zip_uint64_t>(index);
+  if (zip_set_file_compression(archive, added, ZIP_CM_STORE, 0) != 0 ||
+      zip_file_set_dostime(archive, added, 0, kFirstOf1980, 0) != 0) {
+    fail_making(archive);
+  }
+}
+
+std::vector<std::byte> contents_of(zip_source_t* source) {
+  zip_stat_t status;
+  DERMATOME_CHECK(zip_source_stat(source, &status) == 0 && zip_source_open(source) == 0,
+                  "a zip archive cannot be read back from memory");
+  std::vector<std::byte> bytes(status.size);
+  const zip_int64_t read = zip_source_read(source, bytes.data(), bytes.size());
+  zip_source_close(source);
+  DERMATOME_CHECK(read == static_cast<zip_int64_t>(bytes.size()), "a zip archive cannot be read back from memory");
+  return bytes;
+}
+
 }  // namespace
 
 void ZipArchive::Close::operator()(zip* archive) const {
@@ -69,6 +106,23 @@ std::vector<std::byte> ZipArchive::read(const std::string& name) const {
   DERMATOME_CHECK(read == static_cast<zip_int64_t>(contents.size()) && zip_fread(member.get(), &beyond, 1) == 0,
                   "{}: member '{}' is cut short or damaged", file_, shown);
   return contents;
+}
+
+std::vector<std::byte> zip_archive_of(std::span<const ZipMember> members) {
+  const std::unique_ptr<zip_source_t, FreeSource> target(zip_source_buffer_create(nullptr, 0, 0, nullptr));
+  DERMATOME_CHECK(target != nullptr, "no memory for a zip archive");
+  zip_source_keep(target.get());  // the archive takes one reference, and gives it up in the end
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_t* archive = zip_open_from_source(target.get(), ZIP_TRUNCATE, &error);
+  if (archive == nullptr) {
+    zip_source_free(target.get());
+    fail("a zip archive cannot be made ({})", text_of(error));
+  }
+  zip_error_fini(&error);
+  for (const auto& member : members) add_member(archive, member);
+  if (zip_close(archive) != 0) fail_making(archive);
+  return contents_of(target.get());
 }
 
 }  // namespace dermatome

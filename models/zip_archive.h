@@ -1,4 +1,4 @@
-// Members of a zip archive in memory, by libzip.
+// Zip archives in memory, read and made by libzip.
 #pragma once
 
 #include <cstddef>
@@ -31,5 +31,14 @@ class ZipArchive {
   std::string file_;
   std::unique_ptr<zip, Close> archive_;
 };
+
+struct ZipMember {
+  std::string name;
+  std::span<const std::byte> bytes;
+};
+
+// An archive of the members, stored without compression and dated 1980: the same members give the same bytes. Throws
+// Error for two members of one name.
+std::vector<std::byte> zip_archive_of(std::span<const ZipMember> members);
 
 }  // namespace dermatome

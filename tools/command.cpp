@@ -114,14 +114,16 @@ void write_json(const std::string& path, const nlohmann::json& json) {
   write_text(path, json.dump(2) + "\n");
 }
 
-std::string WeightsOption::path() const {
-  if (!weights.empty()) return training::weights_file(weights).string();
-  if (run.empty()) {
-    fail_usage("which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
-  }
+std::string checkpoint_of_run(const std::string& run) {
   DERMATOME_CHECK(std::filesystem::exists(run),
                   "the run folder {} does not exist (`dermatome train --run {}` would make it)", run, run);
   return training::weights_file(run).string();
+}
+
+std::string WeightsOption::path() const {
+  if (!weights.empty()) return training::weights_file(weights).string();
+  if (run.empty()) fail_usage("{}", kWhichModel);
+  return checkpoint_of_run(run);
 }
 
 std::shared_ptr<WeightsOption> add_weights_option(CLI::App& command) {

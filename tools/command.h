@@ -19,6 +19,7 @@ namespace dermatome {
 void add_train(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_predict(CLI::App& app);
+void add_submit(CLI::App& app);
 void add_report(CLI::App& app);
 void add_graph(CLI::App& app);
 void add_config(CLI::App& app);
@@ -52,8 +53,14 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command);
 void write_json(const std::string& path, const nlohmann::json& json);
 void write_text(const std::string& path, const std::string& text);
 
-// --run DIR means DIR/best.safetensors (else last.safetensors), --weights FILE means itself, or a run's folder. Throws
-// UsageError when neither is given, saying what to do.
+inline constexpr const char* kWhichModel =
+    "which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)";
+
+// DIR/best.safetensors, or else last.safetensors. Throws Error where there is neither.
+std::string checkpoint_of_run(const std::string& run);
+
+// One model: --run DIR, or --weights FILE, which may also be a run's folder. Throws UsageError when neither is given,
+// saying what to do.
 struct WeightsOption {
   std::string run;
   std::string weights;

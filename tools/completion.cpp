@@ -112,6 +112,8 @@ void add_values(Answers& answers, const CLI::Option& option, const std::string& 
     add(implementation_names());
   } else if (value.kind == value_kind::kPart) {
     add({"train", "validation", "test"});
+  } else if (value.kind == value_kind::kThreshold) {
+    add({"best"});
   } else if (value.kind == value_kind::kType) {
     add({"f32", "bf16"});
   } else if (value.kind != "INT" && value.kind != "UINT" && value.kind != "FLOAT") {

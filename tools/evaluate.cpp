@@ -4,15 +4,18 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "data/name_list.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
 #include "tools/data_options.h"
+#include "tools/model_options.h"
 #include "tools/progress.h"
 #include "tools/training/evaluation.h"
 #include "tools/training/evaluation_masks.h"
 #include "tools/training/evaluation_output.h"
+#include "tools/training/evaluation_variants.h"
 
 namespace dermatome {
 namespace {
@@ -21,17 +24,16 @@ namespace fs = std::filesystem;
 
 struct EvaluateCommand {
   std::string split, part, json, csv, predictions, truth;
-  int size = 0;
-  std::optional<double> threshold;
   std::uint64_t seed = 42;
   std::shared_ptr<DataOptions> data;
   std::shared_ptr<RunOptions> options;
-  std::shared_ptr<WeightsOption> weights;
+  std::shared_ptr<ModelOptions> model;
 };
 
 struct Result {
   training::Evaluation evaluation;
   std::string heading;
+  std::string variants;  // a table of the ways of predicting; empty where there is one
   nlohmann::json about;  // what was scored, for the JSON file
 };
 
@@ -51,9 +53,19 @@ Result evaluate_folder(const EvaluateCommand& command, Progress& progress) {
   return result;
 }
 
-// The split file of the run that made the checkpoint lies beside it.
-fs::path split_of(const std::string& checkpoint) {
-  return fs::path(checkpoint).parent_path() / "split.csv";
+// The split file of the run that made a checkpoint lies beside it.
+fs::path split_of(const fs::path& checkpoint) {
+  return checkpoint.parent_path() / "split.csv";
+}
+
+// Marks in each variant what its members were trained on.
+void mark_trained_on(std::span<const training::Variant> variants, std::vector<training::Evaluation>& evaluations,
+                     const std::vector<fs::path>& checkpoints) {
+  for (std::size_t v = 0; v < variants.size(); ++v) {
+    std::set<std::string> names;
+    for (const std::size_t m : variants[v].members) names.merge(training::training_names(split_of(checkpoints[m])));
+    training::mark_trained_on(evaluations[v], names);
+  }
 }
 
 // With a split, the samples of one part of it; without, those of one part of a challenge or all there are.
@@ -66,36 +78,41 @@ std::vector<data::Sample> samples_of(const EvaluateCommand& command, const Tell&
                                    command.part.empty() ? data::Part::validation : data::parse_part(command.part));
 }
 
+// What of the photographs the cache holds, for each size that they are read at.
+void tell_cache(const training::Ensemble& ensemble, const std::vector<data::Sample>& samples, const data::Cache& cache,
+                Progress& progress) {
+  for (const auto* reader : ensemble.readers()) {
+    progress.message(data::plan_sentence(cache.plan(samples, reader->size()), cache.folder(), reader->size()));
+  }
+}
+
 Result evaluate_model(const EvaluateCommand& command, Progress& progress) {
   const auto samples = samples_of(command, [&](const std::string& text) { progress.message(text); });
-  const std::string checkpoint = command.weights->path();
-  training::Predictor predictor(
-      checkpoint, command.options->device(), command.options->compile,
-      {.size = command.size, .model = command.weights->model, .threshold = command.threshold});
+  const auto checkpoints = command.model->checkpoints();
+  training::Ensemble ensemble = command.model->open(*command.options, progress);
+  const auto ladder = training::ladder_of(ensemble, command.model->names(), command.model->postprocessing);
   const auto cache = command.data->open_cache();
-  if (cache) {
-    progress.message(data::plan_sentence(cache->plan(samples, predictor.size()), cache->folder(), predictor.size()));
-  }
+  if (cache) tell_cache(ensemble, samples, *cache, progress);
+  auto evaluations =
+      training::evaluate(ensemble, ladder.variants, samples, {.skip_bad = command.data->skip_bad, .cache = cache.get()},
+                         [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); });
+  for (const auto& cause : evaluations.back().left_out) progress.message("left out: " + cause);
+  mark_trained_on(ladder.variants, evaluations, checkpoints);
   Result result;
-  result.evaluation = training::evaluate(
-      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count("evaluating", done, total); }, {},
-      command.data->skip_bad, cache.get());
-  for (const auto& cause : result.evaluation.left_out) progress.message("left out: " + cause);
-  training::mark_trained_on(result.evaluation, training::training_names(split_of(checkpoint)));
-  result.heading = fmt::format("{} photographs, {} px, at their stored size; means with 95 % intervals",
-                               result.evaluation.images.size(), predictor.size());
-  result.about = {{"checkpoint", checkpoint},
-                  {"photographs", command.data->to_json()},
-                  {"size", predictor.size()},
-                  {"threshold", predictor.threshold()}};
+  result.heading = fmt::format("{} photographs, {}, at their stored size; means with 95 % intervals",
+                               evaluations.back().images.size(), ensemble.sizes_text());
+  result.variants = training::to_text(ladder, evaluations, command.seed);
+  result.about = to_json(*command.model, ensemble);
+  result.about["photographs"] = command.data->to_json();
+  result.about["variants"] = training::to_json(ladder, evaluations, command.seed);
+  result.evaluation = std::move(evaluations.back());
   return result;
 }
 
 // What the options ask for, or what is missing.
 bool scores_folder(const EvaluateCommand& command) {
   const bool folders = !command.predictions.empty() || !command.truth.empty();
-  const bool model = !command.weights->run.empty() || !command.weights->weights.empty() ||
-                     !command.data->data.empty() || !command.data->images.empty();
+  const bool model = command.model->names_a_model() || !command.data->data.empty() || !command.data->images.empty();
   if (folders && model) {
     fail_usage(
         "either a model is scored (--run or --weights, with --data), or masks are (--predictions with --truth), not "
@@ -108,10 +125,12 @@ bool scores_folder(const EvaluateCommand& command) {
         "what shall be scored? Give --run DIR and --data DIR (a trained model and photographs with masks), or "
         "--predictions DIR and --truth DIR (masks and true masks)");
   }
-  if (folders && (command.size != 0 || command.threshold || !command.split.empty() || !command.part.empty() ||
-                  !command.data->cache.empty() || command.data->skip_bad)) {
+  if (folders &&
+      (command.model->size != 0 || command.model->threshold || command.model->augmentation != "none" ||
+       !command.split.empty() || !command.part.empty() || !command.data->cache.empty() || command.data->skip_bad)) {
     fail_usage(
-        "--size, --threshold, --split, --part, --cache and --skip-bad are for a model; masks are scored as they are");
+        "--size, --threshold, --tta, --split, --part, --cache and --skip-bad are for a model; masks are scored as they "
+        "are");
   }
   if (command.json == "-" && command.csv == "-")
     fail_usage("--json - and --csv - would mix on standard output; name a file");
@@ -126,7 +145,8 @@ void run_evaluate(const EvaluateCommand& command) {
   for (const auto& note : training::notes_on(evaluation)) progress.message(note);
   if (command.json != "-" && command.csv != "-") {
     progress.message(result.heading);
-    fmt::print("{}", training::summary_text(evaluation, command.seed));
+    fmt::print("{}{}{}", result.variants, result.variants.empty() ? "" : "\n",
+               training::summary_text(evaluation, command.seed));
   }
   if (!command.csv.empty()) write_text(command.csv, training::to_csv(evaluation));
   if (!command.json.empty()) {
@@ -142,18 +162,12 @@ void add_evaluate(CLI::App& app) {
   auto* sub =
       app.add_subcommand("evaluate", "Score a trained model, or masks, against true masks as the ISIC challenge does");
   auto command = std::make_shared<EvaluateCommand>();
-  command->weights = add_weights_option(*sub);
+  command->model = add_model_options(*sub);
   command->data = add_data_options(*sub);
   sub->add_option("--split", command->split, "CSV with columns image,part: only the photographs of one part");
   sub->add_option(
       "--part", command->part,
       "train, validation or test: of the split (by default validation), or without one of the challenge in --data");
-  sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 8192));
-  sub->add_option("--threshold", command->threshold,
-                  "A pixel is lesion where its probability is above; by default as trained (0.5)")
-      ->check(CLI::Range(0.0, 1.0));
   const std::string masks = "Masks without a model";
   sub->add_option("--predictions", command->predictions, "Folder of predicted masks, named as the true ones")
       ->group(masks);

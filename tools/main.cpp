@@ -139,6 +139,7 @@ void describe(CLI::App& app) {
   add_train(app);
   add_evaluate(app);
   add_predict(app);
+  add_submit(app);
   add_report(app);
   add_check(app);
   add_prepare(app);

@@ -42,6 +42,7 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"model", value_kind::kModel},
       {"--frozen", value_kind::kGroup},
       {"--part", value_kind::kPart},
+      {"--threshold", value_kind::kThreshold},
       {"--device", value_kind::kDevice},
       {"--type", value_kind::kType},
       {"--disable-pass", value_kind::kPass},

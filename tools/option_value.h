@@ -23,6 +23,7 @@ inline constexpr const char* kImplementation = "KERNEL";
 inline constexpr const char* kColumn = "COLUMN";  // of a CSV
 inline constexpr const char* kPart = "PART";      // of a split
 inline constexpr const char* kGroup = "GROUP";    // of a network's parameters
+inline constexpr const char* kThreshold = "NUMBER|best";
 inline constexpr const char* kOperation = "OPERATION";
 }  // namespace value_kind
 

@@ -6,6 +6,7 @@
 #include "data/image/outline.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
+#include "tools/model_options.h"
 #include "tools/progress.h"
 #include "tools/training/predictor_files.h"
 #include "tools/training/predictor_outputs.h"
@@ -23,13 +24,11 @@ constexpr const char* kTable = "predictions.csv";
 struct PredictCommand {
   std::vector<std::string> inputs;
   std::string out;
-  int size = 0;
   int batch = 8;
-  std::optional<double> threshold;
   bool probabilities = false;
   bool overlay = false;
   std::shared_ptr<RunOptions> options;
-  std::shared_ptr<WeightsOption> weights;
+  std::shared_ptr<ModelOptions> model;
 };
 
 // The photograph in its stored grid with the mask's outline, as thick as its size asks. It is read again, whole: the
@@ -80,11 +79,10 @@ std::string finish_table(const PredictCommand& command, const std::vector<std::s
 
 void run_predict(const PredictCommand& command) {
   command.options->apply();
-  const std::string checkpoint = command.weights->path();
+  command.model->checkpoints();  // what is missing there is told before folders are searched
   const auto files = plan(command);
-  training::Predictor predictor(
-      checkpoint, command.options->device(), command.options->compile,
-      {.size = command.size, .model = command.weights->model, .threshold = command.threshold});
+  Progress progress;
+  training::Ensemble ensemble = command.model->open(*command.options, progress);
   make_folder(command.out);
   for (const auto& file : files) make_folder(fs::path(command.out) / file.name.parent_path());
 
@@ -92,9 +90,11 @@ void run_predict(const PredictCommand& command) {
   for (const auto& file : files) photographs.push_back(file.photograph);
   std::vector<std::string> rows(files.size());
   std::vector<std::uint8_t> empty(files.size());
-  Progress progress;
   const auto failures = training::predict_files(
-      predictor, photographs, {.batch = command.batch, .keep_probabilities = command.probabilities},
+      ensemble, photographs,
+      {.batch = command.batch,
+       .keep_probabilities = command.probabilities,
+       .postprocessing = command.model->postprocessing},
       [&](std::size_t i, const data::StoredGrid&, const training::Prediction& prediction) {
         write_files(command, files[i], prediction);
         rows[i] = training::table_row(files[i], kMask, prediction);
@@ -112,17 +112,11 @@ void run_predict(const PredictCommand& command) {
 void add_predict(CLI::App& app) {
   auto* sub = app.add_subcommand("predict", "Write the masks of photographs, at their own size");
   auto command = std::make_shared<PredictCommand>();
-  command->weights = add_weights_option(*sub);
+  command->model = add_model_options(*sub);
   sub->add_option("images", command->inputs,
                   "Photographs (JPEG, PNG) and folders of them, which are mirrored with all folders below")
       ->required();
   sub->add_option("--out", command->out, "Folder for <name>_segmentation.png and predictions.csv")->required();
-  sub->add_option("--size", command->size, "Side of the network's input in pixels; 0: as trained")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 8192));
-  sub->add_option("--threshold", command->threshold,
-                  "A pixel is lesion where its probability is above; by default as trained (0.5)")
-      ->check(CLI::Range(0.0, 1.0));
   sub->add_option("--batch", command->batch, "Photographs that go through the network together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -4,9 +4,11 @@
 
 #include "engine/core/error.h"
 #include "tools/command.h"
+#include "tools/fold_runs.h"
 #include "tools/progress.h"
 #include "tools/report/comparison.h"
 #include "tools/report/html.h"
+#include "tools/report_folds.h"
 #include "tools/report_run.h"
 
 namespace dermatome {
@@ -53,12 +55,18 @@ void run_report(const ReportCommand& command) {
   command.options->apply();
   check_runs(command.runs);
   Progress progress;
+  const std::string out = page_of(command).string();
+  if (command.runs.size() == 1 && holds_folds(command.runs.front())) {
+    write_text(out, report::render_folds(read_folds_report(command.runs.front(), command.options->device(),
+                                                           command.options->compile, progress)));
+    progress.message(fmt::format("report in {}", out));
+    return;
+  }
   std::vector<report::ReportData> reports;
   for (const auto& run : command.runs) {
     reports.push_back(read_run(run, command.options->device(), command.options->compile, progress));
   }
   name_apart(reports, command.runs);
-  const std::string out = page_of(command).string();
   write_text(out, reports.size() == 1 ? report::render_html(reports.front()) : report::render_comparison(reports));
   progress.message(fmt::format("{} in {}", reports.size() == 1 ? "report" : "comparison", out));
 }
@@ -68,7 +76,8 @@ void run_report(const ReportCommand& command) {
 void add_report(CLI::App& app) {
   auto* sub = app.add_subcommand("report", "Write a self-contained HTML page about a run, or comparing several");
   auto command = std::make_shared<ReportCommand>();
-  sub->add_option("run", command->runs, "Folder of the run; of several, the first is what the others are compared with")
+  sub->add_option("run", command->runs,
+                  "Folder of the run, or of folds; of several runs, the first is what the others are compared with")
       ->required();
   sub->add_option("--out", command->out,
                   "The page; by default report.html in the run's folder, or comparison.html beside the first run");

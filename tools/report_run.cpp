@@ -30,24 +30,6 @@ nlohmann::json read_info(const fs::path& run) {
   return info;
 }
 
-std::vector<report::Metric> metrics_of(const training::Evaluation& evaluation, std::uint64_t seed) {
-  std::vector<report::Metric> metrics;
-  const char* names[training::kMetrics] = {"Jaccard",  "Thresholded Jaccard", "Dice",
-                                           "Accuracy", "Sensitivity",         "Specificity"};
-  const auto means = evaluation.means();
-  for (std::size_t m = 0; m < training::kMetrics; ++m) {
-    const auto values = training::values_of(evaluation, static_cast<training::Metric>(m));
-    report::Metric metric{.name = names[m], .mean = means[m], .low = {}, .high = {}};
-    if (values.size() > 1) {
-      const auto [low, high] = training::bootstrap_interval(values, seed);
-      metric.low = low;
-      metric.high = high;
-    }
-    metrics.push_back(std::move(metric));
-  }
-  return metrics;
-}
-
 // At most kPictureSide pixels a side.
 data::Image small(const data::Image& image, bool mask) {
   const double scale = std::min(1.0, static_cast<double>(kPictureSide) / std::max(image.width, image.height));
@@ -128,29 +110,6 @@ bool has_validation_part(const fs::path& run, const nlohmann::json& info) {
          std::string_view::npos;
 }
 
-std::vector<report::ReportImage> scored_images(training::Predictor& predictor, const std::vector<data::Sample>& samples,
-                                               bool skip_bad, const std::string& label, Progress& progress,
-                                               training::Evaluation& evaluation) {
-  std::vector<report::ReportImage> images(samples.size());
-  evaluation = training::evaluate(
-      predictor, samples, [&](std::size_t done, std::size_t total) { progress.count(label.c_str(), done, total); },
-      [&](std::size_t i, const training::ScoredImage& image, const data::StoredGrid&, const data::Image& truth,
-          const training::Prediction& prediction) {
-        data::Image cut = truth;
-        data::cut_mask(cut);
-        images[i] = {.id = image.id,
-                     .jaccard = image.scores[training::kJaccard],
-                     .dice = image.scores[training::kDice],
-                     .lesion_area_share = image.counts.truth_share(),
-                     .truth = small(cut, true),
-                     .prediction = small(prediction.mask, true)};
-        images[i].photograph = small_photograph(samples[i].image, images[i].truth);
-      },
-      skip_bad);
-  std::erase_if(images, [](const report::ReportImage& image) { return image.photograph.pixels.empty(); });
-  return images;
-}
-
 void add_scores(report::ReportData& report, const fs::path& run, const nlohmann::json& info, std::uint64_t seed,
                 Device device, const CompileOptions& compile, Progress& progress) {
   const auto checkpoint = checkpoint_of(run);
@@ -162,18 +121,71 @@ void add_scores(report::ReportData& report, const fs::path& run, const nlohmann:
     report.notes.emplace_back("The run had no validation part, so no photograph was scored.");
     return;
   }
-  training::Predictor predictor(*checkpoint, device, compile);
+  training::Ensemble ensemble(*checkpoint, device, compile);
   const auto samples = validation_samples_of(run, info, [&](const std::string& text) { progress.message(text); });
-  training::Evaluation evaluation;
-  report.images = scored_images(predictor, samples, info.value("skip_bad", false), "evaluating " + report.run, progress,
-                                evaluation);
+  const training::Variant variant = training::variant_of(ensemble);
+  ScoredImages scored = scored_images(ensemble, std::span(&variant, 1), samples, info.value("skip_bad", false),
+                                      "evaluating " + report.run, progress);
+  const training::Evaluation& evaluation = scored.evaluations.front();
+  report.images = std::move(scored.images);
   report.metrics = metrics_of(evaluation, seed);
-  report.settings.emplace_back("network input", fmt::format("{0} x {0} px, squashed", predictor.size()));
+  report.settings.emplace_back("network input", fmt::format("{0} x {0} px, squashed", ensemble.member(0).size()));
   report.settings.emplace_back(
       "photographs scored", fmt::format("{} of the validation part, at their stored size", evaluation.images.size()));
 }
 
 }  // namespace
+
+std::vector<report::Metric> metrics_of(const training::Evaluation& evaluation, std::uint64_t seed) {
+  std::vector<report::Metric> metrics;
+  const char* names[training::kMetrics] = {"Jaccard",  "Thresholded Jaccard", "Dice",
+                                           "Accuracy", "Sensitivity",         "Specificity"};
+  const auto means = evaluation.means();
+  for (std::size_t m = 0; m < training::kMetrics; ++m) {
+    const auto values = training::values_of(evaluation, static_cast<training::Metric>(m));
+    report::Metric metric{.name = names[m], .mean = means[m], .low = {}, .high = {}};
+    if (values.size() > 1) {
+      const auto [low, high] = training::bootstrap_interval(values, seed);
+      metric.low = low;
+      metric.high = high;
+    }
+    metrics.push_back(std::move(metric));
+  }
+  return metrics;
+}
+
+ScoredImages scored_images(training::Ensemble& ensemble, std::span<const training::Variant> variants,
+                           const std::vector<data::Sample>& samples, bool skip_bad, const std::string& label,
+                           Progress& progress) {
+  ScoredImages result;
+  auto& images = result.images;
+  images.resize(samples.size());
+  result.evaluations = training::evaluate(
+      ensemble, variants, samples, {.skip_bad = skip_bad},
+      [&](std::size_t done, std::size_t total) { progress.count(label.c_str(), done, total); },
+      [&](std::size_t i, const training::ScoredImage& image, const data::StoredGrid&, const data::Image& truth,
+          const training::Prediction& prediction) {
+        data::Image cut = truth;
+        data::cut_mask(cut);
+        images[i] = {.id = image.id,
+                     .jaccard = image.scores[training::kJaccard],
+                     .dice = image.scores[training::kDice],
+                     .lesion_area_share = image.counts.truth_share(),
+                     .truth = small(cut, true),
+                     .prediction = small(prediction.mask, true)};
+        images[i].photograph = small_photograph(samples[i].image, images[i].truth);
+      });
+  std::erase_if(images, [](const report::ReportImage& image) { return image.photograph.pixels.empty(); });
+  return result;
+}
+
+report::ReportData read_epochs_of_run(const fs::path& run, const std::string& name) {
+  report::ReportData report;
+  report.run = name;
+  report.loss_name = "loss";
+  add_epochs(report, run);
+  return report;
+}
 
 report::ReportData read_run(const fs::path& run, Device device, const CompileOptions& compile, Progress& progress) {
   const auto info = read_info(run);

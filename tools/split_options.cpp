@@ -1,6 +1,7 @@
 // --validation, --split, shares, --groups and --near-duplicates.
 #include "tools/split_options.h"
 
+#include "data/csv.h"
 #include "data/files.h"
 #include "data/name_list.h"
 #include "data/near_duplicates.h"
@@ -119,6 +120,33 @@ SplitData split_samples(const DataOptions& data, const SplitOptions& options, st
   tell_torn(split, progress);
   sort_by_part(split, samples);
   DERMATOME_CHECK(!split.data.train.empty(), "{} leaves no photograph to train on", options.split);
+  return split;
+}
+
+FoldedSamples fold_samples(const DataOptions& data, const SplitOptions& options, std::size_t folds, std::uint64_t seed,
+                           data::Cache* cache, Progress& progress) {
+  FoldedSamples folded{.samples = data.samples([&](const std::string& text) { progress.message(text); })};
+  folded.ids = ids_of(folded.samples);
+  folded.groups = groups_of(options, folded.samples, cache, progress);
+  folded.folds = data::split_into_folds(folded.ids, folds, options.test_share, seed, folded.groups);
+  return folded;
+}
+
+FoldedSamples read_folds(const DataOptions& data, const std::filesystem::path& csv, std::size_t folds,
+                         Progress& progress) {
+  FoldedSamples folded{.samples = data.samples([&](const std::string& text) { progress.message(text); })};
+  folded.ids = ids_of(folded.samples);
+  folded.folds = data::read_folds_csv(csv, folded.ids, folds);
+  const auto header = data::split_csv_line(data::read_lines(csv).front());
+  if (std::find(header.begin(), header.end(), "group") != header.end())
+    folded.groups = data::make_groups(folded.ids, data::read_groups_csv(csv, folded.ids, "group"), {});
+  return folded;
+}
+
+SplitData split_of_fold(const FoldedSamples& folded, std::size_t fold) {
+  SplitData split{
+      .data = {}, .ids = folded.ids, .parts = data::parts_of_fold(folded.folds, fold), .groups = folded.groups};
+  sort_by_part(split, folded.samples);
   return split;
 }
 

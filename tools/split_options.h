@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/folds.h"
 #include "data/groups.h"
 #include "tools/data_options.h"
 #include "tools/progress.h"
@@ -34,6 +35,25 @@ struct SplitData {
 // together; where they are given by a file or folders, those that are torn apart are told. Throws StoppedBySignal.
 SplitData split_samples(const DataOptions& data, const SplitOptions& options, std::uint64_t seed, data::Cache* cache,
                         Progress& progress);
+
+// Photographs dealt into folds for cross-validation.
+struct FoldedSamples {
+  std::vector<data::Sample> samples;
+  std::vector<std::string> ids;
+  std::vector<data::Fold> folds;
+  data::Groups groups;  // empty where nothing was asked for or found
+};
+
+// By the options' share for a test, and groups and near-duplicates as above.
+FoldedSamples fold_samples(const DataOptions& data, const SplitOptions& options, std::size_t folds, std::uint64_t seed,
+                           data::Cache* cache, Progress& progress);
+
+// As data::write_folds_csv has them.
+FoldedSamples read_folds(const DataOptions& data, const std::filesystem::path& csv, std::size_t folds,
+                         Progress& progress);
+
+// What the run that fold `fold` validates (from 0) trains on.
+SplitData split_of_fold(const FoldedSamples& folded, std::size_t fold);
 
 // The options by which the parts are chosen, in `choosing` those that a run that goes on must not be given.
 std::shared_ptr<SplitOptions> add_split_options(CLI::App& command, std::vector<CLI::Option*>& choosing);

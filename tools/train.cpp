@@ -8,9 +8,11 @@
 #include "models/builtin.h"
 #include "tools/command.h"
 #include "tools/data_options.h"
+#include "tools/fold_runs.h"
 #include "tools/progress.h"
 #include "tools/signals.h"
 #include "tools/split_options.h"
+#include "tools/train_command.h"
 #include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
 #include "tools/training/plan.h"
@@ -25,26 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kNothingWritten = "stopped before the first step; nothing was written";
 
-struct TrainCommand {
-  std::string run, weights;
-  std::vector<std::string> settings;
-  std::uint64_t seed = 0;
-  bool seed_given = false;
-  bool overwrite = false;
-  bool dry_run = false;
-  bool resume = false;
-  std::shared_ptr<DataOptions> data;
-  std::shared_ptr<SplitOptions> split;
-  std::shared_ptr<RunOptions> options;
-};
-
-// `base` with the recipe file and the assignments of the command line applied.
-training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& base) {
-  training::Recipe recipe = training::recipe_of(command.settings, base);
-  if (command.seed_given) recipe.seed = command.seed;
-  return recipe;
-}
-
 // An error in the text is told before anything is read or written, and so is a size that the model cannot take.
 void check_model(const training::Recipe& recipe, const Model& model) {
   training::check_groups(recipe, model.groups());
@@ -55,14 +37,6 @@ void check_model(const training::Recipe& recipe, const Model& model) {
     fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),
                model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
   }
-}
-
-nlohmann::json environment_json(const TrainCommand& command) {
-  return {{"threads", threads()},
-          {"type", command.options->type_name},
-          {"instruction_set", std::string(name_of(instruction_set()))},
-          {"device", to_string(command.options->device())},
-          {"processor", cpu_model_name()}};
 }
 
 struct StartWeights {
@@ -152,34 +126,6 @@ training::TrainOptions options_of(const TrainCommand& command, const training::R
           .weights = {}};
 }
 
-void start(const TrainCommand& command) {
-  const training::Recipe recipe = recipe_of(command, {});
-  const Model model = find_model(recipe.model);
-  check_model(recipe, model);
-  const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
-  training::check_run_folder(command.run, use);
-  Progress progress;
-  const StartWeights weights = weights_to_start_from(command, model);
-  const auto cache = command.data->open_cache();
-  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
-  const training::RunFolder folder(command.run, use);
-  progress.message(fmt::format("{} photographs to train on, {} to validate; {} from {}; {} on {} ({}), {}",
-                               split.data.train.size(), split.data.validation.size(), model.name(),
-                               command.weights.empty() ? "random weights" : command.weights,
-                               to_string(command.options->device()), training::threads_text(threads()),
-                               name_of(instruction_set()), command.options->type_name));
-  tell(weights, model, progress);
-  if (const auto losses = training::losses_text(recipe); losses != "bce") {
-    progress.message(fmt::format("loss: {}", losses));
-  }
-  auto observer = observer_of(progress);
-  observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
-  auto options = options_of(command, recipe, cache.get());
-  options.weights = weights.match.loaded;
-  const auto result = training::train(options, split.data, observer);
-  tell_end(progress, folder.path(), result, !split.data.validation.empty());
-}
-
 // What the same command without --dry-run would do with the folder.
 std::string use_of_folder(const TrainCommand& command) {
   const bool used = training::holds_run(command.run);
@@ -191,45 +137,9 @@ std::string use_of_folder(const TrainCommand& command) {
                                  command.run);
 }
 
-void dry_run(const TrainCommand& command) {
-  const training::Recipe recipe = recipe_of(command, {});
-  const Model model = find_model(recipe.model);
-  check_model(recipe, model);
-  training::check_run_folder_is_writable(command.run);
-  Progress progress;
-  const StartWeights weights = weights_to_start_from(command, model);
-  const auto cache = command.data->open_cache(data::Cache::Access::read_only);
-  const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
-  tell(weights, model, progress);
-  const auto plan = training::measure_plan(model, options_of(command, recipe, cache.get()), split.data);
-  progress.clear();
-  fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
-  const auto space = training::little_space(command.run, plan.checkpoint);
-  if (!space.empty()) fmt::print("{}\n", space);
-}
-
-nlohmann::json read_run_json(const fs::path& run) {
-  std::ifstream file(run / "run.json");
-  DERMATOME_CHECK(file.good(), "{} cannot be read, which says where the run's data are", (run / "run.json").string());
-  try {
-    return nlohmann::json::parse(file);
-  } catch (const nlohmann::json::exception&) {
-    fail("{} is damaged: it is no JSON", (run / "run.json").string());
-  }
-}
-
 // The data and the split that the run began with, unless the command line names where the data are now.
 TrainCommand with_data_of_run(TrainCommand command, const nlohmann::json& info) {
-  DataOptions data = DataOptions::from_json(info);
-  const DataOptions& given = *command.data;
-  if (!given.data.empty() || !given.images.empty()) {
-    data.data = given.data;
-    data.images = given.images;
-    data.masks = given.masks;
-  }
-  if (!given.cache.empty()) data.cache = given.cache;
-  data.skip_bad |= given.skip_bad;
-  command.data = std::make_shared<DataOptions>(data);
+  command.data = data_of_run(*command.data, info);
   SplitOptions split{.validation = command.split->validation, .near_duplicates = "ignore"};
   if (split.validation.empty()) split.validation = info.value("validation", "");
   split.split = (fs::path(command.run) / "split.csv").string();
@@ -255,7 +165,82 @@ void tell_differences(Progress& progress, const training::Checkpoint& checkpoint
   if (!settings.empty()) progress.message(settings);
 }
 
-void resume(const TrainCommand& given) {
+}  // namespace
+
+training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& base) {
+  training::Recipe recipe = training::recipe_of(command.settings, base);
+  if (command.seed_given) recipe.seed = command.seed;
+  return recipe;
+}
+
+nlohmann::json environment_json(const TrainCommand& command) {
+  return {{"threads", threads()},
+          {"type", command.options->type_name},
+          {"instruction_set", std::string(name_of(instruction_set()))},
+          {"device", to_string(command.options->device())},
+          {"processor", cpu_model_name()}};
+}
+
+std::shared_ptr<DataOptions> data_of_run(const DataOptions& given, const nlohmann::json& info) {
+  DataOptions data = DataOptions::from_json(info);
+  if (!given.data.empty() || !given.images.empty()) {
+    data.data = given.data;
+    data.images = given.images;
+    data.masks = given.masks;
+  }
+  if (!given.cache.empty()) data.cache = given.cache;
+  data.skip_bad |= given.skip_bad;
+  return std::make_shared<DataOptions>(data);
+}
+
+void start_run(const TrainCommand& command, const SplitData* given) {
+  const training::Recipe recipe = recipe_of(command, {});
+  const Model model = find_model(recipe.model);
+  check_model(recipe, model);
+  const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
+  training::check_run_folder(command.run, use);
+  Progress progress;
+  const StartWeights weights = weights_to_start_from(command, model);
+  const auto cache = command.data->open_cache();
+  const SplitData split =
+      given != nullptr ? *given : split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
+  const training::RunFolder folder(command.run, use);
+  progress.message(fmt::format("{} photographs to train on, {} to validate; {} from {}; {} on {} ({}), {}",
+                               split.data.train.size(), split.data.validation.size(), model.name(),
+                               command.weights.empty() ? "random weights" : command.weights,
+                               to_string(command.options->device()), training::threads_text(threads()),
+                               name_of(instruction_set()), command.options->type_name));
+  tell(weights, model, progress);
+  if (const auto losses = training::losses_text(recipe); losses != "bce") {
+    progress.message(fmt::format("loss: {}", losses));
+  }
+  auto observer = observer_of(progress);
+  observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
+  auto options = options_of(command, recipe, cache.get());
+  options.weights = weights.match.loaded;
+  const auto result = training::train(options, split.data, observer);
+  tell_end(progress, folder.path(), result, !split.data.validation.empty());
+}
+
+void plan_run(const TrainCommand& command, const SplitData* given) {
+  const training::Recipe recipe = recipe_of(command, {});
+  const Model model = find_model(recipe.model);
+  check_model(recipe, model);
+  training::check_run_folder_is_writable(command.run);
+  Progress progress;
+  const StartWeights weights = weights_to_start_from(command, model);
+  const auto cache = command.data->open_cache(data::Cache::Access::read_only);
+  const SplitData split =
+      given != nullptr ? *given : split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
+  tell(weights, model, progress);
+  const auto plan = training::measure_plan(model, options_of(command, recipe, cache.get()), split.data);
+  progress.clear();
+  fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
+  const auto space = training::little_space(command.run, plan.checkpoint);
+  if (!space.empty()) fmt::print("{}\n", space);
+}
+
+void resume_run(const TrainCommand& given) {
   training::check_run_folder(given.run, training::FolderUse::resume);
   const training::RunFolder folder(given.run, training::FolderUse::resume);
   const fs::path last = folder.path() / "last.safetensors";
@@ -274,7 +259,7 @@ void resume(const TrainCommand& given) {
                     given.run, position.epochs_done));
     return;
   }
-  nlohmann::json info = read_run_json(folder.path());
+  nlohmann::json info = training::read_run_json(folder.path());
   const TrainCommand command = with_data_of_run(given, info);
   const auto cache = command.data->open_cache();
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
@@ -289,19 +274,24 @@ void resume(const TrainCommand& given) {
   tell_end(progress, folder.path(), training::train(options, split.data, observer), !split.data.validation.empty());
 }
 
+namespace {
+
 void run_train(const TrainCommand& command) {
   command.options->apply();
   command.options->device();
-  if (command.dry_run) {
-    dry_run(command);
-    return;
-  }
-  catch_signals();
+  const bool folds = command.folds > 0 || (command.resume && holds_folds(command.run));
+  if (command.fold > 0 && !folds)
+    fail_usage("--fold {} needs --folds N, or --resume with a folder of folds", command.fold);
+  if (!command.dry_run) catch_signals();
   try {
-    if (command.resume) {
-      resume(command);
+    if (folds) {
+      train_folds(command);
+    } else if (command.dry_run) {
+      plan_run(command);
+    } else if (command.resume) {
+      resume_run(command);
     } else {
-      start(command);
+      start_run(command);
     }
   } catch (const StoppedBySignal&) {
     Progress().message(kNothingWritten);
@@ -318,6 +308,11 @@ void add_train(CLI::App& app) {
   sub->add_option("--run", command->run, "Folder for the run: checkpoints, logs, settings")->required();
   std::vector<CLI::Option*> choosing;
   command->split = add_split_options(*sub, choosing);
+  auto* folds = sub->add_option("--folds", command->folds,
+                                "Cross-validation: as many runs, each validated on a part that the others train on")
+                    ->check(CLI::Range(2, 100));
+  sub->add_option("--fold", command->fold, "Only this one of the folds, from 1")->check(CLI::Range(1, 100));
+  for (const char* name : {"--validation", "--validation-share", "--split"}) folds->excludes(sub->get_option(name));
   sub->add_option("--seed", command->seed, "Instead of the recipe's seed")
       ->check(CLI::Range(std::int64_t{0}, INT64_MAX));  // what a recipe can hold
   auto* dry = sub->add_flag("--dry-run", command->dry_run,

@@ -33,7 +33,8 @@ TEST_F(Evaluate, RefusesOptionsThatDoNotGoTogether) {
     return more;
   };
   const std::string only =
-      "--size, --threshold, --split, --part, --cache and --skip-bad are for a model; masks are scored as they are";
+      "--size, --threshold, --tta, --split, --part, --cache and --skip-bad are for a model; masks are scored as they "
+      "are";
   expect_exactly(2, with({"--size", "64"}), only);
   expect_exactly(2, with({"--threshold", "0.4"}), only);
   expect_exactly(2, with({"--split", "s.csv"}), only);
@@ -45,7 +46,7 @@ TEST_F(Evaluate, RefusesOptionsThatDoNotGoTogether) {
   expect_exactly(2, {"evaluate", "--run", "r", "--weights", "w", "--data", "data"},
                  "--run and --weights cannot be given together");
   expect_exactly(2, {"evaluate", "--run", "r", "--data", "data", "--threshold", "1.5"},
-                 "--threshold must be a number from 0 to 1, not '1.5'");
+                 "--threshold must be a number from 0 to 1, or best, not '1.5'");
   expect_exactly(2, {"evaluate", "--prediction", kMasks},
                  "evaluate has no option --prediction; did you mean --predictions?");
 }
@@ -153,6 +154,78 @@ TEST_F(Evaluate, WarnsOfPhotographsThatWereTrainedOn) {
       run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--split", "r/split.csv"});
   EXPECT_EQ(validation.code, 0) << validation.err;
   EXPECT_EQ(validation.err.find("warning"), std::string::npos) << validation.err;
+}
+
+TEST_F(Evaluate, LaysTheMembersOfAnEnsembleBesideIt) {
+  train("a");
+  ASSERT_EQ(run(training("b", {"epochs=1", "seed=7", "size=48"})).code, 0);
+  const Outcome outcome = run({"evaluate", "--run", "a", "--run", "b", "--data", "data", "--threads", "1", "--tta",
+                               "dihedral", "--json", "e.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* row : {"\na            0.", "\nb            0.", "\nensemble     0.", "\n+ dihedral   0."}) {
+    EXPECT_NE(outcome.out.find(row), std::string::npos) << row << " not in\n" << outcome.out;
+  }
+  EXPECT_NE(outcome.err.find("5 photographs have names that members of the ensemble were trained on"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("5 photographs, 32 and 48 px, "), std::string::npos) << outcome.err;
+  const auto json = nlohmann::json::parse(text_of(folder_ / "e.json"));
+  ASSERT_EQ(json.at("members").size(), 2u);
+  EXPECT_EQ(json.at("members")[1].at("checkpoint"), "b/best.safetensors");
+  EXPECT_EQ(json.at("members")[1].at("size"), 48);
+  ASSERT_EQ(json.at("variants").size(), 4u);
+  EXPECT_EQ(json.at("variants")[3].at("jaccard"), json.at("jaccard"));
+  EXPECT_NE(json.at("variants")[0].at("jaccard"), json.at("variants")[1].at("jaccard"));
+
+  ASSERT_EQ(
+      run({"predict", "--run", "a", "--run", "b", "--tta", "dihedral", "--out", "p", "--threads", "1", kImages}).code,
+      0);
+  const Outcome masks = run({"evaluate", "--predictions", "p", "--truth", kMasks, "--json", "m.json"});
+  ASSERT_EQ(masks.code, 0) << masks.err;
+  EXPECT_EQ(nlohmann::json::parse(text_of(folder_ / "m.json")).at("jaccard"), json.at("jaccard"));
+}
+
+TEST_F(Evaluate, ScoresWhatIsAddedAtTestTimeOneRowEach) {
+  train("a");
+  const std::vector<std::string> command{"evaluate",       "--run",      "a",           "--data", "data",
+                                         "--threads",      "1",          "--threshold", "best",   "--fill-holes",
+                                         "--keep-largest", "--min-area", "0.01",        "--json", "e.json"};
+  const Outcome outcome = run(command);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find(": on the validation part (1 photographs) its Jaccard is "), std::string::npos)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("; kept in a/threshold.json\n"), std::string::npos) << outcome.err;
+  const auto json = nlohmann::json::parse(text_of(folder_ / "e.json"));
+  std::vector<std::string> rows;
+  for (const auto& row : json.at("variants")) rows.push_back(row.at("name"));
+  const double threshold = json.at("threshold");
+  std::vector<std::string> expected{"run"};
+  if (threshold != 0.5) expected.push_back(fmt::format("+ threshold {}", threshold));
+  expected.push_back("+ fill-holes, min-area 0.01, keep-largest");
+  EXPECT_EQ(rows, expected);
+  EXPECT_EQ(json.at("postprocessing"), "fill-holes, min-area 0.01, keep-largest");
+
+  // Later commands take what was found: they need none of the photographs that it was found on.
+  const auto predict = [&](const std::string& out) {
+    return run({"predict", "--run", "a", "--threshold", "best", "--fill-holes", "--keep-largest", "--min-area", "0.01",
+                "--out", out, "--threads", "1", kImages});
+  };
+  fs::rename(folder_ / kMasks, folder_ / "truth");
+  ASSERT_EQ(predict("p").code, 0);
+  ASSERT_EQ(run({"evaluate", "--predictions", "p", "--truth", "truth", "--json", "m.json"}).code, 0);
+  EXPECT_EQ(nlohmann::json::parse(text_of(folder_ / "m.json")).at("jaccard"), json.at("jaccard"));
+  fs::remove(folder_ / "a/threshold.json");
+  EXPECT_EQ(predict("q").code, 1);
+}
+
+TEST_F(Evaluate, RefusesARunTwice) {
+  train("a");
+  expect_exactly(2, {"evaluate", "--run", "a", "--run", "a/", "--data", "data"},
+                 "a/ was given twice; an ensemble is of different runs");
+  expect_exactly(2, {"evaluate", "--run", "a", "--data", "data", "--tta", "flip"},
+                 "--tta must be none, flips, dihedral, not 'flip'");
+  expect_exactly(2, {"evaluate", "--weights", "a/last.safetensors", "--data", "data", "--threshold", "best"},
+                 "--threshold best needs --run: it is found on the photographs that a run validated on");
 }
 
 }  // namespace

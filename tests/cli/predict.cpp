@@ -30,7 +30,7 @@ TEST_F(Predict, AsksForWhatIsMissing) {
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--batch", "0", "x"},
                  "--batch must be a whole number from 1 to 1024, not '0'");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--threshold", "-1", "x"},
-                 "--threshold must be a number from 0 to 1, not '-1'");
+                 "--threshold must be a number from 0 to 1, or best, not '-1'");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--treshold", "0.4", "x"},
                  "predict has no option --treshold; did you mean --threshold?");
 }

@@ -21,7 +21,8 @@ class Report : public CommandLine {
 
 TEST_F(Report, RefusesWhatIsNoRun) {
   expect_exactly(2, {"report"},
-                 "report needs RUN (Folder of the run; of several, the first is what the others are compared with); "
+                 "report needs RUN (Folder of the run, or of folds; of several runs, the first is what the others are "
+                 "compared with); "
                  "`dermatome report --help` explains");
   expect_exactly(1, {"report", "data"}, "data is not the folder of a run: it holds no run.json");
   expect_exactly(1, {"report", "nowhere"}, "nowhere is not the folder of a run: it holds no run.json");

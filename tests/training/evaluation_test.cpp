@@ -14,7 +14,7 @@ using namespace testing;
 
 class EvaluationTest : public ::testing::Test {
  protected:
-  EvaluationTest() : samples_(add_samples(folder_, "e", 10)), predictor_(checkpoint(), kCpuDevice, {}) {}
+  EvaluationTest() : samples_(add_samples(folder_, "e", 10)), ensemble_(checkpoint(), kCpuDevice, {}) {}
 
   std::filesystem::path checkpoint() const {
     const Model model = two_groups();
@@ -28,14 +28,14 @@ class EvaluationTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   std::vector<data::Sample> samples_;
-  Predictor predictor_;
+  Ensemble ensemble_;
 };
 
 TEST_F(EvaluationTest, CountsPixelsOfTheStoredGrid) {
   std::vector<std::size_t> done;
   std::vector<int> seen(10);
   const auto evaluation = evaluate(
-      predictor_, samples_,
+      ensemble_, samples_, {},
       [&](std::size_t count, std::size_t total) {
         done.push_back(count);
         EXPECT_EQ(total, 10u);
@@ -72,23 +72,24 @@ TEST_F(EvaluationTest, CountsPixelsOfTheStoredGrid) {
 
 TEST_F(EvaluationTest, MasksOfAnotherSizeAreNamedBeforeAnythingIsPredicted) {
   data::write_png(samples_[3].mask, data::make_image(7, 9, 1, 255));
-  expect_error([&] { evaluate(predictor_, samples_, {}); },
+  expect_error([&] { evaluate(ensemble_, samples_, {}, {}); },
                {"e3_mask.png is 7x9 pixels but its photograph", "e3.png is 52x40"});
   data::write_png(samples_[9].mask, data::make_image(9, 7, 1, 255));
   const auto never = [](std::size_t, std::size_t) { FAIL() << "predicted"; };
-  expect_error([&] { evaluate(predictor_, samples_, never); }, {"2 of 10 photographs cannot be scored: ", "e3_mask.png",
-                                                                "; ", "e9_mask.png", "leave them out with --skip-bad"});
+  expect_error(
+      [&] { evaluate(ensemble_, samples_, {}, never); },
+      {"2 of 10 photographs cannot be scored: ", "e3_mask.png", "; ", "e9_mask.png", "leave them out with --skip-bad"});
 }
 
 TEST_F(EvaluationTest, EveryUnreadableFileIsNamed) {
   folder_.add("e5.png", std::string_view("no picture"));
-  expect_error([&] { evaluate(predictor_, samples_, {}); }, {"e5.png"});
+  expect_error([&] { evaluate(ensemble_, samples_, {}, {}); }, {"e5.png"});
   const std::string whole = text_of(samples_[2].mask);
   folder_.add("e2_mask.png", std::string_view(whole).substr(0, whole.size() - 30));
   data::write_png(samples_[5].image, data::make_image(60, 40, 3, 9));
   const std::string image = text_of(samples_[7].image);
   folder_.add("e7.png", std::string_view(image).substr(0, image.size() / 2));
-  expect_error([&] { evaluate(predictor_, samples_, {}); },
+  expect_error([&] { evaluate(ensemble_, samples_, {}, {}); },
                {"2 of 10 photographs cannot be scored: ", "e2_mask.png is cut short", "e7.png is cut short"});
 }
 
@@ -96,7 +97,7 @@ TEST_F(EvaluationTest, BadOnesAreLeftOutOnRequest) {
   data::write_png(samples_[3].mask, data::make_image(7, 9, 1, 255));
   const std::string image = text_of(samples_[7].image);
   folder_.add("e7.png", std::string_view(image).substr(0, image.size() / 2));
-  const auto evaluation = evaluate(predictor_, samples_, {}, {}, true);
+  const auto evaluation = evaluate(ensemble_, samples_, {.skip_bad = true}, {});
   ASSERT_EQ(evaluation.left_out.size(), 2u);
   EXPECT_NE(evaluation.left_out[0].find("e3_mask.png is 7x9"), std::string::npos);
   EXPECT_NE(evaluation.left_out[1].find("e7.png is cut short"), std::string::npos);
@@ -104,7 +105,7 @@ TEST_F(EvaluationTest, BadOnesAreLeftOutOnRequest) {
   EXPECT_EQ(evaluation.images[3].id, "e4");
   EXPECT_EQ(evaluation.images[6].id, "e8");
   for (const auto& sample : samples_) data::write_file(sample.image, std::string_view("text"));
-  expect_error([&] { evaluate(predictor_, samples_, {}, {}, true); },
+  expect_error([&] { evaluate(ensemble_, samples_, {.skip_bad = true}, {}); },
                {"none of 10 photographs can be scored; the first: ", "e0.png"});
 }
 
@@ -119,7 +120,7 @@ TEST_F(EvaluationTest, CountsMasksThatAreNotSimplyBlackAndWhite) {
   data::Image ones = data::make_image(48, 40, 1);
   for (int i = 0; i < 200; ++i) ones.pixels[static_cast<std::size_t>(i)] = 1;
   data::write_png(samples_[2].mask, ones);
-  const auto evaluation = evaluate(predictor_, samples_, {});
+  const auto evaluation = evaluate(ensemble_, samples_, {}, {});
   EXPECT_EQ(evaluation.truth.grey_edged, 1u);
   EXPECT_EQ(evaluation.truth.zero_one, 1u);
   EXPECT_EQ(evaluation.truth.lossy, 0u);
@@ -135,15 +136,15 @@ TEST_F(EvaluationTest, RefusesMasksOfClassNumbers) {
   data::Image classes = data::make_image(40, 40, 1);
   for (std::size_t i = 0; i < 800; ++i) classes.pixels[i] = i < 400 ? 2 : 3;
   data::write_png(samples_[0].mask, classes);
-  expect_error([&] { evaluate(predictor_, samples_, {}); }, {"e0_mask.png is no lesion mask"});
+  expect_error([&] { evaluate(ensemble_, samples_, {}, {}); }, {"e0_mask.png is no lesion mask"});
   std::fill_n(classes.pixels.begin(), 800, std::uint8_t{128});
   data::write_png(samples_[0].mask, classes);
-  expect_error([&] { evaluate(predictor_, samples_, {}); },
+  expect_error([&] { evaluate(ensemble_, samples_, {}, {}); },
                {"e0_mask.png is no lesion mask: its largest value is 128, and a lesion is what lies above 128"});
 }
 
 TEST_F(EvaluationTest, MarksPhotographsThatTheRunWasTrainedOn) {
-  auto evaluation = evaluate(predictor_, samples_, {});
+  auto evaluation = evaluate(ensemble_, samples_, {}, {});
   const auto split = folder_.add(
       "split.csv", std::string_view("image,part,group\ne1,train,a\ne2,validation,b\r\ne4,train\nother,train\n\nbad\n"));
   EXPECT_EQ(training_names(split), (std::set<std::string>{"e1", "e4", "other"}));

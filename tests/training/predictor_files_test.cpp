@@ -21,11 +21,11 @@ class PredictFiles : public ::testing::Test {
     store.create(states_of(model, DType::f32), 8);
     write_checkpoint(folder_ / "c.safetensors", store,
                      {.graph_text = model.canonical_text(), .preprocessing = {.size = 32, .threshold = 0.5}}, true);
-    predictor_.emplace(folder_ / "c.safetensors", kCpuDevice, CompileOptions{});
+    ensemble_.emplace(folder_ / "c.safetensors", kCpuDevice, CompileOptions{});
   }
 
   std::vector<FileFailure> predict(const FilesOptions& options, const OnPrediction& on_prediction) {
-    return predict_files(*predictor_, files_, options, on_prediction, [&](std::size_t done, std::size_t total) {
+    return predict_files(*ensemble_, files_, options, on_prediction, [&](std::size_t done, std::size_t total) {
       EXPECT_EQ(total, files_.size());
       done_.push_back(done);
     });
@@ -34,7 +34,7 @@ class PredictFiles : public ::testing::Test {
   TemporaryFolder folder_;
   std::vector<data::Sample> samples_;
   std::vector<fs::path> files_;
-  std::optional<Predictor> predictor_;
+  std::optional<Ensemble> ensemble_;
   std::vector<std::size_t> done_;
 };
 
@@ -47,8 +47,9 @@ TEST_F(PredictFiles, GoThroughTheNetworkInBatchesWithARemainder) {
                                 });
   EXPECT_TRUE(failures.empty());
   EXPECT_EQ(done_, (std::vector<std::size_t>{3, 6, 7}));
+  Predictor predictor(folder_ / "c.safetensors", kCpuDevice, {});
   for (std::size_t i = 0; i < 7; ++i) {
-    const auto alone = predictor_->predict(data::read_prepared(files_[i], 32));
+    const auto alone = predictor.predict(data::read_prepared(files_[i], 32));
     ASSERT_EQ(got[i].size(), alone.probability.size());
     for (std::size_t p = 0; p < got[i].size(); ++p) ASSERT_NEAR(got[i][p], alone.probability[p], 1e-5) << i;
   }

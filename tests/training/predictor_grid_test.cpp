@@ -104,5 +104,46 @@ TEST(StoredGrid, NeedsAMapOfItsSize) {
                {"15 probabilities", "4x4"});
 }
 
+ProbabilityMap map_of(std::vector<float> values, int width, int height) {
+  return {.width = width, .height = height, .values = std::move(values)};
+}
+
+TEST(StoredGrid, TakesTheMeanOfSeveralMapsOfAnySize) {
+  const std::vector<ProbabilityMap> maps{map_of(random_map(8, 1), 8, 8), map_of(random_map(16, 2), 16, 16),
+                                         map_of(random_map(8, 3), 8, 8)};
+  const data::StoredGrid grid{.width = 31, .height = 20, .orientation = data::Orientation::quarter_clockwise};
+  const auto together = to_stored_grid(maps, grid, 0.5, true);
+  std::vector<double> mean(together.probability.size());
+  double mean_probability = 0;
+  for (const auto& map : maps) {
+    const auto alone = to_stored_grid(std::span(&map, 1), grid, 0.5, true);
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += static_cast<double>(alone.probability[i]) / 3;
+    mean_probability += alone.mean_probability / 3;
+  }
+  std::int64_t lesion = 0;
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    ASSERT_NEAR(together.probability[i], mean[i], 1e-6) << i;
+    EXPECT_EQ(together.mask.pixels[i], together.probability[i] > 0.5f ? 255 : 0);
+    lesion += together.mask.pixels[i] == 255;
+  }
+  EXPECT_EQ(together.lesion_pixels, lesion);
+  EXPECT_NEAR(together.mean_probability, mean_probability, 1e-6);
+}
+
+TEST(StoredGrid, TheMeanOfEqualMapsIsThatMap) {
+  const auto map = map_of(random_map(8, 4), 8, 8);
+  const std::vector<ProbabilityMap> three{map, map, map};
+  const auto alone = to_stored_grid(std::span(&map, 1), {.width = 19, .height = 23}, 0.5, true);
+  EXPECT_EQ(to_stored_grid(three, {.width = 19, .height = 23}, 0.5, true).probability, alone.probability);
+}
+
+TEST(StoredGrid, AMapNeedNotBeSquare) {
+  std::vector<float> values;
+  for (int i = 0; i < 6; ++i) values.push_back(static_cast<float>(i) / 10);
+  const auto map = map_of(values, 3, 2);
+  EXPECT_EQ(to_stored_grid(std::span(&map, 1), {.width = 3, .height = 2}, 0.5, true).probability, values);
+  expect_error([&] { to_stored_grid({}, {.width = 3, .height = 2}, 0.5); }, {"no map"});
+}
+
 }  // namespace
 }  // namespace dermatome::training

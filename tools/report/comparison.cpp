@@ -101,6 +101,21 @@ std::string metrics_html(const std::vector<ReportData>& runs) {
   return html + "</tbody></table></div>\n";
 }
 
+// What an ablation changed, as far as a cell of a table can hold it.
+std::string differing_html(const ReportData& first, const ReportData& other) {
+  constexpr std::size_t kShown = 4;
+  const auto settings = differing_settings({first, other});
+  if (settings.empty()) return "none";
+  std::string html;
+  for (std::size_t i = 0; i < std::min(kShown, settings.size()); ++i) {
+    html += fmt::format("{}{} {} <span class=\"soft\">not {}</span>", i > 0 ? "<br>" : "", escape(settings[i].name),
+                        escape(settings[i].values[1]), escape(settings[i].values[0]));
+  }
+  if (settings.size() > kShown)
+    html += fmt::format("<br><a href=\"#settings\">and {} more</a>", settings.size() - kShown);
+  return html;
+}
+
 std::string differences_html(const std::vector<ReportData>& runs) {
   std::vector<Difference> differences;
   double reach = 0.01;
@@ -115,18 +130,19 @@ std::string differences_html(const std::vector<ReportData>& runs) {
       "<div class=\"table-scroll\"><table class=\"compare\"><thead><tr><th scope=\"col\">run</th>"
       "<th scope=\"col\" class=\"number\">mean difference</th><th scope=\"col\" class=\"number\">95 % interval</th>"
       "<th class=\"plot\"><span class=\"visually-hidden\">drawing of the interval</span></th>"
-      "<th scope=\"col\" class=\"number\">higher / lower</th><th scope=\"col\">so this run is</th></tr></thead><tbody>",
+      "<th scope=\"col\" class=\"number\">higher / lower</th><th scope=\"col\">so this run is</th><th "
+      "scope=\"col\">its settings that differ</th></tr></thead><tbody>",
       name_html(runs, 0));
   for (std::size_t r = 1; r < runs.size(); ++r) {
     const Difference& d = differences[r - 1];
     html += fmt::format(
         "<tr><th scope=\"row\">{}</th><td class=\"number mean\">{}</td><td class=\"number\">{}</td><td "
         "class=\"plot\">{}"
-        "</td><td class=\"number\">{} / {} of {}</td><td>{}</td></tr>\n",
+        "</td><td class=\"number\">{} / {} of {}</td><td>{}</td><td class=\"settings-that-differ\">{}</td></tr>\n",
         name_html(runs, r), signed_value(d.mean),
         d.low && d.high ? fmt::format("{} to {}", signed_value(*d.low), signed_value(*d.high)) : "–",
         d.low && d.high ? difference_drawing(d.mean, *d.low, *d.high, reach, kDifferenceWidth, 22) : "",
-        count(d.higher), count(d.lower), count(d.photographs), verdict(d));
+        count(d.higher), count(d.lower), count(d.photographs), verdict(d), differing_html(runs[0], runs[r]));
   }
   return html +
          "</tbody></table></div>\n<p class=\"remark\">Paired: each photograph's difference between the two runs is "

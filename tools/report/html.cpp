@@ -126,8 +126,15 @@ std::string facts_html(const ReportData& data) {
   return html.empty() ? html : "<dl class=\"facts\">" + html + "</dl>\n";
 }
 
-std::string links_of(const ReportData& data) {
-  std::string links = "<a href=\"#training\">Training</a><a href=\"#quality\">Quality</a>";
+bool shows_training(const ReportData& data, const std::vector<Section>& first) {
+  return first.empty() || !data.epochs.empty();
+}
+
+std::string links_of(const ReportData& data, const std::vector<Section>& first) {
+  std::string links;
+  for (const auto& section : first) links += fmt::format("<a href=\"#{}\">{}</a>", section.id, escape(section.title));
+  if (shows_training(data, first)) links += "<a href=\"#training\">Training</a>";
+  links += "<a href=\"#quality\">Quality</a>";
   if (!data.images.empty()) links += "<a href=\"#photographs\">Photographs</a>";
   if (!data.settings.empty() || !data.timing.empty()) links += "<a href=\"#run\">Run</a>";
   if (!data.epochs.empty()) links += "<a href=\"#epochs\">Epochs</a>";
@@ -185,11 +192,17 @@ std::string notes_html(const std::vector<std::string>& notes) {
   return html + "</ul></aside>\n";
 }
 
-std::string render_html(const ReportData& data) {
+std::string render_html(const ReportData& data, const std::vector<Section>& first) {
+  std::string sections;
+  for (const auto& section : first) {
+    sections +=
+        fmt::format("<section id=\"{}\"><h2>{}</h2>\n{}</section>\n", section.id, escape(section.title), section.html);
+  }
+  if (shows_training(data, first)) sections += training_section(data);
   return page_html({.title = data.run.empty() ? data.title : data.run + " – " + data.title,
                     .version = data.version,
-                    .links = links_of(data),
-                    .body = hero_html(data) + notes_html(data.notes) + training_section(data) + quality_section(data) +
+                    .links = links_of(data, first),
+                    .body = hero_html(data) + notes_html(data.notes) + sections + quality_section(data) +
                             pictures_section(data) + run_section(data) + epochs_section(data)});
 }
 

@@ -2,6 +2,7 @@
 #include "tools/training/evaluation.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "data/csv.h"
 #include "data/files.h"
@@ -41,14 +42,85 @@ void refuse(const std::vector<std::string>& causes) {
 }
 
 // A mask that a cache refuses may still be a truth: then the photograph is read by itself.
-data::PreparedPhotograph photograph_of(const data::Sample& sample, int size, data::Cache& cache,
+data::PreparedPhotograph photograph_of(const data::Sample& sample, const Predictor& reader, data::Cache& cache,
                                        data::MemoryBudget& budget) {
   try {
-    return cache.pair(sample, size, budget).photograph;
+    return cache.pair(sample, reader.size(), budget).photograph;
   } catch (const Error&) {
-    return data::read_prepared(sample.image, size);
+    return reader.read(sample.image);
   }
 }
+
+Prediction predict(const Variant& variant, std::span<const MemberMaps> members, const data::StoredGrid& grid) {
+  std::vector<ProbabilityMap> maps;
+  for (const std::size_t m : variant.members) maps.push_back(variant.augmented ? members[m].mean : members[m].plain);
+  Prediction prediction = to_stored_grid(maps, grid, variant.threshold);
+  apply(variant.postprocessing, prediction);
+  return prediction;
+}
+
+// The samples whose headers fit, on their way to scores in every variant.
+class Scoring {
+ public:
+  Scoring(std::span<const Variant> variants, const std::vector<data::Sample>& samples, std::vector<std::string> causes)
+      : variants_(variants), samples_(samples), causes_(std::move(causes)), reports_(samples.size()) {
+    scored_.assign(variants.size(), std::vector<ScoredImage>(samples.size()));
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      if (!causes_[i].empty()) continue;
+      files_.push_back(samples[i].image);
+      indices_.push_back(i);
+    }
+  }
+
+  const std::vector<fs::path>& files() const { return files_; }
+  std::size_t index_of(std::size_t file) const { return indices_[file]; }
+
+  // On any thread.
+  void score(std::size_t file, const data::StoredGrid& grid, std::span<const MemberMaps> members,
+             const OnScored& on_scored) {
+    const std::size_t i = indices_[file];
+    const data::Image truth = read_truth(samples_[i].mask, reports_[i]);
+    for (std::size_t v = 0; v < variants_.size(); ++v) {
+      const Prediction prediction = predict(variants_[v], members, grid);
+      const PixelCounts counts = count_pixels(prediction.mask, truth);
+      ScoredImage& scored = scored_[v][i];
+      scored = {.id = samples_[i].id,
+                .scores = scores_of(counts),
+                .counts = counts,
+                .width = truth.width,
+                .height = truth.height};
+      if (on_scored && v + 1 == variants_.size()) on_scored(i, scored, grid, truth, prediction);
+    }
+  }
+
+  void fail_file(const FileFailure& failure) { causes_[indices_[failure.index]] = failure.cause; }
+  const std::vector<std::string>& causes() const { return causes_; }
+
+  std::vector<Evaluation> results() const {
+    std::vector<Evaluation> results(variants_.size());
+    for (std::size_t v = 0; v < variants_.size(); ++v) {
+      results[v].members = variants_[v].members.size();
+      for (std::size_t i = 0; i < samples_.size(); ++i) {
+        if (!causes_[i].empty()) {
+          results[v].left_out.push_back(causes_[i]);
+          continue;
+        }
+        results[v].images.push_back(scored_[v][i]);
+        results[v].truth += reports_[i];
+      }
+    }
+    return results;
+  }
+
+ private:
+  std::span<const Variant> variants_;
+  const std::vector<data::Sample>& samples_;
+  std::vector<std::string> causes_;               // empty for those that are scored
+  std::vector<TruthReport> reports_;              // by sample
+  std::vector<std::vector<ScoredImage>> scored_;  // by variant and sample
+  std::vector<fs::path> files_;                   // of the samples whose headers fit
+  std::vector<std::size_t> indices_;              // of the samples behind the files
+};
 
 }  // namespace
 
@@ -120,54 +192,44 @@ std::vector<SizeGroup> size_quarters(const Evaluation& evaluation, std::uint64_t
   return size_quarters(std::move(images), seed);
 }
 
-Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples, const OnProgress& progress,
-                    const OnScored& on_scored, bool skip_bad, data::Cache* cache) {
+Variant variant_of(const Ensemble& ensemble) {
+  std::vector<std::size_t> all(ensemble.count());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return {.name = ensemble.count() > 1 ? "ensemble" : "run",
+          .members = std::move(all),
+          .augmented = ensemble.augmentation() != TestTimeAugmentation::none,
+          .threshold = ensemble.threshold()};
+}
+
+std::vector<Evaluation> evaluate(Ensemble& ensemble, std::span<const Variant> variants,
+                                 const std::vector<data::Sample>& samples, const EvaluationOptions& options,
+                                 const OnProgress& progress, const OnScored& on_scored) {
   DERMATOME_CHECK(!samples.empty(), "there are no photographs to score");
-  std::vector<std::string> causes = mismatches(samples);
-  if (!skip_bad) refuse(causes);
-  std::vector<fs::path> files;
-  std::vector<std::size_t> indices;  // of the samples behind the files
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (!causes[i].empty()) continue;
-    files.push_back(samples[i].image);
-    indices.push_back(i);
-  }
-  std::vector<ScoredImage> scored(samples.size());
-  std::vector<TruthReport> reports(samples.size());
-  const auto score = [&](std::size_t file, const data::StoredGrid& grid, const Prediction& prediction) {
-    const std::size_t i = indices[file];
-    const data::Image truth = read_truth(samples[i].mask, reports[i]);
-    const PixelCounts counts = count_pixels(prediction.mask, truth);
-    scored[i] = {.id = samples[i].id,
-                 .scores = scores_of(counts),
-                 .counts = counts,
-                 .width = truth.width,
-                 .height = truth.height};
-    if (on_scored) on_scored(i, scored[i], grid, truth, prediction);
-  };
+  DERMATOME_CHECK(!variants.empty(), "there is no way of scoring");
+  Scoring scoring(variants, samples, mismatches(samples));
+  if (!options.skip_bad) refuse(scoring.causes());
   data::MemoryBudget budget(data::kDecodingBudget);
-  FilesOptions options;
-  if (cache != nullptr) {
-    options.read = [&](std::size_t file) {
-      return photograph_of(samples[indices[file]], predictor.size(), *cache, budget);
+  FilesOptions files;
+  if (options.cache != nullptr) {
+    files.read = [&](std::size_t file, const Predictor& reader) {
+      return photograph_of(samples[scoring.index_of(file)], reader, *options.cache, budget);
     };
   }
-  for (auto& failure : predict_files(predictor, files, options, score, progress)) {
-    causes[indices[failure.index]] = std::move(failure.cause);
-  }
-  if (!skip_bad) refuse(causes);
-  Evaluation evaluation;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (!causes[i].empty()) {
-      evaluation.left_out.push_back(std::move(causes[i]));
-      continue;
-    }
-    evaluation.images.push_back(std::move(scored[i]));
-    evaluation.truth += reports[i];
-  }
-  DERMATOME_CHECK(!evaluation.images.empty(), "none of {} photographs can be scored; the first: {}", samples.size(),
-                  evaluation.left_out.front());
-  return evaluation;
+  const auto score = [&](std::size_t file, const data::StoredGrid& grid, std::span<const MemberMaps> members) {
+    scoring.score(file, grid, members, on_scored);
+  };
+  for (const auto& failure : map_files(ensemble, scoring.files(), files, score, progress)) scoring.fail_file(failure);
+  if (!options.skip_bad) refuse(scoring.causes());
+  auto results = scoring.results();
+  DERMATOME_CHECK(!results.front().images.empty(), "none of {} photographs can be scored; the first: {}",
+                  samples.size(), results.front().left_out.front());
+  return results;
+}
+
+Evaluation evaluate(Ensemble& ensemble, const std::vector<data::Sample>& samples, const EvaluationOptions& options,
+                    const OnProgress& progress, const OnScored& on_scored) {
+  const Variant variant = variant_of(ensemble);
+  return std::move(evaluate(ensemble, std::span(&variant, 1), samples, options, progress, on_scored).front());
 }
 
 }  // namespace dermatome::training

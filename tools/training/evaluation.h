@@ -1,4 +1,4 @@
-// Scoring a data set: photographs with a Predictor, or masks that somebody else predicted.
+// Scoring a data set: photographs with an Ensemble, in several ways at once, or masks that somebody else predicted.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +12,7 @@
 #include "data/split.h"
 #include "tools/training/evaluation_scores.h"
 #include "tools/training/evaluation_statistics.h"
+#include "tools/training/postprocessing.h"
 #include "tools/training/predictor_files.h"
 
 namespace dermatome::training {
@@ -37,6 +38,7 @@ struct Evaluation {
   std::vector<ScoredImage> images;  // in the order of the samples
   TruthReport truth;
   std::vector<std::string> left_out;  // why, one a photograph that could not be scored
+  std::size_t members = 1;            // networks that answered together
 
   Scores means() const;
 };
@@ -58,15 +60,37 @@ std::vector<double> values_of(const Evaluation& evaluation, Metric metric);
 // size_quarters() of the images.
 std::vector<SizeGroup> size_quarters(const Evaluation& evaluation, std::uint64_t seed);
 
-// What a caller may want to keep of each photograph: called once each, on any thread, several at a time.
+// A way of turning what the members say into a mask.
+struct Variant {
+  std::string name;
+  std::vector<std::size_t> members;  // whose maps are averaged
+  bool augmented = false;            // over the ensemble's test-time augmentation
+  double threshold = 0.5;
+  PostProcessing postprocessing = {};
+};
+
+// All members, with what the ensemble does at test time.
+Variant variant_of(const Ensemble& ensemble);
+
+// What a caller may want to keep of each photograph: called once each, on any thread, several at a time; of the last
+// variant.
 using OnScored = std::function<void(std::size_t index, const ScoredImage& scored, const data::StoredGrid& grid,
                                     const data::Image& truth, const Prediction& prediction)>;
 
-// Unreadable files, masks of another size than their photograph (found before anything is predicted) and masks of more
-// than two classes are named with the cause: with skip_bad in the result, otherwise in an Error; and in an Error where
-// none is left. `index` above counts in `samples`. Photographs come from the cache, where there is one; true masks are
-// always read from their files.
-Evaluation evaluate(Predictor& predictor, const std::vector<data::Sample>& samples, const OnProgress& progress,
-                    const OnScored& on_scored = {}, bool skip_bad = false, data::Cache* cache = nullptr);
+struct EvaluationOptions {
+  bool skip_bad = false;
+  data::Cache* cache = nullptr;  // photographs come from it, where there is one; true masks are read from their files
+};
+
+// One result a variant, each of the same photographs. Unreadable files, masks of another size than their photograph
+// (found before anything is predicted) and masks of more than two classes are named with the cause: with skip_bad in
+// the results, otherwise in an Error; and in an Error where none is left. `index` above counts in `samples`.
+std::vector<Evaluation> evaluate(Ensemble& ensemble, std::span<const Variant> variants,
+                                 const std::vector<data::Sample>& samples, const EvaluationOptions& options,
+                                 const OnProgress& progress, const OnScored& on_scored = {});
+
+// Of variant_of(ensemble).
+Evaluation evaluate(Ensemble& ensemble, const std::vector<data::Sample>& samples, const EvaluationOptions& options,
+                    const OnProgress& progress, const OnScored& on_scored = {});
 
 }  // namespace dermatome::training

@@ -153,9 +153,9 @@ std::vector<std::string> notes_on(const Evaluation& evaluation) {
                                   [](const ScoredImage& image) { return image.trained_on; });
   if (seen > 0) {
     notes.push_back(
-        fmt::format("warning: {} of these {} photographs have names that the run was trained on, so the scores say "
+        fmt::format("warning: {} of these {} photographs have names that {} trained on, so the scores say "
                     "little about new photographs",
-                    seen, total));
+                    seen, total, evaluation.members > 1 ? "members of the ensemble were" : "the run was"));
   }
   return notes;
 }

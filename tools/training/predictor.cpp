@@ -88,12 +88,13 @@ std::vector<std::vector<float>> Predictor::probabilities(std::span<const data::I
   return maps;
 }
 
-Prediction Predictor::finish(std::span<const float> map, const data::StoredGrid& grid, bool keep_probability) const {
-  return to_stored_grid(map, size_, grid, threshold_, keep_probability);
+data::PreparedPhotograph Predictor::read(const std::filesystem::path& file) const {
+  return data::read_prepared(file, size_);
 }
 
 Prediction Predictor::predict(const data::PreparedPhotograph& photograph) {
-  return finish(probabilities(std::span(&photograph.image, 1)).front(), photograph.stored, true);
+  const auto maps = probabilities(std::span(&photograph.image, 1));
+  return to_stored_grid(maps.front(), size_, photograph.stored, threshold_, true);
 }
 
 }  // namespace dermatome::training

@@ -38,8 +38,10 @@ class Predictor {
   // and the maps cut back.
   std::vector<std::vector<float>> probabilities(std::span<const data::Image> inputs);
 
-  // In the grid of the photograph's file. May be called from several threads at once.
-  Prediction finish(std::span<const float> map, const data::StoredGrid& grid, bool keep_probability = false) const;
+  // A photograph's file as the network wants it. May be called from several threads at once.
+  data::PreparedPhotograph read(const std::filesystem::path& file) const;
+  // Whether what one reads serves the other.
+  bool reads_alike(const Predictor& other) const { return size_ == other.size_; }
 
   // Of one photograph, the probabilities kept.
   Prediction predict(const data::PreparedPhotograph& photograph);

@@ -16,7 +16,8 @@ constexpr std::size_t kListedFailures = 10;
 // A photograph between its steps. No exception may leave an OpenMP region: the cause is kept here.
 struct Job {
   std::size_t index = 0;
-  data::PreparedPhotograph photograph;
+  std::vector<data::Image> inputs;  // one a reader
+  data::StoredGrid grid;
   std::string cause;
 };
 
@@ -43,14 +44,32 @@ void move_failures(std::vector<Job>& jobs, std::vector<FileFailure>& failures) {
   for (auto& job : jobs) {
     if (!job.cause.empty()) failures.push_back({job.index, std::move(job.cause)});
   }
-  std::erase_if(jobs, [](const Job& job) { return job.photograph.image.pixels.empty(); });
+  std::erase_if(jobs, [](const Job& job) { return job.inputs.empty(); });
+}
+
+void read_inputs(Job& job, const Ensemble& ensemble, const std::filesystem::path& file, const FilesOptions& options) {
+  std::vector<data::Image> inputs;
+  for (const Predictor* reader : ensemble.readers()) {
+    data::PreparedPhotograph photograph = options.read ? options.read(job.index, *reader) : reader->read(file);
+    inputs.push_back(std::move(photograph.image));
+    job.grid = photograph.stored;
+  }
+  job.inputs = std::move(inputs);
+}
+
+// What each reader read of all jobs, moved out of them.
+std::vector<std::vector<data::Image>> inputs_by_reader(std::vector<Job>& jobs, std::size_t readers) {
+  std::vector<std::vector<data::Image>> inputs(readers);
+  for (auto& job : jobs) {
+    for (std::size_t r = 0; r < readers; ++r) inputs[r].push_back(std::move(job.inputs[r]));
+  }
+  return inputs;
 }
 
 }  // namespace
 
-std::vector<FileFailure> predict_files(Predictor& predictor, std::span<const std::filesystem::path> files,
-                                       const FilesOptions& options, const OnPrediction& on_prediction,
-                                       const OnProgress& progress) {
+std::vector<FileFailure> map_files(Ensemble& ensemble, std::span<const std::filesystem::path> files,
+                                   const FilesOptions& options, const OnMaps& on_maps, const OnProgress& progress) {
   DERMATOME_CHECK(options.batch >= 1, "a batch cannot hold {} photographs", options.batch);
   std::vector<FileFailure> failures;
   const auto batch = static_cast<std::size_t>(options.batch);
@@ -59,22 +78,13 @@ std::vector<FileFailure> predict_files(Predictor& predictor, std::span<const std
     for_each_job(jobs, [&](std::size_t i) {
       Job& job = jobs[i];
       job.index = first + i;
-      attempt(job, files[job.index], [&] {
-        job.photograph =
-            options.read ? options.read(job.index) : data::read_prepared(files[job.index], predictor.size());
-      });
+      attempt(job, files[job.index], [&] { read_inputs(job, ensemble, files[job.index], options); });
     });
     move_failures(jobs, failures);
     if (!jobs.empty()) {
-      std::vector<data::Image> inputs;
-      for (auto& job : jobs) inputs.push_back(std::move(job.photograph.image));
-      const auto maps = predictor.probabilities(inputs);
+      const auto maps = ensemble.maps(inputs_by_reader(jobs, ensemble.readers().size()));
       for_each_job(jobs, [&](std::size_t i) {
-        Job& job = jobs[i];
-        attempt(job, files[job.index], [&] {
-          Prediction prediction = predictor.finish(maps[i], job.photograph.stored, options.keep_probabilities);
-          on_prediction(job.index, job.photograph.stored, prediction);
-        });
+        attempt(jobs[i], files[jobs[i].index], [&] { on_maps(jobs[i].index, jobs[i].grid, maps[i]); });
       });
       move_failures(jobs, failures);
     }
@@ -82,6 +92,21 @@ std::vector<FileFailure> predict_files(Predictor& predictor, std::span<const std
   }
   std::sort(failures.begin(), failures.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
   return failures;
+}
+
+std::vector<FileFailure> predict_files(Ensemble& ensemble, std::span<const std::filesystem::path> files,
+                                       const FilesOptions& options, const OnPrediction& on_prediction,
+                                       const OnProgress& progress) {
+  const double threshold = ensemble.threshold();
+  const auto predict = [&](std::size_t index, const data::StoredGrid& grid, std::span<const MemberMaps> members) {
+    std::vector<ProbabilityMap> maps;
+    for (const auto& member : members) maps.push_back(member.mean);
+    const bool keep = options.keep_probabilities || options.postprocessing.any();  // the lesion's mean changes
+    Prediction prediction = to_stored_grid(maps, grid, threshold, keep);
+    apply(options.postprocessing, prediction);
+    on_prediction(index, grid, prediction);
+  };
+  return map_files(ensemble, files, options, predict, progress);
 }
 
 std::string describe(const std::vector<FileFailure>& failures, std::size_t total, const std::string& what) {

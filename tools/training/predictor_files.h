@@ -1,4 +1,4 @@
-// Many photographs through a Predictor, a batch at a time; a bad one does not stop the others.
+// Many photographs through an Ensemble, a batch at a time; a bad one does not stop the others.
 #pragma once
 
 #include <filesystem>
@@ -7,18 +7,25 @@
 #include <string>
 #include <vector>
 
-#include "tools/training/predictor.h"
+#include "tools/training/ensemble.h"
+#include "tools/training/postprocessing.h"
 
 namespace dermatome::training {
 
 struct FilesOptions {
-  int batch = 8;  // photographs that go through the network together
+  int batch = 8;  // photographs that go through the networks together
   bool keep_probabilities = false;
-  std::function<data::PreparedPhotograph(std::size_t index)> read;  // instead of reading the file; on any thread
+  PostProcessing postprocessing = {};
+  // Instead of reading the file as that member does; on any thread.
+  std::function<data::PreparedPhotograph(std::size_t index, const Predictor& reader)> read = {};
 };
 
-// What is done with each prediction: called once a photograph, on any thread, several at a time. What it throws counts
-// as that photograph's failure.
+// What is done with what the members say of a photograph, one an entry: called once a photograph, on any thread,
+// several at a time. What it throws counts as that photograph's failure.
+using OnMaps =
+    std::function<void(std::size_t index, const data::StoredGrid& grid, std::span<const MemberMaps> members)>;
+
+// The same with the mask of all members together.
 using OnPrediction = std::function<void(std::size_t index, const data::StoredGrid& grid, Prediction& prediction)>;
 
 // Told after each batch, on the calling thread.
@@ -30,8 +37,13 @@ struct FileFailure {
 };
 
 // Reads, predicts and hands out the files in batches; the last one may be smaller. What could not be read or handed out
-// comes back, sorted by index; an error of the network itself is thrown.
-std::vector<FileFailure> predict_files(Predictor& predictor, std::span<const std::filesystem::path> files,
+// comes back, sorted by index; an error of a network itself is thrown.
+std::vector<FileFailure> map_files(Ensemble& ensemble, std::span<const std::filesystem::path> files,
+                                   const FilesOptions& options, const OnMaps& on_maps, const OnProgress& progress = {});
+
+// The mean over the members and, where the ensemble has it, over test-time augmentation, cut at the threshold and
+// post-processed.
+std::vector<FileFailure> predict_files(Ensemble& ensemble, std::span<const std::filesystem::path> files,
                                        const FilesOptions& options, const OnPrediction& on_prediction,
                                        const OnProgress& progress = {});
 

@@ -17,6 +17,8 @@ struct Tap {
   float low_weight, high_weight;
 };
 
+constexpr Tap kAsItIs{.low = 0, .high = 0, .low_weight = 1, .high_weight = 0};
+
 // In whole numbers, so that a mirrored axis gets the same weights: the centre of output o lies at
 // ((2 o + 1) in - out) / (2 out).
 std::vector<Tap> taps_of(int in, int out) {
@@ -85,29 +87,92 @@ RowResult finish_row(const float* low, const float* high, const Tap& tap, int wi
   return result;
 }
 
-// The map's rows, each grown to the output's width.
-std::vector<float> widened(std::span<const float> map, int size, const std::vector<Tap>& across) {
-  std::vector<float> rows(static_cast<std::size_t>(size) * across.size());
-  for (std::size_t y = 0; y < static_cast<std::size_t>(size); ++y) {
-    const float* source = map.data() + y * static_cast<std::size_t>(size);
-    float* out = rows.data() + y * across.size();
-    for (const Tap& tap : across) *out++ = source[tap.low] * tap.low_weight + source[tap.high] * tap.high_weight;
+// Maps of one size, averaged, on their way into the grid of the file.
+struct Layer {
+  ProbabilityMap map;
+  std::size_t count = 1;  // of maps
+  std::vector<Tap> across = {}, down = {};
+  std::vector<float> wide = {};  // the map's rows, each grown to the output's width
+
+  const float* row(int y) const { return wide.data() + static_cast<std::size_t>(y) * across.size(); }
+};
+
+void turn(ProbabilityMap& map, data::Orientation orientation) {
+  if (orientation == data::Orientation::upright) return;
+  map.values = data::turned<float>(map.values, map.width, map.height, 1, data::inverse(orientation));
+  if (data::swaps_sides(orientation)) std::swap(map.width, map.height);
+}
+
+// The values of the maps of that size, times `weight`, added up.
+std::vector<float> weighted_sum(std::span<const ProbabilityMap> maps, const ProbabilityMap& like, double weight) {
+  std::vector<double> sums(like.values.size());
+  for (const auto& map : maps) {
+    if (map.width != like.width || map.height != like.height) continue;
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(map.values[i]);
   }
-  return rows;
+  std::vector<float> values;
+  values.reserve(sums.size());
+  for (const double sum : sums) values.push_back(static_cast<float>(sum * weight));
+  return values;
+}
+
+std::vector<Layer> layers_of(std::span<const ProbabilityMap> maps) {
+  std::vector<Layer> layers;
+  for (const auto& map : maps) {
+    DERMATOME_CHECK(map.width > 0 && map.height > 0 &&
+                        map.values.size() == static_cast<std::size_t>(map.width) * static_cast<std::size_t>(map.height),
+                    "{} probabilities are no map of {}x{}", map.values.size(), map.width, map.height);
+    const auto same = std::find_if(layers.begin(), layers.end(), [&](const Layer& layer) {
+      return layer.map.width == map.width && layer.map.height == map.height;
+    });
+    if (same == layers.end()) {
+      layers.push_back({.map = map});
+    } else {
+      ++same->count;
+    }
+  }
+  if (maps.size() == 1) return layers;
+  for (Layer& layer : layers) layer.map.values = weighted_sum(maps, layer.map, 1 / static_cast<double>(maps.size()));
+  return layers;
+}
+
+void widen(Layer& layer, const data::StoredGrid& grid) {
+  layer.across = taps_of(layer.map.width, grid.width);
+  layer.down = taps_of(layer.map.height, grid.height);
+  layer.wide.resize(static_cast<std::size_t>(layer.map.height) * layer.across.size());
+  float* out = layer.wide.data();
+  for (int y = 0; y < layer.map.height; ++y) {
+    const float* source =
+        layer.map.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(layer.map.width);
+    for (const Tap& tap : layer.across) *out++ = source[tap.low] * tap.low_weight + source[tap.high] * tap.high_weight;
+  }
 }
 
 // The mean over the output follows from the map alone, since growing is linear.
-double mean_of(std::span<const float> map, int size, const std::vector<Tap>& across, const std::vector<Tap>& down) {
-  const auto columns = total_weights(across, size);
-  const auto rows = total_weights(down, size);
+double mean_of(const Layer& layer) {
+  const auto columns = total_weights(layer.across, layer.map.width);
+  const auto rows = total_weights(layer.down, layer.map.height);
   double sum = 0;
   for (std::size_t y = 0; y < rows.size(); ++y) {
     double row = 0;
     for (std::size_t x = 0; x < columns.size(); ++x)
-      row += columns[x] * static_cast<double>(map[y * columns.size() + x]);
+      row += columns[x] * static_cast<double>(layer.map.values[y * columns.size() + x]);
     sum += rows[y] * row;
   }
-  return sum / (static_cast<double>(across.size()) * static_cast<double>(down.size()));
+  return sum / (static_cast<double>(layer.across.size()) * static_cast<double>(layer.down.size()));
+}
+
+// One row of the output where maps of several sizes meet.
+std::vector<float> mixed_row(const std::vector<Layer>& layers, int y, int width) {
+  std::vector<float> row(static_cast<std::size_t>(width));
+  for (const Layer& layer : layers) {
+    const Tap& tap = layer.down[static_cast<std::size_t>(y)];
+    const float* low = layer.row(tap.low);
+    const float* high = layer.row(tap.high);
+    for (int x = 0; x < width; ++x)
+      row[static_cast<std::size_t>(x)] += low[x] * tap.low_weight + high[x] * tap.high_weight;
+  }
+  return row;
 }
 
 void gather(const std::vector<RowResult>& rows, Prediction& prediction) {
@@ -129,33 +194,41 @@ void gather(const std::vector<RowResult>& rows, Prediction& prediction) {
 
 }  // namespace
 
-Prediction to_stored_grid(std::span<const float> map, int size, const data::StoredGrid& grid, double threshold,
+Prediction to_stored_grid(std::span<const ProbabilityMap> maps, const data::StoredGrid& grid, double threshold,
                           bool keep_probability) {
-  DERMATOME_CHECK(size > 0 && map.size() == static_cast<std::size_t>(size) * static_cast<std::size_t>(size),
-                  "{} probabilities are no map of {}x{}", map.size(), size, size);
-  std::vector<float> turned;
-  if (grid.orientation != data::Orientation::upright) {
-    turned = data::turned<float>(map, size, size, 1, data::inverse(grid.orientation));
-    map = turned;
-  }
+  DERMATOME_CHECK(!maps.empty(), "there is no map of probabilities");
+  std::vector<Layer> layers = layers_of(maps);
   Prediction prediction{
       .width = grid.width, .height = grid.height, .mask = data::make_image(grid.width, grid.height, 1)};
   if (keep_probability) prediction.probability.resize(prediction.mask.pixels.size());
-  const auto across = taps_of(size, grid.width);
-  const auto down = taps_of(size, grid.height);
-  const std::vector<float> wide = widened(map, size, across);
+  for (Layer& layer : layers) {
+    turn(layer.map, grid.orientation);
+    widen(layer, grid);
+    prediction.mean_probability += mean_of(layer);
+  }
   std::vector<RowResult> rows(static_cast<std::size_t>(grid.height));
+  const auto cut = static_cast<float>(threshold);
 #pragma omp parallel for schedule(static)
   for (int y = 0; y < grid.height; ++y) {
-    const Tap& tap = down[static_cast<std::size_t>(y)];
-    const auto row_of = [&](int source) { return wide.data() + static_cast<std::size_t>(source) * across.size(); };
+    std::uint8_t* mask = prediction.mask.row(y);
     float* values = keep_probability ? prediction.probability.data() + prediction.mask.offset(0, y) : nullptr;
-    rows[static_cast<std::size_t>(y)] = finish_row(row_of(tap.low), row_of(tap.high), tap, grid.width,
-                                                   static_cast<float>(threshold), prediction.mask.row(y), values);
+    RowResult& row = rows[static_cast<std::size_t>(y)];
+    if (layers.size() == 1) {
+      const Tap& tap = layers.front().down[static_cast<std::size_t>(y)];
+      row = finish_row(layers.front().row(tap.low), layers.front().row(tap.high), tap, grid.width, cut, mask, values);
+    } else {
+      const auto mixed = mixed_row(layers, y, grid.width);
+      row = finish_row(mixed.data(), mixed.data(), kAsItIs, grid.width, cut, mask, values);
+    }
   }
   gather(rows, prediction);
-  prediction.mean_probability = mean_of(map, size, across, down);
   return prediction;
+}
+
+Prediction to_stored_grid(std::span<const float> map, int size, const data::StoredGrid& grid, double threshold,
+                          bool keep_probability) {
+  const ProbabilityMap square{.width = size, .height = size, .values = {map.begin(), map.end()}};
+  return to_stored_grid(std::span(&square, 1), grid, threshold, keep_probability);
 }
 
 }  // namespace dermatome::training

@@ -33,9 +33,21 @@ struct Prediction {
   bool is_empty() const { return lesion_pixels == 0; }
 };
 
-// `map`: probabilities [size, size] of the upright photograph, rows from the top. Bilinear with half-pixel centres and
-// the edge repeated, as PyTorch's interpolate(align_corners=False); turned as the file is stored. Rows are spread over
-// the threads of OpenMP; the numbers do not depend on how many there are. Throws Error where the sizes do not fit.
+// Probabilities [height, width] of the whole upright photograph, rows from the top.
+struct ProbabilityMap {
+  int width = 0;
+  int height = 0;
+  std::vector<float> values;
+};
+
+// The mean of the maps, which may have different sizes, in the grid of the file: each is grown bilinearly with
+// half-pixel centres and the edge repeated, as PyTorch's interpolate(align_corners=False), and turned as the file is
+// stored. Rows are spread over the threads of OpenMP; the numbers do not depend on how many there are. Throws Error
+// where the sizes do not fit.
+Prediction to_stored_grid(std::span<const ProbabilityMap> maps, const data::StoredGrid& grid, double threshold,
+                          bool keep_probability = false);
+
+// Of one square map [size, size].
 Prediction to_stored_grid(std::span<const float> map, int size, const data::StoredGrid& grid, double threshold,
                           bool keep_probability = false);
 

@@ -21,9 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 9> kFiles{"last.safetensors", "best.safetensors", "log.csv",
-                                            "steps.csv",        "resolved.toml",    "run.json",
-                                            "split.csv",        "report.html",      "plans.json"};
+constexpr std::array<const char*, 10> kFiles{"last.safetensors", "best.safetensors", "log.csv",   "steps.csv",
+                                             "resolved.toml",    "run.json",         "split.csv", "report.html",
+                                             "plans.json",       "threshold.json"};
 
 bool has_rows(const fs::path& log) {
   std::ifstream file(log);
@@ -87,6 +87,14 @@ std::string little_space(const fs::path& path, std::size_t checkpoint) {
   return fmt::format("{} has {:.1f} MB left on its disk, and the checkpoints of this run need {:.1f} MB more",
                      path.string(), static_cast<double>(space.available) * 1e-6,
                      static_cast<double>(2 * checkpoint) * 1e-6);
+}
+
+nlohmann::json read_run_json(const fs::path& run) {
+  std::ifstream file(run / "run.json");
+  DERMATOME_CHECK(file.good(), "{} cannot be read, which says where the run's data are", (run / "run.json").string());
+  auto json = nlohmann::json::parse(file, nullptr, false);
+  DERMATOME_CHECK(json.is_object(), "{} is damaged: it is no JSON object", (run / "run.json").string());
+  return json;
 }
 
 RunFolder::RunFolder(const fs::path& path, FolderUse use) : path_(path) {

@@ -1,6 +1,8 @@
 // RunFolder: the folder that a run is written to, kept from a second process and from being overwritten unasked.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <filesystem>
 #include <string>
 
@@ -26,6 +28,10 @@ void check_run_folder_is_writable(const std::filesystem::path& path);
 // A sentence where the folder's disk has no room for two more checkpoints of that size: the next is written beside the
 // last one, and so is the best. Else empty.
 std::string little_space(const std::filesystem::path& path, std::size_t checkpoint);
+
+// What run.json says of the run: its data, and where it ran. Throws Error naming the file where it is missing or
+// damaged.
+nlohmann::json read_run_json(const std::filesystem::path& run);
 
 class RunFolder {
  public:

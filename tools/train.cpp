@@ -9,6 +9,7 @@
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/progress.h"
+#include "tools/recipe_options.h"
 #include "tools/signals.h"
 #include "tools/split_options.h"
 #include "tools/training/initial_weights.h"
@@ -27,7 +28,7 @@ constexpr const char* kNothingWritten = "stopped before the first step; nothing 
 
 struct TrainCommand {
   std::string run, weights;
-  std::vector<std::string> settings;
+  std::shared_ptr<RecipeOptions> recipe;
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool overwrite = false;
@@ -40,21 +41,9 @@ struct TrainCommand {
 
 // `base` with the recipe file and the assignments of the command line applied.
 training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& base) {
-  training::Recipe recipe = training::recipe_of(command.settings, base);
+  training::Recipe recipe = command.recipe->recipe(!command.weights.empty(), base);
   if (command.seed_given) recipe.seed = command.seed;
   return recipe;
-}
-
-// An error in the text is told before anything is read or written, and so is a size that the model cannot take.
-void check_model(const training::Recipe& recipe, const Model& model) {
-  training::check_groups(recipe, model.groups());
-  training::states_of(model, DType::f32);
-  for (const auto& stage : recipe.stages) {
-    if (stage.size % model.divisor() == 0) continue;
-    const auto below = stage.size / model.divisor() * model.divisor();
-    fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),
-               model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
-  }
 }
 
 nlohmann::json environment_json(const TrainCommand& command) {
@@ -87,6 +76,11 @@ void tell(const StartWeights& weights, const Model& model, Progress& progress) {
   for (const auto& sentence : describe(weights.match, weights.file.string(), model.name())) progress.message(sentence);
 }
 
+void warn_of_preset(const TrainCommand& command, Progress& progress) {
+  const std::string warning = training::preset_warning(command.recipe->preset, !command.weights.empty());
+  if (!warning.empty()) progress.message(warning);
+}
+
 void write_start(const TrainCommand& command, const training::RunFolder& folder, const training::Recipe& recipe,
                  const SplitData& split, const StartWeights& weights) {
   folder.clear();
@@ -115,6 +109,7 @@ training::TrainingObserver observer_of(Progress& progress) {
   return {.message = [&](const std::string& text) { progress.message(text); },
           .loading = [&](std::size_t done, std::size_t total) { progress.count("reading", done, total); },
           .ready = {},
+          .finding = [&](std::size_t done, std::size_t total) { progress.count("finding the rate", done, total); },
           .step = [&](const training::StepResult& result) { progress.step(result); },
           .validating =
               [&](std::int64_t done, std::int64_t total) {
@@ -153,7 +148,7 @@ training::TrainOptions options_of(const TrainCommand& command, const training::R
 void start(const TrainCommand& command) {
   const training::Recipe recipe = recipe_of(command, {});
   const Model model = find_model(recipe.model);
-  check_model(recipe, model);
+  training::check_model(recipe, model);
   const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
   training::check_run_folder(command.run, use);
   Progress progress;
@@ -170,6 +165,7 @@ void start(const TrainCommand& command) {
   if (const auto losses = training::losses_text(recipe); losses != "bce") {
     progress.message(fmt::format("loss: {}", losses));
   }
+  warn_of_preset(command, progress);
   auto observer = observer_of(progress);
   observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
   auto options = options_of(command, recipe, cache.get());
@@ -192,13 +188,14 @@ std::string use_of_folder(const TrainCommand& command) {
 void dry_run(const TrainCommand& command) {
   const training::Recipe recipe = recipe_of(command, {});
   const Model model = find_model(recipe.model);
-  check_model(recipe, model);
+  training::check_model(recipe, model);
   training::check_run_folder_is_writable(command.run);
   Progress progress;
   const StartWeights weights = weights_to_start_from(command, model);
   const auto cache = command.data->open_cache(data::Cache::Access::read_only);
   const SplitData split = split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   tell(weights, model, progress);
+  warn_of_preset(command, progress);
   const auto plan = training::measure_plan(model, options_of(command, recipe, cache.get()), split.data);
   progress.clear();
   fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
@@ -261,7 +258,7 @@ void resume(const TrainCommand& given) {
   const training::Position& position = checkpoint.info.position;
   const training::Recipe of_run = training::recipe_of_run(checkpoint, last);
   const training::Recipe recipe = training::continued(of_run, recipe_of(given, of_run), position);
-  check_model(recipe, Model::parse(checkpoint.info.graph_text, last.string()));
+  training::check_model(recipe, Model::parse(checkpoint.info.graph_text, last.string()));
   Progress progress;
   if (training::is_finished(recipe, position)) {
     auto options = options_of(given, recipe, nullptr);
@@ -329,8 +326,9 @@ void add_train(CLI::App& app) {
   sub->add_option("--weights", command->weights,
                   "Start from these: weights of PyTorch (.pth), safetensors, or an earlier run's folder")
       ->excludes(resuming);
-  sub->add_option("settings", command->settings,
-                  "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
+  command->recipe =
+      add_recipe_options(*sub, "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4", false);
+  resuming->excludes(sub->get_option("--preset"));
   command->options = add_run_options(*sub);
   sub->callback([command, sub] {
     command->seed_given = sub->count("--seed") > 0;

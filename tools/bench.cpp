@@ -54,7 +54,8 @@ void serve_rounds(measurement::StepBench& bench) {
 
 void check_frozen(const BenchCommand& command, const Model& model) {
   if (command.mode != "train") fail_usage("--frozen is about training: at inference nothing learns");
-  training::Recipe recipe{.model = model.name(), .stages = {training::StageSettings{}}};
+  training::Recipe recipe;
+  recipe.model = model.name();
   recipe.stages[0].frozen = command.frozen;
   training::check_groups(recipe, model.groups());
 }

@@ -23,6 +23,8 @@ void add_submit(CLI::App& app);
 void add_report(CLI::App& app);
 void add_graph(CLI::App& app);
 void add_config(CLI::App& app);
+void add_schedule(CLI::App& app);
+void add_lr_find(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_bench_op(CLI::App& bench);  // a command of bench
 void add_profile(CLI::App& app);

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "tools/command.h"
-#include "tools/training/recipe.h"
+#include "tools/recipe_options.h"
 
 namespace dermatome {
 namespace {
@@ -15,7 +15,7 @@ std::string cell(std::string text) {
 
 // A default that is a table of its own is shown key by key below.
 std::string fallback_of(const training::SettingDescription& setting) {
-  return setting.fallback.starts_with("{") ? "as below" : "`" + setting.fallback + "`";
+  return setting.fallback.size() > 3 && setting.fallback.starts_with("{") ? "as below" : "`" + setting.fallback + "`";
 }
 
 std::string table_of(const std::vector<training::SettingDescription>& settings, const std::string& table) {
@@ -38,41 +38,31 @@ std::string reference() {
          "setting of a stage holds for all stages.\n\n"
          "## Of the run\n\nAt the top of the file.\n\n" +
          table_of(settings, "") +
-         "\n## Of a stage\n\nBelow `[[stage]]`; several such tables run one after the other, each with a fresh "
-         "optimiser and the weights of the one before.\n\n" +
+         "\n## Of a stage\n\nBelow `[[stage]]`; several such tables run one after the other, each on the "
+         "weights of the one before.\n\n" +
          table_of(settings, "stage") +
          "\n## Of a stage's augmentation\n\n`augmentation = \"full\"` is the table of these defaults, `\"none\"` "
          "leaves every photograph as it is, and\n`augmentation = { zoom = 1.1 }` changes single ones.\n\n" +
          table_of(settings, "augmentation");
 }
 
-void print_recipe(const std::vector<std::string>& settings) {
-  training::Recipe recipe;
-  for (const auto& setting : settings) {
-    if (setting.ends_with(".toml")) {
-      recipe = training::read_recipe(setting);
-    } else {
-      training::apply_override(recipe, setting);
-    }
-  }
-  write_text("-", training::to_toml(recipe, true));
-}
-
 }  // namespace
 
 void add_config(CLI::App& app) {
-  auto* command = app.add_subcommand("config", "Print the recipe that `train` runs without a configuration, commented");
-  auto settings = std::make_shared<std::vector<std::string>>();
+  auto* command =
+      app.add_subcommand("config", "Print a preset, or the recipe that `train` runs without one, commented");
+  const auto options =
+      add_recipe_options(*command, "A recipe file (.toml) and key=value assignments to apply first", true);
   auto all = std::make_shared<bool>(false);
-  auto* given =
-      command->add_option("settings", *settings, "A recipe file (.toml) and key=value assignments to apply first");
   command->add_flag("--reference", *all, "Print every setting with its values, default and meaning, as Markdown")
-      ->excludes(given);
-  command->callback([settings, all] {
+      ->excludes(command->get_option("settings"))
+      ->excludes(command->get_option("--preset"));
+  command->callback([options, all] {
     if (*all) {
       write_text("-", reference());
     } else {
-      print_recipe(*settings);
+      const training::Preset preset = options->commented();
+      write_text("-", training::to_toml(preset.recipe, true, preset.comments));
     }
   });
 }

@@ -146,6 +146,8 @@ void describe(CLI::App& app) {
   add_convert(app);
   add_export(app);
   add_config(app);
+  add_schedule(app);
+  add_lr_find(app);
   add_graph(app);
   add_profile(app);
   add_bench(app);

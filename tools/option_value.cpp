@@ -35,6 +35,7 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"--weights", value_kind::kFile},
       {"--json", value_kind::kFile},
       {"--csv", value_kind::kFile},
+      {"--plot", value_kind::kFile},
       {"--trace", value_kind::kFile},
       {"images", value_kind::kImages},
       {"settings", value_kind::kSettings},

@@ -79,12 +79,16 @@ void add_stages(report::ReportData& report, const fs::path& run, const training:
     for (const auto& group : stage.frozen) detail += (detail.empty() ? "" : ", ") + group + " frozen";
     const auto first =
         std::find_if(steps.begin(), steps.end(), [&](const training::StepRow& row) { return row.epoch >= epoch; });
+    double found = 0;  // as the largest step tells it
+    for (const auto& row : steps) {
+      if (row.epoch >= epoch && row.epoch < epoch + stage.epochs) found = std::max(found, row.learning_rate);
+    }
     report.stages.push_back({.name = fmt::format("{} px", stage.size),
                              .first_epoch = epoch,
                              .first_step = first == steps.end() ? std::nullopt : std::optional(first->step),
                              .size = stage.size,
                              .batch = stage.batch * stage.accumulate,
-                             .learning_rate = stage.lr,
+                             .learning_rate = stage.find_lr ? found : stage.lr,
                              .detail = detail});
     epoch += stage.epochs;
   }

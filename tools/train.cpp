@@ -10,6 +10,7 @@
 #include "tools/data_options.h"
 #include "tools/fold_runs.h"
 #include "tools/progress.h"
+#include "tools/recipe_options.h"
 #include "tools/signals.h"
 #include "tools/split_options.h"
 #include "tools/train_command.h"
@@ -26,18 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kNothingWritten = "stopped before the first step; nothing was written";
-
-// An error in the text is told before anything is read or written, and so is a size that the model cannot take.
-void check_model(const training::Recipe& recipe, const Model& model) {
-  training::check_groups(recipe, model.groups());
-  training::states_of(model, DType::f32);
-  for (const auto& stage : recipe.stages) {
-    if (stage.size % model.divisor() == 0) continue;
-    const auto below = stage.size / model.divisor() * model.divisor();
-    fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),
-               model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
-  }
-}
 
 struct StartWeights {
   fs::path file;  // empty: all is random
@@ -59,6 +48,11 @@ void tell(const StartWeights& weights, const Model& model, Progress& progress) {
     return;
   }
   for (const auto& sentence : describe(weights.match, weights.file.string(), model.name())) progress.message(sentence);
+}
+
+void warn_of_preset(const TrainCommand& command, Progress& progress) {
+  const std::string warning = training::preset_warning(command.recipe->preset, !command.weights.empty());
+  if (!warning.empty()) progress.message(warning);
 }
 
 void write_start(const TrainCommand& command, const training::RunFolder& folder, const training::Recipe& recipe,
@@ -89,6 +83,7 @@ training::TrainingObserver observer_of(Progress& progress) {
   return {.message = [&](const std::string& text) { progress.message(text); },
           .loading = [&](std::size_t done, std::size_t total) { progress.count("reading", done, total); },
           .ready = {},
+          .finding = [&](std::size_t done, std::size_t total) { progress.count("finding the rate", done, total); },
           .step = [&](const training::StepResult& result) { progress.step(result); },
           .validating =
               [&](std::int64_t done, std::int64_t total) {
@@ -168,7 +163,7 @@ void tell_differences(Progress& progress, const training::Checkpoint& checkpoint
 }  // namespace
 
 training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& base) {
-  training::Recipe recipe = training::recipe_of(command.settings, base);
+  training::Recipe recipe = command.recipe->recipe(!command.weights.empty(), base);
   if (command.seed_given) recipe.seed = command.seed;
   return recipe;
 }
@@ -196,7 +191,7 @@ std::shared_ptr<DataOptions> data_of_run(const DataOptions& given, const nlohman
 void start_run(const TrainCommand& command, const SplitData* given) {
   const training::Recipe recipe = recipe_of(command, {});
   const Model model = find_model(recipe.model);
-  check_model(recipe, model);
+  training::check_model(recipe, model);
   const auto use = command.overwrite ? training::FolderUse::overwrite : training::FolderUse::fresh;
   training::check_run_folder(command.run, use);
   Progress progress;
@@ -214,6 +209,7 @@ void start_run(const TrainCommand& command, const SplitData* given) {
   if (const auto losses = training::losses_text(recipe); losses != "bce") {
     progress.message(fmt::format("loss: {}", losses));
   }
+  warn_of_preset(command, progress);
   auto observer = observer_of(progress);
   observer.ready = [&] { write_start(command, folder, recipe, split, weights); };
   auto options = options_of(command, recipe, cache.get());
@@ -225,7 +221,7 @@ void start_run(const TrainCommand& command, const SplitData* given) {
 void plan_run(const TrainCommand& command, const SplitData* given) {
   const training::Recipe recipe = recipe_of(command, {});
   const Model model = find_model(recipe.model);
-  check_model(recipe, model);
+  training::check_model(recipe, model);
   training::check_run_folder_is_writable(command.run);
   Progress progress;
   const StartWeights weights = weights_to_start_from(command, model);
@@ -233,6 +229,7 @@ void plan_run(const TrainCommand& command, const SplitData* given) {
   const SplitData split =
       given != nullptr ? *given : split_samples(*command.data, *command.split, recipe.seed, cache.get(), progress);
   tell(weights, model, progress);
+  warn_of_preset(command, progress);
   const auto plan = training::measure_plan(model, options_of(command, recipe, cache.get()), split.data);
   progress.clear();
   fmt::print("{}{}; nothing was written\n", training::to_text(plan, split.data), use_of_folder(command));
@@ -248,7 +245,7 @@ void resume_run(const TrainCommand& given) {
   const training::Position& position = checkpoint.info.position;
   const training::Recipe of_run = training::recipe_of_run(checkpoint, last);
   const training::Recipe recipe = training::continued(of_run, recipe_of(given, of_run), position);
-  check_model(recipe, Model::parse(checkpoint.info.graph_text, last.string()));
+  training::check_model(recipe, Model::parse(checkpoint.info.graph_text, last.string()));
   Progress progress;
   if (training::is_finished(recipe, position)) {
     auto options = options_of(given, recipe, nullptr);
@@ -326,8 +323,9 @@ void add_train(CLI::App& app) {
   sub->add_option("--weights", command->weights,
                   "Start from these: weights of PyTorch (.pth), safetensors, or an earlier run's folder")
       ->excludes(resuming);
-  sub->add_option("settings", command->settings,
-                  "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4");
+  command->recipe =
+      add_recipe_options(*sub, "A recipe (.toml) and key=value assignments, e.g. lr=3e-4 size=256 batch=4", false);
+  resuming->excludes(sub->get_option("--preset"));
   command->options = add_run_options(*sub);
   sub->callback([command, sub] {
     command->seed_given = sub->count("--seed") > 0;

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "tools/command.h"
 #include "tools/data_options.h"
+#include "tools/recipe_options.h"
 #include "tools/split_options.h"
 #include "tools/training/recipe.h"
 
@@ -15,7 +15,7 @@ namespace dermatome {
 
 struct TrainCommand {
   std::string run, weights;
-  std::vector<std::string> settings;
+  std::shared_ptr<RecipeOptions> recipe;
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool overwrite = false;

@@ -144,9 +144,11 @@ TrainCommand beginning_of(const TrainCommand& command, const FoldRuns& runs, int
   one.resume = false;
   one.data = data_of_run(*command.data, runs.info);
   one.weights = runs.info.value("weights", "");
-  const bool recipe_given = std::any_of(one.settings.begin(), one.settings.end(),
+  one.recipe = std::make_shared<RecipeOptions>(*command.recipe);
+  std::vector<std::string>& settings = one.recipe->settings;
+  const bool recipe_given = std::any_of(settings.begin(), settings.end(),
                                         [](const std::string& setting) { return setting.ends_with(".toml"); });
-  if (!recipe_given) one.settings.insert(one.settings.begin(), runs.recipe().string());
+  if (!recipe_given) settings.insert(settings.begin(), runs.recipe().string());
   return one;
 }
 

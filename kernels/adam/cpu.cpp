@@ -9,22 +9,25 @@ namespace dermatome::adam {
 namespace {
 
 void run(const Call& call) {
-  const auto t = static_cast<double>(launch::in<float>(call, kStep)[0]);
   const auto beta1 = static_cast<double>(launch::in<float>(call, kBeta1)[0]);
   const double beta2 = launch::real(call, kBeta2);
+  const float* steps = launch::in<float>(call, kStep);
   const float* rates = launch::in<float>(call, kRates);
+  const float* scale = launch::in<float>(call, kGradientScale);
   const auto* groups = launch::in<std::int32_t>(call, kGroups);
   const int parameters = (call.input_count - kFirstParameter) / kInputsEach;
   for (int p = 0; p < parameters; ++p) {
     const int in = kFirstParameter + p * kInputsEach;
     const int out = p * kOutputsEach;
+    const auto t = static_cast<double>(steps[groups[p]]);
     const Step<float> step{
         .beta1 = static_cast<float>(beta1),
         .beta2 = static_cast<float>(beta2),
         .epsilon = static_cast<float>(launch::real(call, kEpsilon)),
         .weight_decay = static_cast<float>(launch::real(call, kWeightDecay)),
         .rate_corrected = static_cast<float>(static_cast<double>(rates[groups[p]]) / (1.0 - pow(beta1, t))),
-        .inverse_sqrt_second = static_cast<float>(1.0 / sqrt(1.0 - pow(beta2, t)))};
+        .inverse_sqrt_second = static_cast<float>(1.0 / sqrt(1.0 - pow(beta2, t))),
+        .gradient_scale = scale == nullptr ? 1.0f : scale[0]};
     const float* weight = launch::in<float>(call, in + kWeight);
     const float* first = launch::in<float>(call, in + kFirstMoment);
     const float* second = launch::in<float>(call, in + kSecondMoment);

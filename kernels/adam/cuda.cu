@@ -30,13 +30,14 @@ void compute_steps(const Call& call, Step<float>* steps) {
   const float* t = launch::in<float>(call, kStep);
   const float* beta1 = launch::in<float>(call, kBeta1);
   const float* rates = launch::in<float>(call, kRates);
+  const float* scale = launch::in<float>(call, kGradientScale);
   const auto* groups = launch::in<std::int32_t>(call, kGroups);
   const double beta2 = launch::real(call, kBeta2);
   const auto epsilon = static_cast<float>(launch::real(call, kEpsilon));
   const auto weight_decay = static_cast<float>(launch::real(call, kWeightDecay));
   launch::cuda::for_each(
       call, parameters_of(call), DERMATOME_LAMBDA(Index p) {
-        const auto number = static_cast<double>(t[0]);
+        const auto number = static_cast<double>(t[groups[p]]);
         const double first = ::pow(static_cast<double>(beta1[0]), number);
         const double second = ::pow(beta2, number);
         steps[p] = {beta1[0],
@@ -44,7 +45,8 @@ void compute_steps(const Call& call, Step<float>* steps) {
                     epsilon,
                     weight_decay,
                     static_cast<float>(static_cast<double>(rates[groups[p]]) / (1.0 - first)),
-                    static_cast<float>(1.0 / ::sqrt(1.0 - second))};
+                    static_cast<float>(1.0 / ::sqrt(1.0 - second)),
+                    scale == nullptr ? 1.0f : scale[0]};
       });
 }
 

@@ -8,7 +8,7 @@ inline namespace DERMATOME_ISA {
 
 // Attributes of adam in the order of its signature, inputs before the parameters, tensors a parameter.
 enum { kBeta2, kEpsilon, kWeightDecay };
-enum { kStep, kBeta1, kRates, kGroups, kFirstParameter };
+enum { kStep, kBeta1, kRates, kGroups, kGradientScale, kFirstParameter };
 enum { kWeight, kFirstMoment, kSecondMoment, kGradient, kInputsEach };
 constexpr int kOutputsEach = 3;
 
@@ -18,6 +18,7 @@ struct Step {
   T beta1, beta2, epsilon, weight_decay;
   T rate_corrected;       // rate / (1 - beta1^t)
   T inverse_sqrt_second;  // 1 / sqrt(1 - beta2^t)
+  T gradient_scale;       // of clipping; 1 without
 };
 
 template <typename T>
@@ -28,7 +29,7 @@ struct Element {
 // sqrt_of: the square root of T, passed in so that host and device take their own.
 template <typename T, typename Sqrt>
 DERMATOME_HD Element<T> update(const Step<T>& s, Element<T> e, T gradient, const Sqrt& sqrt_of) {
-  const T g = gradient + s.weight_decay * e.weight;
+  const T g = s.gradient_scale * gradient + s.weight_decay * e.weight;
   e.first = s.beta1 * e.first + (T(1) - s.beta1) * g;
   e.second = s.beta2 * e.second + (T(1) - s.beta2) * g * g;
   e.weight -= s.rate_corrected * e.first / (sqrt_of(e.second) * s.inverse_sqrt_second + s.epsilon);

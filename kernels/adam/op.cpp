@@ -6,9 +6,10 @@
 namespace dermatome {
 namespace {
 
-// Inputs: step [1] (counting from 1), beta1 [1], rates [groups], groups i32 [parameters], then weight, first moment,
-// second moment and gradient of each parameter. Outputs: weight and both moments of each. Rates, step and beta1 are
-// tensors, so that a captured program follows any schedule.
+// Inputs: step [groups] (counting from 1: groups may have begun to learn at different times), beta1 [1], rates
+// [groups], groups i32 [parameters], gradient_scale [1] (optional: what gradients are multiplied by), then weight,
+// first moment, second moment and gradient of each parameter. Outputs: weight and both moments of each. Rates, steps
+// and beta1 are tensors, so that a captured program follows any schedule.
 class Adam final : public Op {
  public:
   Adam()
@@ -18,6 +19,7 @@ class Adam final : public Op {
                        {.name = "beta1"},
                        {.name = "rates"},
                        {.name = "groups"},
+                       {.name = "gradient_scale", .optional = true},
                        {.name = "tensors", .variadic = true}},
             .outputs = {{.name = "tensors", .differentiable = false}},
             .attributes = {real_attribute("beta2", 0.999, 0, 1), real_attribute("eps", 1e-8, 0),
@@ -28,8 +30,11 @@ class Adam final : public Op {
     DERMATOME_CHECK(tensors >= 0 && tensors % adam::kInputsEach == 0, "takes four tensors a parameter, not {} in all",
                     tensors);
     const int parameters = tensors / adam::kInputsEach;
-    DERMATOME_CHECK(call.shape(adam::kStep).elements() == 1 && call.shape(adam::kBeta1).elements() == 1,
-                    "step and beta1 are single numbers");
+    DERMATOME_CHECK(call.shape(adam::kBeta1).elements() == 1, "beta1 is a single number");
+    DERMATOME_CHECK(!call.has_input(adam::kGradientScale) || call.shape(adam::kGradientScale).elements() == 1,
+                    "gradient_scale is a single number");
+    DERMATOME_CHECK(call.input(adam::kStep) == call.input(adam::kRates), "step is {} but rates {}",
+                    to_string(call.input(adam::kStep)), to_string(call.input(adam::kRates)));
     DERMATOME_CHECK(call.input(adam::kGroups) == (TensorDesc{DType::i32, {parameters}}),
                     "groups is {} for {} parameters", to_string(call.input(adam::kGroups)), parameters);
     std::vector<TensorDesc> outputs;

@@ -12,18 +12,21 @@ using namespace adam;  // the enumerators
 
 template <typename T>
 void run(const Call& call) {
-  const T t = launch::in<T>(call, kStep)[0];
   const T beta1 = launch::in<T>(call, kBeta1)[0];
   const T beta2 = static_cast<T>(launch::real(call, kBeta2));
   const T epsilon = static_cast<T>(launch::real(call, kEpsilon));
   const T weight_decay = static_cast<T>(launch::real(call, kWeightDecay));
+  const T* scale = launch::in<T>(call, kGradientScale);
   const int parameters = (call.input_count - kFirstParameter) / kInputsEach;
   for (int p = 0; p < parameters; ++p) {
     const int in = kFirstParameter + p * kInputsEach;
-    const T rate = launch::in<T>(call, kRates)[launch::in<std::int32_t>(call, kGroups)[p]];
+    const std::int32_t group = launch::in<std::int32_t>(call, kGroups)[p];
+    const T rate = launch::in<T>(call, kRates)[group];
+    const T t = launch::in<T>(call, kStep)[group];
     for (std::int64_t i = 0; i < call.inputs[in].elements; ++i) {
       const T weight = launch::in<T>(call, in + kWeight)[i];
-      const T gradient = launch::in<T>(call, in + kGradient)[i] + weight_decay * weight;
+      const T clipped = launch::in<T>(call, in + kGradient)[i] * (scale == nullptr ? 1 : scale[0]);
+      const T gradient = clipped + weight_decay * weight;
       const T first = beta1 * launch::in<T>(call, in + kFirstMoment)[i] + (1 - beta1) * gradient;
       const T second = beta2 * launch::in<T>(call, in + kSecondMoment)[i] + (1 - beta2) * gradient * gradient;
       const T first_corrected = first / (1 - std::pow(beta1, t));

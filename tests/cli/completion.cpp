@@ -89,7 +89,8 @@ TEST_F(Completion, OffersWhatAnOptionTakes) {
 TEST_F(Completion, OffersTheRecipesKeysAndWords) {
   const Words keys = answers({"train", "--data", "d", "lr=1", "e"});
   EXPECT_TRUE(keys.contains("wepochs=") && keys.contains("weps=") && keys.contains("x.toml")) << keys.size();
-  EXPECT_EQ(answers({"config", "schedule="}), (Words{"wschedule=use_clr", "wschedule=stlr", "wschedule=constant"}));
+  EXPECT_EQ(answers({"config", "schedule="}), (Words{"wschedule=use_clr", "wschedule=stlr", "wschedule=use_clr_beta",
+                                                     "wschedule=one_cycle", "wschedule=cosine", "wschedule=constant"}));
   EXPECT_EQ(answers({"config", "batch_norm=f"}), Words{"wbatch_norm=frozen"});
   EXPECT_EQ(answers({"config", "size="}), Words{});
   EXPECT_EQ(answers({"config", "augmentation.rotate_d"}), (Words{"waugmentation.rotate_degrees=", "x.toml", "n"}));

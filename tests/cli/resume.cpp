@@ -3,6 +3,7 @@
 
 #include "models/safetensors.h"
 #include "tests/cli/command.h"
+#include "tools/training/checkpoint.h"
 
 namespace dermatome::cli {
 namespace {
@@ -135,7 +136,8 @@ TEST_F(ResumeCommand, RefusesARunFolderOfANewerVersion) {
   train("r");
   TensorFile file = read_safetensors(folder_ / "r/last.safetensors");
   std::string& text = file.metadata.at("dermatome");
-  text.replace(text.find("\"format\":3"), 10, "\"format\":9");
+  const std::string format = fmt::format("\"format\":{}", training::kCheckpointVersion);
+  text.replace(text.find(format), format.size(), "\"format\":9");
   const auto version = text.find("\"version\":\"") + 11;
   text.replace(version, text.find('"', version) - version, "99.0");
   write_safetensors(folder_ / "r/last.safetensors", file, Integrity::required);

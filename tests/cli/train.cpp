@@ -11,12 +11,13 @@ TEST_F(CommandLine, SaysWhatIsWrongWithTrainsSettingsWordByWord) {
   expect_exactly(2, with("batch=0"), "batch must be a whole number from 1 to 65536");
   expect_exactly(2, with("size=big"), "size must be a whole number from 1 to 8192");
   expect_exactly(2, with("size=64.5"), "size must be a whole number from 1 to 8192");
-  expect_exactly(2, with("lr=fast"), "lr must be a rate, or a table of rates by group, from 0 to 100");
+  expect_exactly(2, with("lr=fast"), "lr must be \"find\", a rate, or a table of rates by group, from 0 to 100");
   expect_exactly(2, with("checkpoint_every=soon"),
                  "checkpoint_every must be a whole number of steps (0: only at the ends of epochs) or a time such as "
                  "\"10 minutes\"");
   expect_exactly(2, with("schedule=styr"),
-                 "schedule must be one of use_clr, stlr, constant, not 'styr'; did you mean 'stlr'?");
+                 "schedule must be one of use_clr, stlr, use_clr_beta, one_cycle, cosine, constant, not 'styr'; did "
+                 "you mean 'stlr'?");
   folder_.add("my.toml", std::string_view("seed = 1\n\n[[stage]]\nsice = 32\n"));
   expect_exactly(2, {"train", "--data", "data", "--run", "r", "my.toml"},
                  "my.toml:4: there is no setting 'sice'; did you mean 'size'?");

@@ -67,9 +67,9 @@ Outcome train(Device device, const CompileOptions& options) {
   EpochSums sums;
   for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
     outcome.losses.push_back(runner.accumulate(std::vector<std::uint32_t>{0, 2, 1}, epoch, sums));
-    runner.update(1.0);
+    runner.update({.factor = 1, .beta1 = {}});
     outcome.losses.push_back(runner.accumulate(std::vector<std::uint32_t>{3}, epoch, sums));
-    runner.update(1.0);
+    runner.update({.factor = 1, .beta1 = {}});
   }
   EpochSums validation;
   runner.validate(std::vector<std::uint32_t>{0, 1, 2}, validation);

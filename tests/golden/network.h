@@ -96,7 +96,8 @@ class Network {
   void add_adam() {
     std::vector<Value> inputs{graph_.add_input("step", {type_, {1}}), graph_.add_input("beta1", {type_, {1}}),
                               graph_.add_input("rates", {type_, {1}}),
-                              graph_.add_input("groups", {DType::i32, {static_cast<std::int64_t>(names_.size())}})};
+                              graph_.add_input("groups", {DType::i32, {static_cast<std::int64_t>(names_.size())}}),
+                              Value{}};  // nothing is clipped
     std::vector<std::string> written;
     for (std::size_t i = 0; i < names_.size(); ++i) {
       const Value weight = graph_.state(names_[i]);

@@ -53,6 +53,8 @@ class Training {
     Program program(update_graph(programs()), kCpuDevice, store_);
     const auto indices = group_indices(programs());
     program.input("groups").copy_from(tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}));
+    const auto learning = learning_groups(programs());
+    program.input("learning").copy_from(tensor_of<float>(learning, {static_cast<std::int64_t>(learning.size())}));
     program.input("beta1").as<float>()[0] = 0.9f;
     program.input("rates").copy_from(tensor_of<float>(rates, {static_cast<std::int64_t>(rates.size())}));
     program.run();

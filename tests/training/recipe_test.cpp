@@ -29,6 +29,9 @@ Recipe unusual() {
   first.schedule.name = "constant";
   first.schedule.div = 7.5;
   first.schedule.cut_div = 3;
+  first.schedule.pct = 30;
+  first.schedule.momentum_high = 0.9;
+  first.schedule.momentum_low = 0.7;
   first.lr = 0.1;
   first.group_lr = {{"encoder.late", 1e-7}, {"decoder", 2}};
   first.beta1 = 0.5;
@@ -44,6 +47,9 @@ Recipe unusual() {
                 .epsilon = 0.5,
                 .focal_gamma = 1,
                 .focal_alpha = 0.75};
+  first.optimizer_state = "kept";
+  first.clip_norm = 1.5;
+  first.ema = 0.99;
   first.augmentation = {.dihedral = false,
                         .flip_probability = 0.1f,
                         .rotate_degrees = 3,
@@ -55,7 +61,9 @@ Recipe unusual() {
                         .rotate_about_whole_pixel = true};
   recipe.stages[1].size = 96;
   recipe.stages[1].schedule.name = "stlr";
-  recipe.stages[1].lr = 3e-5;
+  recipe.stages[1].lr = 1;
+  recipe.stages[1].find_lr = true;
+  recipe.stages[1].lr_scale = {{"encoder.early", 0.01}, {"*", 0.5}};
   return recipe;
 }
 
@@ -72,8 +80,9 @@ TEST(Recipe, PrintsAsItIsReadBack) {
   ASSERT_EQ(again.stages.size(), 2u);
   EXPECT_EQ(again.stages[0].frozen, unusual().stages[0].frozen);
   EXPECT_EQ(again.stages[0].augmentation.lighting, 0.4f);
-  EXPECT_EQ(again.stages[1].lr, 3e-5);
   EXPECT_EQ(again.stages[0].loss, unusual().stages[0].loss);
+  EXPECT_TRUE(again.stages[1].find_lr);
+  EXPECT_EQ(again.stages[1].lr_scale, unusual().stages[1].lr_scale);
 }
 
 TEST(Recipe, ATableOfRatesKeepsTheRateOfTheOtherGroups) {
@@ -87,6 +96,28 @@ TEST(Recipe, ATableOfRatesKeepsTheRateOfTheOtherGroups) {
   EXPECT_EQ(stage.rate_of("decoder"), 1e-2);
   apply_override(recipe, "lr=0.5");
   EXPECT_EQ(recipe.stages[0].rate_of("decoder"), 0.5);
+}
+
+TEST(Recipe, ScalesMultiplyTheRateOfTheirGroups) {
+  Recipe recipe;
+  apply_override(recipe, "lr=2");
+  apply_override(recipe, "lr_scale.encoder.early=0.01");
+  EXPECT_EQ(recipe.stages[0].rate_of("encoder.early"), 0.02);
+  EXPECT_EQ(recipe.stages[0].rate_of("decoder"), 2);
+  apply_override(recipe, "lr_scale={\"*\" = 0.5}");
+  EXPECT_EQ(recipe.stages[0].rate_of("encoder.early"), 0.02);
+  EXPECT_EQ(recipe.stages[0].rate_of("decoder"), 1);
+  EXPECT_EQ(recipe.stages[0].rate_of(""), 1);
+}
+
+TEST(Recipe, ARateThatIsFoundIsOneUntilThen) {
+  Recipe recipe;
+  apply_override(recipe, "lr=find");
+  EXPECT_TRUE(recipe.stages[0].find_lr);
+  EXPECT_EQ(recipe.stages[0].lr, 1);
+  apply_override(recipe, "lr.decoder=0.25");
+  EXPECT_FALSE(recipe.stages[0].find_lr);
+  EXPECT_EQ(recipe.stages[0].lr, StageSettings{}.lr);
 }
 
 // Names before " = " of a text's lines.
@@ -113,7 +144,11 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
       {"schedule=stlr", "schedule = \"stlr\""},
       {"div=4", "div = 4.0"},
       {"cut_div=5", "cut_div = 5"},
+      {"pct=20", "pct = 20.0"},
+      {"momentum_high=0.8", "momentum_high = 0.8"},
+      {"momentum_low=0.7", "momentum_low = 0.7"},
       {"lr=0.25", "lr = 0.25"},
+      {"lr_scale={decoder = 2}", "lr_scale = { \"decoder\" = 2.0 }"},
       {"beta1=0.5", "beta1 = 0.5"},
       {"beta2=0.5", "beta2 = 0.5"},
       {"eps=0.5", "eps = 0.5"},
@@ -123,6 +158,9 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
       {"loss_epsilon=0.5", "loss_epsilon = 0.5"},
       {"focal_gamma=1", "focal_gamma = 1.0"},
       {"focal_alpha=0.5", "focal_alpha = 0.5"},
+      {"optimizer_state=kept", "optimizer_state = \"kept\""},
+      {"clip_norm=2", "clip_norm = 2.0"},
+      {"ema=0.5", "ema = 0.5"},
       {"augmentation=none", "augmentation = { dihedral = false, flip_probability = 0.0, rotate_degrees = 0.0"},
   };
   std::set<std::string> tried;
@@ -216,10 +254,16 @@ TEST(Recipe, ValuesOfTheWrongKindOrOutOfRangeAreNamed) {
   expect_error(in_stage("size = 64.5"), {"size must be a whole number"});
   expect_error(in_stage("size = \"64\""), {"size must be a whole number"});
   expect_error(in_stage("batch = -1"), {"batch must be"});
-  expect_error(in_stage("lr = -1"), {"lr must be a rate"});
-  expect_error(in_stage("lr = nan"), {"lr must be a rate"});
+  expect_error(in_stage("lr = -1"), {"lr must be \"find\", a rate"});
+  expect_error(in_stage("lr = nan"), {"lr must be \"find\", a rate"});
+  expect_error(in_stage("lr_scale = 2"), {"lr_scale must be a table of factors by group"});
+  expect_error(in_stage("lr_scale = { decoder = -2 }"), {"lr_scale.decoder must be a rate from 0 to 100"});
   expect_error(in_stage("lr = { decoder = \"x\" }"), {"lr.decoder must be a rate"});
   expect_error(in_stage("beta1 = 1.0"), {"beta1 must be"});
+  expect_error(in_stage("ema = 1"), {"ema must be a number from 0 to below 1"});
+  expect_error(in_stage("optimizer_state = \"keep\""), {"optimizer_state must be one of fresh, kept"});
+  expect_error(in_stage("pct = 100"), {"pct must be a number from 0 to below 100"});
+  expect_error(in_stage("momentum_high = 1"), {"momentum_high must be a number from 0 to below 1"});
   expect_error(in_stage("frozen = \"decoder\""), {"frozen must be a list of words"});
   expect_error(in_stage("frozen = [1]"), {"frozen must be a list of words"});
   expect_error(in_stage("batch_norm = \"forzen\""), {"batch_norm must be one of live, frozen"});
@@ -270,6 +314,7 @@ TEST(Recipe, GroupsMustBeThoseOfTheModel) {
   EXPECT_NO_THROW(check("frozen = [\"encoder.early\", \"encoder.late\"]\nlr = { decoder = 1e-3 }"));
   expect_error([&] { check("frozen = [\"decoderr\"]"); }, {"unet34", "'decoderr'", "did you mean 'decoder'?"});
   expect_error([&] { check("lr = { decodr = 1e-3 }"); }, {"'decodr'", "did you mean 'decoder'?"});
+  expect_error([&] { check("lr_scale = { decodr = 2, \"*\" = 1 }"); }, {"'decodr'", "did you mean 'decoder'?"});
   expect_error([&] { check("frozen = [\"decoder\", \"encoder.early\", \"encoder.late\"]"); },
                {"freezes every parameter group"});
 }

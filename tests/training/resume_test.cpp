@@ -17,12 +17,18 @@ namespace fs = std::filesystem;
 
 class Resume : public TrainingTest {
  protected:
-  // Two stages: accumulated batches with a short last one, then another size with a frozen group.
+  // Two stages: accumulated batches with a short last one, then another size with a frozen group and moving momentum;
+  // gradients are clipped, weights averaged, moments kept.
   Recipe recipe() const {
-    StageSettings first{
-        .size = 32, .batch = 1, .accumulate = 2, .epochs = 2, .frozen = {}, .schedule = {}, .lr = 1e-2, .group_lr = {}};
-    StageSettings second{
-        .size = 16, .batch = 2, .epochs = 2, .frozen = {"early"}, .schedule = {}, .lr = 1e-2, .group_lr = {}};
+    StageSettings first{.size = 32, .batch = 1, .accumulate = 2, .epochs = 2, .lr = 1e-2, .clip_norm = 0.5, .ema = 0.9};
+    StageSettings second{.size = 16,
+                         .batch = 2,
+                         .epochs = 2,
+                         .frozen = {"early"},
+                         .schedule = {.name = "one_cycle"},
+                         .lr = 1e-2,
+                         .optimizer_state = "kept",
+                         .ema = 0.5};
     return {.model = (folder_ / "tiny.graph").string(),
             .seed = 3,
             .checkpoint_every = {.steps = 0, .minutes = 0},
@@ -146,7 +152,7 @@ TEST_F(Resume, OfAFinishedRunWithMoreEpochsGoesOnWithItsLastStage) {
   ASSERT_EQ(log.size(), 7u);
   // The schedule is that of five epochs of three steps, at its seventh step.
   const auto steps = read_step_log(folder_ / "r" / "steps.csv");
-  EXPECT_NEAR(steps[12].learning_rate, 1e-2 * schedule_factor({}, 6, 15), 1e-9);
+  EXPECT_NEAR(steps[12].learning_rate, 1e-2 * schedule_factor({.name = "one_cycle"}, 6, 15), 1e-9);
 }
 
 TEST_F(Resume, RefusesOtherPhotographs) {

@@ -103,6 +103,21 @@ TEST_F(TrainerTest, StepsFollowTheScheduleOfTheStage) {
   EXPECT_EQ(step->second.as<float>()[0], 3);
 }
 
+TEST_F(TrainerTest, TheSchedulesMomentumIsAdamsBeta1) {
+  const auto weights = [&](const std::string& run, const ScheduleSettings& schedule, double beta1) {
+    Recipe moved = recipe(1);
+    moved.stages[0].schedule = schedule;
+    moved.stages[0].beta1 = beta1;
+    start(run, moved);
+    return bytes_of(checkpoint(run).states[0].second);
+  };
+  const ScheduleSettings still{.name = "use_clr_beta", .momentum_high = 0.9, .momentum_low = 0.9};
+  const auto a = weights("a", still, 0.9);
+  EXPECT_EQ(weights("b", still, 0.1), a) << "the schedule's, not the stage's";
+  EXPECT_NE(weights("c", {.name = "use_clr_beta"}, 0.9), a);
+  EXPECT_NE(weights("d", {.name = "use_clr"}, 0.9), weights("e", {.name = "use_clr"}, 0.1));
+}
+
 TEST_F(TrainerTest, WithoutValidationTheLastEpochIsTheBest) {
   data_.validation.clear();
   const auto result = start("a", recipe());

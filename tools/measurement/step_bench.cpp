@@ -86,6 +86,7 @@ void StepBench::set_inputs(const Model& model, std::uint64_t seed) {
   set(step_->input("divisor"), {static_cast<float>(masks.size())});
   const auto groups = training::group_indices(programs_);
   update_->input("groups").copy_from(tensor_of<std::int32_t>(groups, {static_cast<std::int64_t>(groups.size())}));
+  set(update_->input("learning"), training::learning_groups(programs_));
   set(update_->input("beta1"), {0.9f});
   set(update_->input("rates"), std::vector<float>(std::max<std::size_t>(1, model.groups().size()), 1e-4f));
 }

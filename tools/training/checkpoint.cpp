@@ -19,7 +19,7 @@ constexpr const char* kKey = "dermatome";  // of the metadata entry that holds e
 
 bool wanted(const std::string& name, bool weights_only) {
   if (name.starts_with("gradient/")) return false;
-  return !weights_only || !name.starts_with("adam/");
+  return !weights_only || !(name.starts_with("adam/") || name.starts_with(kAverages));
 }
 
 std::string hexadecimal(std::uint64_t value) {
@@ -78,6 +78,7 @@ nlohmann::json to_json(const CheckpointInfo& info, bool weights_only) {
       {"device", info.device},
       {"processor", info.processor},
       {"disabled", info.disabled}};
+  for (const auto& [stage, rate] : info.found_rates) json["found_rates"].push_back({stage, rate});
   if (weights_only) return json;
   json["sums"] = {{"images", info.sums.images},
                   {"loss", info.sums.loss},
@@ -96,6 +97,8 @@ CheckpointInfo from_json(const nlohmann::json& json) {
   info.preprocessing.size = json.at("preprocessing").at("size");
   info.preprocessing.threshold = json.at("preprocessing").at("threshold");
   info.position = position_of(json.at("position"));
+  for (const auto& entry : json.value("found_rates", nlohmann::json::array()))
+    info.found_rates[entry.at(0).get<int>()] = entry.at(1).get<double>();
   info.seed = json.at("seed");
   info.threads = json.at("threads");
   info.instruction_set = json.at("instruction_set");
@@ -151,7 +154,9 @@ void write_checkpoint(const std::filesystem::path& path, const StateStore& store
   file.metadata[kKey] = to_json(info, weights_only).dump();
   file.metadata["format"] = "pt";  // what PyTorch's readers expect
   for (const auto& name : store.names()) {
-    if (wanted(name, weights_only)) file.tensors.emplace_back(name, store.get(name).tensor.to({DeviceKind::cpu, 0}));
+    if (!wanted(name, weights_only)) continue;
+    const bool averaged = weights_only && store.contains(average_state(name));
+    file.tensors.emplace_back(name, store.get(averaged ? average_state(name) : name).tensor.to({DeviceKind::cpu, 0}));
   }
   write_safetensors(path, file, Integrity::required);
 }

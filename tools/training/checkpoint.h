@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,7 +17,8 @@ namespace dermatome::training {
 
 // 1: weights and a position; 2: also sums of the epoch, the environment and a fingerprint of the decoded photographs;
 // 3: the fingerprint is of the files, which serves stages of any size.
-inline constexpr int kCheckpointVersion = 3;
+// 4: found learning rates, the step number by parameter group, averages of the weights.
+inline constexpr int kCheckpointVersion = 4;
 
 // What turns a photograph into the network's input and its output into a mask.
 struct Preprocessing {
@@ -65,6 +67,7 @@ struct CheckpointInfo {
   std::string recipe;               // resolved, TOML
   Preprocessing preprocessing;
   Position position;
+  std::map<int, double> found_rates;  // by stage, from 0: where the recipe says "find"
   EpochSums sums;
   DataFingerprint data;  // only in a checkpoint with the optimiser's state: weights that are handed on name no files
   std::uint64_t seed = 0;
@@ -79,8 +82,8 @@ struct CheckpointInfo {
 };
 
 // States whose name starts with "gradient/" are left out; `weights_only` also leaves out the optimiser's, the sums and
-// the fingerprint. Written beside the old file and then renamed, so that a crash leaves one of the two whole. Throws
-// Error when it cannot be written.
+// the fingerprint, and writes the averages of the weights in their place where there are any. Written beside the old
+// file and then renamed, so that a crash leaves one of the two whole. Throws Error when it cannot be written.
 void write_checkpoint(const std::filesystem::path& path, const StateStore& store, const CheckpointInfo& info,
                       bool weights_only);
 

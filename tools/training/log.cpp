@@ -10,15 +10,15 @@
 #include "engine/core/error.h"
 
 namespace dermatome::training {
-namespace {
 
-// Numbers of every row behind the header; each row must have as many as the header has columns.
-std::vector<std::vector<double>> read_rows(const std::filesystem::path& path) {
+std::vector<std::vector<double>> read_number_rows(const std::filesystem::path& path, std::size_t columns,
+                                                  const char* what) {
   std::ifstream file(path);
   DERMATOME_CHECK(file.good(), "the log {} cannot be read", path.string());
   std::string line;
   std::getline(file, line);
-  const auto columns = static_cast<std::size_t>(std::count(line.begin(), line.end(), ',')) + 1;
+  const auto header = static_cast<std::size_t>(std::count(line.begin(), line.end(), ',')) + 1;
+  DERMATOME_CHECK(header == columns, "{} is not {} of this version", path.string(), what);
   std::vector<std::vector<double>> rows;
   for (int number = 2; std::getline(file, line); ++number) {
     if (file.eof()) break;  // without its line end: being written, or cut off by a crash
@@ -37,12 +37,9 @@ std::vector<std::vector<double>> read_rows(const std::filesystem::path& path) {
   return rows;
 }
 
-}  // namespace
-
 std::vector<EpochResult> read_epoch_log(const std::filesystem::path& path) {
   std::vector<EpochResult> epochs;
-  for (const auto& row : read_rows(path)) {
-    DERMATOME_CHECK(row.size() == 12, "{} is not an epoch log of this version", path.string());
+  for (const auto& row : read_number_rows(path, 12, "an epoch log")) {
     epochs.push_back({.epoch = static_cast<int>(row[0]),
                       .stage = static_cast<int>(row[1]),
                       .size = static_cast<int>(row[2]),
@@ -61,10 +58,8 @@ std::vector<EpochResult> read_epoch_log(const std::filesystem::path& path) {
 
 std::vector<StepRow> read_step_log(const std::filesystem::path& path) {
   std::vector<StepRow> steps;
-  for (const auto& row : read_rows(path)) {
-    DERMATOME_CHECK(row.size() == 4, "{} is not a step log of this version", path.string());
+  for (const auto& row : read_number_rows(path, 4, "a step log"))
     steps.push_back({.step = row[0], .epoch = static_cast<int>(row[1]), .learning_rate = row[2], .loss = row[3]});
-  }
   return steps;
 }
 

@@ -8,6 +8,11 @@
 
 namespace dermatome::training {
 
+// The numbers of a CSV file's rows behind its header. Throws Error naming file and line for a row that is not complete,
+// and for a file whose header has not so many columns, which is then no `what`.
+std::vector<std::vector<double>> read_number_rows(const std::filesystem::path& path, std::size_t columns,
+                                                  const char* what);
+
 // Rows of log.csv. Throws Error naming file and line for a row that is not complete.
 std::vector<EpochResult> read_epoch_log(const std::filesystem::path& path);
 

@@ -2,6 +2,7 @@
 #include "tools/training/networks.h"
 
 #include <algorithm>
+#include <map>
 
 #include "engine/compile/pass.h"
 #include "engine/core/error.h"
@@ -47,9 +48,28 @@ Value add_loss_and_metrics(Graph& graph, Builder& builder, const LossSettings& s
   return loss[0];
 }
 
+std::int64_t number_of_groups(const StagePrograms& p) {
+  return static_cast<std::int64_t>(std::max<std::size_t>(1, p.model.groups().size()));
+}
+
 StateDeclaration state_like(const StateDeclaration& parameter, std::string name) {
   return {
       .name = std::move(name), .desc = parameter.desc, .initializer = {}, .group = parameter.group, .trainable = false};
+}
+
+// Behind the update: `moved` are the next values of the states that Adam writes.
+void add_averages(Graph& graph, Builder& builder, const StagePrograms& p, const std::map<std::string, Value>& moved) {
+  builder.set_scope({.name = "average", .group = {}, .at = {}});
+  std::vector<Value> inputs{graph.add_input("decay", {p.type, {1}})};
+  std::vector<std::string> written;
+  for (const auto& state : states_of(p.model, p.type)) {
+    const auto next = moved.find(state.name);
+    written.push_back(average_state(state.name));
+    inputs.push_back(graph.read_state(state_like(state, written.back())));
+    inputs.push_back(next == moved.end() ? graph.read_state(state) : next->second);
+  }
+  const auto averages = builder.call_all("moving_average", std::move(inputs));
+  for (std::size_t i = 0; i < written.size(); ++i) graph.write_state(written[i], averages[i]);
 }
 
 }  // namespace
@@ -62,6 +82,21 @@ std::string first_moment_state(const std::string& parameter) {
 }
 std::string second_moment_state(const std::string& parameter) {
   return "adam/second_moment/" + parameter;
+}
+
+void check_model(const Recipe& recipe, const Model& model) {
+  check_groups(recipe, model.groups());
+  states_of(model, DType::f32);
+  for (const auto& stage : recipe.stages) {
+    if (stage.size % model.divisor() == 0) continue;
+    const auto below = stage.size / model.divisor() * model.divisor();
+    fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),
+               model.divisor(), below > 0 ? fmt::format("{} or ", below) : "", below + model.divisor());
+  }
+}
+
+std::string average_state(const std::string& state) {
+  return kAverages + state;
 }
 
 std::vector<StateDeclaration> states_of(const Model& model, DType type) {
@@ -92,9 +127,19 @@ std::vector<StateDeclaration> gradient_states(const StagePrograms& p) {
   return states;
 }
 
+std::vector<StateDeclaration> average_states(const StagePrograms& p) {
+  std::vector<StateDeclaration> states;
+  if (p.stage.ema == 0) return states;
+  for (const auto& state : states_of(p.model, p.type)) states.push_back(state_like(state, average_state(state.name)));
+  return states;
+}
+
 std::vector<StateDeclaration> optimizer_states(const StagePrograms& p) {
-  std::vector<StateDeclaration> states{
-      {.name = kStepState, .desc = {p.type, {1}}, .initializer = {}, .group = {}, .trainable = false}};
+  std::vector<StateDeclaration> states{{.name = kStepState,
+                                        .desc = {p.type, {number_of_groups(p)}},
+                                        .initializer = {},
+                                        .group = {},
+                                        .trainable = false}};
   for (const auto& parameter : learning_parameters(p)) {
     states.push_back(state_like(parameter, first_moment_state(parameter.name)));
     states.push_back(state_like(parameter, second_moment_state(parameter.name)));
@@ -134,17 +179,29 @@ std::vector<std::int32_t> group_indices(const StagePrograms& p) {
   return indices;
 }
 
+std::vector<float> learning_groups(const StagePrograms& p) {
+  std::vector<float> learning;
+  for (const auto& group : p.model.groups()) learning.push_back(is_frozen(p.stage, group) ? 0.0f : 1.0f);
+  return learning.empty() ? std::vector<float>{1} : learning;
+}
+
 Graph update_graph(const StagePrograms& p) {
   Graph graph;
   Builder builder(graph);
   const auto parameters = learning_parameters(p);
-  const auto groups = static_cast<std::int64_t>(std::max<std::size_t>(1, p.model.groups().size()));
-  const Value old_step = graph.read_state(optimizer_states(p).front());
-  const Value step = builder.add(old_step, builder.fill(graph.desc(old_step), 1.0));
+  const auto groups = number_of_groups(p);
+  const Value step =
+      builder.add(graph.read_state(optimizer_states(p).front()), graph.add_input("learning", {p.type, {groups}}));
   graph.write_state(kStepState, step);
 
   std::vector<Value> inputs{step, graph.add_input("beta1", {p.type, {1}}), graph.add_input("rates", {p.type, {groups}}),
                             graph.add_input("groups", {DType::i32, {static_cast<std::int64_t>(parameters.size())}})};
+  std::vector<Value> gradients;
+  for (const auto& parameter : parameters)
+    gradients.push_back(graph.read_state(state_like(parameter, gradient_state(parameter.name))));
+  builder.set_scope({.name = "clip", .group = {}, .at = {}});
+  inputs.push_back(p.stage.clip_norm > 0 ? builder.call("clip_scale", gradients, {{"max_norm", p.stage.clip_norm}})
+                                         : Value{});
   std::vector<std::string> written;
   for (const auto& parameter : parameters) {
     written.push_back(parameter.name);
@@ -153,13 +210,18 @@ Graph update_graph(const StagePrograms& p) {
     inputs.push_back(graph.read_state(parameter));
     inputs.push_back(graph.read_state(state_like(parameter, written[written.size() - 2])));
     inputs.push_back(graph.read_state(state_like(parameter, written.back())));
-    inputs.push_back(graph.read_state(state_like(parameter, gradient_state(parameter.name))));
+    inputs.push_back(gradients[written.size() / 3 - 1]);
   }
   builder.set_scope({.name = "adam", .group = {}, .at = {}});
   const auto outputs =
       builder.call_all("adam", std::move(inputs),
                        {{"beta2", p.stage.beta2}, {"eps", p.stage.eps}, {"weight_decay", p.stage.weight_decay}});
-  for (std::size_t i = 0; i < written.size(); ++i) graph.write_state(written[i], outputs[i]);
+  std::map<std::string, Value> moved;
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    graph.write_state(written[i], outputs[i]);
+    moved[written[i]] = outputs[i];
+  }
+  if (p.stage.ema > 0) add_averages(graph, builder, p, moved);
   return graph;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/core/threads.h"
 #include "tools/measurement/statistics.h"
 #include "tools/training/live_view.h"
+#include "tools/training/rate_curve.h"
 
 namespace dermatome::training {
 namespace {
@@ -97,7 +98,7 @@ void time_epoch(StageRunner& runner, const StageSettings& stage, std::size_t tra
   EpochSums sums;
   const auto step = [&](std::size_t images) {
     runner.accumulate(indices(images, runner.training().count), 0, sums);
-    runner.update(schedule_factor(stage.schedule, 0, plan.steps_per_epoch * stage.epochs));
+    runner.update(schedule_at(stage.schedule, 0, plan.steps_per_epoch * stage.epochs));
   };
   plan.training_seconds = seconds_of_batches(training, batch * static_cast<std::size_t>(stage.accumulate), step);
   plan.validation_seconds = seconds_of_batches(validation, batch, [&](std::size_t images) {
@@ -107,13 +108,13 @@ void time_epoch(StageRunner& runner, const StageSettings& stage, std::size_t tra
 
 StagePlan measure_stage(const Model& model, const StageSettings& stage, const TrainOptions& options,
                         const TrainingData& data, StateStore& store) {
-  const std::size_t per_step = static_cast<std::size_t>(stage.batch) * static_cast<std::size_t>(stage.accumulate);
   std::vector<data::Sample> samples = data.train;
   samples.insert(samples.end(), data.validation.begin(), data.validation.end());
   StagePlan plan{
       .settings = stage,
-      .steps_per_epoch = static_cast<std::int64_t>((data.train.size() + per_step - 1) / per_step),
+      .steps_per_epoch = stage.steps_of_epoch(static_cast<std::int64_t>(data.train.size())),
       .resident_set = samples.size() * 4 * static_cast<std::size_t>(stage.size) * static_cast<std::size_t>(stage.size)};
+  if (stage.find_lr) plan.finding_steps = std::max(kFewestSweepSteps, plan.steps_per_epoch);
   plan.rates = rates_of(stage, model.groups(), plan.steps_per_epoch * stage.epochs);
   if (options.cache != nullptr)
     plan.cache = data::plan_sentence(options.cache->plan(samples, stage.size), options.cache->folder(), stage.size);
@@ -141,9 +142,13 @@ std::string stage_text(const Plan& plan, std::size_t index) {
   for (const auto& rate : stage.rates) {
     const std::string group = rate.group.empty() ? "all" : rate.group;
     text += rate.frozen ? fmt::format("  {:<14} frozen\n", group)
-                        : fmt::format("  {:<14} rate {:.3g} first, {:.3g} largest, {:.3g} last ({})\n", group,
-                                      rate.first, rate.peak, rate.last, settings.schedule.name);
+                        : fmt::format("  {:<14} rate {:.3g} first, {:.3g} largest, {:.3g} last ({}{})\n", group,
+                                      rate.first, rate.peak, rate.last, settings.schedule.name,
+                                      settings.find_lr ? "; times the rate that will be found" : "");
   }
+  if (stage.finding_steps > 0)
+    text += fmt::format("  finding a rate {} steps at most, {}\n", stage.finding_steps,
+                        duration_text(stage.finding_seconds()));
   text += fmt::format("  memory         about {} at most: arenas {}, states {}, copies of weights {}, photographs {}\n",
                       mib(plan.peak(stage)), mib(stage.memory.arenas), mib(stage.memory.states),
                       mib(stage.memory.prepared_copies), mib(stage.resident_set));
@@ -178,7 +183,7 @@ std::vector<GroupRate> rates_of(const StageSettings& stage, const std::vector<st
                      .last = rate * last});
   };
   for (const auto& group : groups) add(group, stage.rate_of(group));
-  if (groups.empty()) add("", stage.lr);
+  if (groups.empty()) add("", stage.rate_of(""));
   return rates;
 }
 

@@ -22,14 +22,18 @@ struct StagePlan {
   std::int64_t steps_per_epoch = 0;
   std::vector<GroupRate> rates;
   StageMemory memory;
-  std::size_t resident_set = 0;  // bytes, of all photographs and masks
-  std::string cache;             // what a cache holds of them and what would be added; empty without one
-  double reading_seconds = 0;    // of all photographs
-  double training_seconds = 0;   // of an epoch's steps
+  std::size_t resident_set = 0;    // bytes, of all photographs and masks
+  std::string cache;               // what a cache holds of them and what would be added; empty without one
+  double reading_seconds = 0;      // of all photographs
+  std::int64_t finding_steps = 0;  // of the learning-rate finder
+  double training_seconds = 0;     // of an epoch's steps
   double validation_seconds = 0;
-  // Without reading and checkpoints.
+  double finding_seconds() const {
+    return training_seconds * static_cast<double>(finding_steps) / static_cast<double>(steps_per_epoch);
+  }
+  // Without reading, finding and checkpoints.
   double epoch_seconds() const { return training_seconds + validation_seconds; }
-  double seconds() const { return reading_seconds + settings.epochs * epoch_seconds(); }
+  double seconds() const { return reading_seconds + finding_seconds() + settings.epochs * epoch_seconds(); }
 };
 
 struct Plan {

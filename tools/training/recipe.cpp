@@ -20,7 +20,15 @@ StageSettings parse_stage(const toml::table& table, const std::string& file) {
 
 double StageSettings::rate_of(const std::string& group) const {
   const auto found = group_lr.find(group);
-  return found == group_lr.end() ? lr : found->second;
+  const double rate = found == group_lr.end() ? lr : found->second;
+  auto scale = lr_scale.find(group);
+  if (scale == lr_scale.end()) scale = lr_scale.find(kOtherGroups);
+  return scale == lr_scale.end() ? rate : rate * scale->second;
+}
+
+std::int64_t StageSettings::steps_of_epoch(std::int64_t photographs) const {
+  const std::int64_t per_step = std::int64_t{batch} * accumulate;
+  return (photographs + per_step - 1) / per_step;
 }
 
 Recipe parse_recipe(std::string_view text, const std::string& file) {
@@ -108,7 +116,7 @@ Recipe recipe_of(const std::vector<std::string>& settings, const Recipe& base) {
   return recipe;
 }
 
-std::string to_toml(const Recipe& recipe, bool commented) {
+std::string to_toml(const Recipe& recipe, bool commented, const RecipeComments& comments) {
   std::string text;
   const auto line = [&](const std::string& name, const std::string& value, const std::string& comment) {
     text += fmt::format("{} = {}", name, value);
@@ -116,10 +124,13 @@ std::string to_toml(const Recipe& recipe, bool commented) {
     text += "\n";
   };
   if (commented) text += "# A dermatome recipe: settings of the run, then one [[stage]] after the other.\n";
+  for (const auto& comment : comments.head) text += fmt::format("# {}\n", comment);
   for (const auto& key : recipe_keys()) line(key.name, key.print(recipe), key.explanation);
-  for (const auto& stage : recipe.stages) {
-    text += "\n[[stage]]\n";
-    for (const auto& key : stage_keys()) line(key.name, key.print(stage), key.explanation);
+  for (std::size_t s = 0; s < recipe.stages.size(); ++s) {
+    text += "\n";
+    if (s < comments.stages.size()) text += fmt::format("# {}\n", comments.stages[s]);
+    text += "[[stage]]\n";
+    for (const auto& key : stage_keys()) line(key.name, key.print(recipe.stages[s]), key.explanation);
   }
   return text;
 }
@@ -179,6 +190,9 @@ void check_groups(const Recipe& recipe, const std::vector<std::string>& groups) 
   for (const auto& stage : recipe.stages) {
     for (const auto& group : stage.frozen) check(group);
     for (const auto& [group, rate] : stage.group_lr) check(group);
+    for (const auto& [group, scale] : stage.lr_scale) {
+      if (group != kOtherGroups) check(group);
+    }
     if (!groups.empty() && std::all_of(groups.begin(), groups.end(), [&](const std::string& group) {
           return std::find(stage.frozen.begin(), stage.frozen.end(), group) != stage.frozen.end();
         })) {

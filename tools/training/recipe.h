@@ -14,7 +14,7 @@
 
 namespace dermatome::training {
 
-// One stage: a size, a batch, a schedule, and what is frozen. The optimiser starts fresh in each.
+// One stage: a size, a batch, a schedule, and what is frozen.
 struct StageSettings {
   int size = 128;      // side of the squared photographs, pixels
   int batch = 16;      // images a step and program
@@ -24,15 +24,21 @@ struct StageSettings {
   std::string batch_norm = "live";  // live, or frozen: running statistics normalise everywhere and never move
   ScheduleSettings schedule;
   double lr = 1e-3;                        // largest rate of every group
+  bool find_lr = false;                    // find it at the start of the stage; until then lr is 1
   std::map<std::string, double> group_lr;  // instead, for these groups
+  std::map<std::string, double> lr_scale;  // rates are these times the above; "*": of the groups that are not named
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 1e-7;  // L2, added to the gradient
+  double weight_decay = 1e-7;             // L2, added to the gradient
+  std::string optimizer_state = "fresh";  // or kept: Adam goes on with the moments of the stage before
+  double clip_norm = 0;                   // the largest norm of all gradients together; 0: any
+  double ema = 0;                         // decay of the weights' moving average, which is validated; 0: none
   LossSettings loss;
   data::AugmentationSettings augmentation;
 
-  double rate_of(const std::string& group) const;
+  double rate_of(const std::string& group) const;               // "" where the model declares none
+  std::int64_t steps_of_epoch(std::int64_t photographs) const;  // a short last one included
 };
 
 // When a checkpoint is written besides the ends of epochs: after so many steps, or so many minutes; never where both
@@ -46,7 +52,7 @@ struct Recipe {
   std::string model = "unet34";
   std::uint64_t seed = 42;
   CheckpointInterval checkpoint_every;
-  std::vector<StageSettings> stages{StageSettings{}};
+  std::vector<StageSettings> stages = std::vector<StageSettings>(1);
 };
 
 // Throws UsageError with file, line and the nearest key for a key that does not exist, a value of the wrong kind or out
@@ -61,8 +67,17 @@ void apply_override(Recipe& recipe, std::string_view assignment);
 // above.
 Recipe recipe_of(const std::vector<std::string>& settings, const Recipe& base = {});
 
+// What a recipe says about itself besides what each key means: lines at the top, and one above each stage.
+struct RecipeComments {
+  std::vector<std::string> head;
+  std::vector<std::string> stages;
+};
+
 // A TOML text that parse_recipe reads back to the same recipe; `commented` explains each key.
-std::string to_toml(const Recipe& recipe, bool commented);
+std::string to_toml(const Recipe& recipe, bool commented, const RecipeComments& comments = {});
+
+// A stage's lr as TOML.
+std::string rates_text(const StageSettings& stage);
 
 // A key of the schema as the reference and completion show it.
 struct SettingDescription {

@@ -122,39 +122,69 @@ Key<Target> truth_key(std::string name, bool Target::*field, std::string explana
           [=](const Target& t) { return t.*field ? "true" : "false"; }};
 }
 
-// The rate of the groups that a table of rates does not name.
-constexpr const char* kOtherGroups = "*";
+constexpr double kBelowOne = 0.999999;  // the largest beta1
+
+struct Bounds {
+  std::string text;
+  double low, high;
+};
+
+Key<StageSettings> schedule_key(std::string name, double ScheduleSettings::*field, const Bounds& bounds,
+                                std::string explanation) {
+  const double low = bounds.low;
+  const double high = bounds.high;
+  return {std::move(name),
+          {.type = "a number", .range = bounds.text, .choices = {}},
+          std::move(explanation),
+          [=](StageSettings& s, const Item& item) { s.schedule.*field = item.number(low, high); },
+          [=](const StageSettings& s) { return real_text(s.schedule.*field); }};
+}
+
 constexpr double kLargestRate = 100;
 
 // Groups have dots in their names, which TOML reads as tables in tables: lr.encoder.early = 1e-5.
-void set_group_rates(StageSettings& stage, const toml::table& table, const std::string& prefix, const Item& item) {
+void set_by_group(const toml::table& table, const std::string& prefix, const Item& item,
+                  const std::function<void(const std::string& group, double value)>& set) {
   for (const auto& [key, node] : table) {
     const std::string group = prefix + std::string(key.str());
     if (const auto* below = node.as_table()) {
-      set_group_rates(stage, *below, group + ".", item);
+      set_by_group(*below, group + ".", item, set);
       continue;
     }
     const ValueKind kind{.type = "a rate", .range = item.kind.range, .choices = {}};
     const Item rate{node, fmt::format("{}.{}", item.key, group), item.file, kind};
-    const double value = rate.number(0, kLargestRate);
-    (group == kOtherGroups ? stage.lr : stage.group_lr[group]) = value;
+    set(group, rate.number(0, kLargestRate));
   }
 }
 
 void set_rates(StageSettings& stage, const Item& item) {
+  if (stage.find_lr) stage.lr = StageSettings{}.lr;
+  stage.find_lr = false;
   if (const auto* table = item.node.as_table()) {
-    set_group_rates(stage, *table, "", item);
+    set_by_group(*table, "", item, [&](const std::string& group, double value) {
+      (group == kOtherGroups ? stage.lr : stage.group_lr[group]) = value;
+    });
+    return;
+  }
+  stage.group_lr.clear();
+  if (item.node.value<std::string>() == "find") {
+    stage.find_lr = true;
+    stage.lr = 1;
     return;
   }
   stage.lr = item.number(0, kLargestRate);
-  stage.group_lr.clear();
 }
 
-std::string rates_text(const StageSettings& stage) {
-  if (stage.group_lr.empty()) return real_text(stage.lr);
-  std::string text = fmt::format("{{ {} = {}", quoted(kOtherGroups), real_text(stage.lr));
-  for (const auto& [group, rate] : stage.group_lr) text += fmt::format(", {} = {}", quoted(group), real_text(rate));
-  return text + " }";
+void set_scales(StageSettings& stage, const Item& item) {
+  const auto* table = item.node.as_table();
+  if (table == nullptr) item.fail();
+  set_by_group(*table, "", item, [&](const std::string& group, double value) { stage.lr_scale[group] = value; });
+}
+
+std::string by_group_text(const std::map<std::string, double>& values) {
+  std::vector<std::string> parts;
+  for (const auto& [group, value] : values) parts.push_back(fmt::format("{} = {}", quoted(group), real_text(value)));
+  return parts.empty() ? "{ }" : fmt::format("{{ {} }}", fmt::join(parts, ", "));
 }
 
 void set_augmentation(StageSettings& stage, const Item& item) {
@@ -221,6 +251,14 @@ std::string checkpoint_every_text(const Recipe& recipe) {
 
 }  // namespace
 
+std::string rates_text(const StageSettings& stage) {
+  if (stage.find_lr) return quoted("find");
+  if (stage.group_lr.empty()) return real_text(stage.lr);
+  auto rates = stage.group_lr;
+  rates[kOtherGroups] = stage.lr;
+  return by_group_text(rates);
+}
+
 const std::vector<Key<Recipe>>& recipe_keys() {
   static const std::vector<Key<Recipe>> keys{
       {"model",
@@ -264,25 +302,39 @@ const std::vector<Key<StageSettings>>& stage_keys() {
        [](const S& s) { return quoted(s.batch_norm); }},
       {"schedule",
        {.type = "a word", .range = "", .choices = schedule_names()},
-       "how the rate moves: use_clr rises, then falls; stlr is use_clr with div 32 and cut_div 10; constant",
+       "how the rate moves: use_clr rises, then falls; stlr: use_clr with div 32, cut_div 10; use_clr_beta moves beta1 "
+       "too; one_cycle: use_clr_beta with div 10, pct 10; cosine falls; `dermatome schedule` shows them",
        [](S& s, const Item& item) { s.schedule.name = item.word(); },
        [](const S& s) { return quoted(s.schedule.name); }},
-      {"div",
-       {.type = "a number", .range = "1 to 1e9", .choices = {}},
-       "use_clr: largest rate / smallest rate",
-       [](S& s, const Item& item) { s.schedule.div = item.number(1, 1e9); },
-       [](const S& s) { return real_text(s.schedule.div); }},
+      schedule_key("div", &ScheduleSettings::div, {"1 to 1e9", 1, 1e9},
+                   "use_clr, use_clr_beta: largest rate / first rate"),
       {"cut_div",
        {.type = "a whole number", .range = "1 to 1000000", .choices = {}},
        "use_clr: the rate rises for 1/cut_div of the steps",
        [](S& s, const Item& item) { s.schedule.cut_div = item.whole(1, 1000000); },
        [](const S& s) { return std::to_string(s.schedule.cut_div); }},
+      schedule_key(
+          "pct", &ScheduleSettings::pct, {"0 to below 100", 0, 99.999999},
+          "use_clr_beta: percent of the steps that come behind the cycle, down to the largest rate / (100 div)"),
+      schedule_key("momentum_high", &ScheduleSettings::momentum_high, {"0 to below 1", 0, kBelowOne},
+                   "use_clr_beta: Adam's beta1 where the rate is small"),
+      schedule_key("momentum_low", &ScheduleSettings::momentum_low, {"0 to below 1", 0, kBelowOne},
+                   "use_clr_beta: Adam's beta1 where the rate is largest"),
       {"lr",
-       {.type = "a rate, or a table of rates by group,", .range = fmt::format("0 to {}", kLargestRate), .choices = {}},
-       "largest learning rate, or one a group: { decoder = 1e-3, \"*\" = 1e-5 }, * for all others",
+       {.type = "\"find\", a rate, or a table of rates by group,",
+        .range = fmt::format("0 to {}", kLargestRate),
+        .choices = {}},
+       "largest learning rate, or one a group: { decoder = 1e-3, \"*\" = 1e-5 }, * for all others; \"find\": what a "
+       "sweep of rates suggests at the start of the stage",
        set_rates,
        rates_text},
-      real_key("beta1", &S::beta1, 0, 0.999999, "Adam: decay of the mean of the gradients", "0 to below 1"),
+      {"lr_scale",
+       {.type = "a table of factors by group,", .range = fmt::format("0 to {}", kLargestRate), .choices = {}},
+       "rates are multiplied by these: { \"encoder.early\" = 0.01, \"encoder.late\" = 0.1 }",
+       set_scales,
+       [](const S& s) { return by_group_text(s.lr_scale); }},
+      real_key("beta1", &S::beta1, 0, kBelowOne,
+               "Adam: decay of the mean of the gradients, where the schedule does not move it", "0 to below 1"),
       real_key("beta2", &S::beta2, 0, 0.999999999, "Adam: decay of the mean of their squares", "0 to below 1"),
       real_key("eps", &S::eps, 0, 1, "Adam: added to the root of the squares' mean"),
       real_key("weight_decay", &S::weight_decay, 0, 1, "L2, added to the gradient"),
@@ -306,6 +358,17 @@ const std::vector<Key<StageSettings>>& stage_keys() {
                       "focal: how little pixels count that are right already"),
       loss_number_key("focal_alpha", &LossSettings::focal_alpha, 0, 1,
                       "focal: weight of a lesion's pixels; 1 - this of all others"),
+      {"optimizer_state",
+       {.type = "a word", .range = "", .choices = {"fresh", "kept"}},
+       "kept: Adam goes on with its moments of the stage before; groups that did not learn there start fresh",
+       [](S& s, const Item& item) { s.optimizer_state = item.word(); },
+       [](const S& s) { return quoted(s.optimizer_state); }},
+      real_key("clip_norm", &S::clip_norm, 0, 1e9,
+               "gradients are scaled down to this norm, taken over all of them; 0: never", "0 to 1e9"),
+      real_key("ema", &S::ema, 0, 0.9999999,
+               "decay of a moving average of the weights, which is validated, saved as best and handed to the next "
+               "stage; 0: none",
+               "0 to below 1"),
       {"augmentation",
        {.type = "\"full\", \"none\" or a table of settings", .range = "", .choices = {}},
        "\"full\", \"none\", or what differs from full",

@@ -79,6 +79,8 @@ void set_key(const std::vector<Key<Target>>& keys, Target& target, const std::st
   key->set(target, {node, prefix + name, file, key->kind});
 }
 
+inline constexpr const char* kOtherGroups = "*";  // in a table by group: those that it does not name
+
 std::string quoted(const std::string& text);  // as a TOML string
 
 }  // namespace dermatome::training

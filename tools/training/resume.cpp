@@ -13,7 +13,7 @@ namespace dermatome::training {
 namespace {
 
 const std::vector<std::string> kFixedInRun{"model", "seed"};
-const std::vector<std::string> kFixedInStage{"size", "batch", "accumulate", "frozen", "batch_norm"};
+const std::vector<std::string> kFixedInStage{"size", "batch", "accumulate", "frozen", "batch_norm", "ema"};
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
@@ -113,6 +113,9 @@ Recipe continued(const Recipe& of_run, const Recipe& wanted, const Position& pos
                  difference.stage, difference.key, difference.a, difference.key, difference.b);
     }
   }
+  if (begun && stage.find_lr && !old_stage.find_lr)
+    fail_usage("stage {} has begun with lr = {}, and rates are only found at the start of a stage; give lr a number",
+               current + 1, rates_text(old_stage));
   const int least = position.epoch + (position.step > 0 ? 1 : 0);
   if (stage.epochs < least)
     fail_usage("epochs = {} is too few: epoch {} of stage {} has begun", stage.epochs, least, current + 1);

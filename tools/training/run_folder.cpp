@@ -45,6 +45,12 @@ std::vector<fs::path> partial_files(const fs::path& folder) {
   return files;
 }
 
+// "lr_find_stage2.csv".
+bool is_rate_curve(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name.starts_with("lr_find_stage") && name.ends_with(".csv");
+}
+
 std::string cause() {
   return std::generic_category().message(errno);
 }
@@ -123,6 +129,11 @@ RunFolder::~RunFolder() {
 void RunFolder::clear() const {
   for (const auto& file : event_files(path_)) remove_file(file);
   for (const char* name : kFiles) remove_file(path_ / name);
+  std::vector<fs::path> curves;
+  for (const auto& entry : fs::directory_iterator(path_)) {
+    if (is_rate_curve(entry.path())) curves.push_back(entry.path());
+  }
+  for (const auto& curve : curves) remove_file(curve);
 }
 
 }  // namespace dermatome::training

@@ -45,9 +45,12 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
           .model = model_, .stage = stage_, .resident = training_.count, .compile = options_, .device = device_},
       validation_programs_{.model = model_, .stage = stage_, .resident = validation_.count} {
   for (const auto& name : store_.names()) {
-    if (name.starts_with("adam/") || name.starts_with("gradient/")) store_.remove(name);
+    const bool of_optimizer = name.starts_with("adam/") && stage_.optimizer_state != "kept";
+    if (of_optimizer || name.starts_with("gradient/") || name.starts_with(kAverages)) store_.remove(name);
   }
   store_.create(optimizer_states(training_programs_), seed_);
+  for (const auto& average : average_states(training_programs_))
+    store_.adopt(average, store_.read(average.name.substr(std::string_view(kAverages).size())));
   store_.create_contiguous(gradient_states(training_programs_));
 }
 
@@ -76,7 +79,7 @@ Program& StageRunner::update_program() {
   if (!compiled) {
     const auto indices = group_indices(training_programs_);
     program.bind("groups", tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}).to(device_));
-    set(program.input("beta1"), {static_cast<float>(stage_.beta1)});
+    set(program.input("learning"), learning_groups(training_programs_));
   }
   return program;
 }
@@ -134,12 +137,17 @@ double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int6
   return step_loss;
 }
 
-void StageRunner::update(double factor) {
+void StageRunner::update(const SchedulePoint& at, std::int64_t steps) {
   std::vector<float> rates;
-  for (const auto& group : model_.groups()) rates.push_back(static_cast<float>(stage_.rate_of(group) * factor));
-  if (rates.empty()) rates.push_back(static_cast<float>(stage_.lr * factor));
+  for (const auto& group : model_.groups()) rates.push_back(static_cast<float>(stage_.rate_of(group) * at.factor));
+  if (rates.empty()) rates.push_back(static_cast<float>(stage_.rate_of("") * at.factor));
   Program& program = update_program();
+  set(program.input("beta1"), {static_cast<float>(at.beta1.value_or(stage_.beta1))});
   set(program.input("rates"), std::move(rates));
+  if (stage_.ema > 0) {
+    const auto t = static_cast<double>(steps);
+    set(program.input("decay"), {static_cast<float>(std::min(stage_.ema, (1 + t) / (10 + t)))});
+  }
   program.run();
 }
 

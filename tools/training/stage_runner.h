@@ -30,8 +30,9 @@ struct StageMemory {
 
 class StageRunner {
  public:
-  // Makes the optimiser's states and the gradients in the store, all zero; those of an earlier stage are removed. The
-  // store, which holds the model's states, the model and the stage must outlive the runner.
+  // Makes the optimiser's states and the gradients in the store, all zero, and averages that start at the weights;
+  // those of an earlier stage are removed, but for the optimiser's where the stage keeps them. The store, which holds
+  // the model's states, the model and the stage must outlive the runner.
   StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, ResidentTensors training,
               ResidentTensors validation, Device device, const CompileOptions& options, StateStore& store);
 
@@ -42,8 +43,9 @@ class StageRunner {
   // Forward and backward passes of one step over these photographs, augmented as in that epoch of the run. Adds to the
   // sums; gives the step's loss.
   double accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums);
-  // Moves the weights; `factor` is what the schedule makes of the rates.
-  void update(double factor);
+  // Moves the weights, at what the schedule makes of rates and momentum; the averages as behind `steps` steps of the
+  // stage: young ones forget faster.
+  void update(const SchedulePoint& at, std::int64_t steps = 0);
   // One batch of the validation part as it is.
   void validate(std::span<const std::uint32_t> samples, EpochSums& sums);
 

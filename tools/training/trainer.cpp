@@ -7,10 +7,13 @@
 #include <numeric>
 #include <optional>
 
+#include "data/files.h"
 #include "data/resident_set.h"
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
 #include "models/builtin.h"
+#include "tools/training/averaged_weights.h"
+#include "tools/training/rate_finder.h"
 #include "tools/training/resume.h"
 #include "tools/training/run_folder.h"
 #include "tools/training/run_log.h"
@@ -56,7 +59,14 @@ class Trainer {
     position_ = options_.resume->info.position;
     sums_ = options_.resume->info.sums;
     fingerprint_ = options_.resume->info.data;
+    found_rates_ = options_.resume->info.found_rates;
     load_weights(*options_.resume, states_of(model_, DType::f32), store_);
+    // What the next stage may go on from; a stage that has begun gets all of its states back.
+    for (const auto& [name, tensor] : options_.resume->states) {
+      if (!store_.contains(name))
+        store_.adopt({.name = name, .desc = tensor.desc(), .initializer = {}, .group = {}, .trainable = false},
+                     tensor.clone());
+    }
   }
 
   TrainingResult run() {
@@ -82,19 +92,73 @@ class Trainer {
     return std::move(result_);
   }
 
+  RateCurve find(int stage_number, const RateSweep& sweep) {
+    position_.stage = stage_number - 1;
+    const StageSettings& stage = options_.recipe.stages[stage_index()];
+    try {
+      auto [training, validation] = load(stage.size);
+      StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation),
+                         options_.device, options_.compile, store_);
+      runner.compile(runner.training().count, runner.validation().count);
+      return sweep_rates(runner, stage, store_, sweep_data(), sweep, sweep_progress());
+    } catch (const Interrupted&) {
+      return {};
+    }
+  }
+
  private:
   std::size_t stage_index() const { return static_cast<std::size_t>(position_.stage); }
 
-  void run_stage(const StageSettings& stage) {
+  void run_stage(StageSettings stage) {
+    if (const auto found = found_rates_.find(position_.stage); stage.find_lr && found != found_rates_.end())
+      stage.lr = found->second;
     auto [training, validation] = load(stage.size);
+    const bool begun = position_.epoch > 0 || position_.step > 0;
+    if (!begun) take_averages(store_);
     StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
                        options_.compile, store_);
-    const bool begun = position_.epoch > 0 || position_.step > 0;
     if (begun) restore_states(*options_.resume, store_);
     runner.compile(runner.training().count, runner.validation().count);
     leave_if_asked();
     if (!log_) open_run(stage, runner.training().count);
+    if (stage.find_lr && !found_rates_.contains(position_.stage)) find_rate_of(runner, stage);
     while (position_.epoch < stage.epochs && !result_.stopped) run_epoch(runner, stage);
+  }
+
+  // The stage's rates follow; from here on the checkpoint knows it.
+  void find_rate_of(StageRunner& runner, StageSettings& stage) {
+    const RateCurve curve = sweep_rates(runner, stage, store_, sweep_data(), {}, sweep_progress());
+    const std::string file = fmt::format("lr_find_stage{}.csv", position_.stage + 1);
+    writing([&] { data::write_file(options_.run / file, to_csv(curve)); });
+    const double rate = curve.steepest ? rounded_rate(*curve.steepest) : rate_without_suggestion(file);
+    if (curve.steepest && observer_.message) {
+      observer_.message(fmt::format("stage {}: lr = {}, where the loss falls steepest ({}); the curve is in {}",
+                                    position_.stage + 1, rate, describe(curve), file));
+    }
+    stage.lr = found_rates_[position_.stage] = rate;
+    save(stage);
+  }
+
+  // What a stage does that begins where nothing falls any more: as in fastai's notebooks, a quarter of the rate before.
+  double rate_without_suggestion(const std::string& file) const {
+    const std::string why = fmt::format(
+        "stage {}: the learning-rate finder has no suggestion, since the loss never "
+        "falls beyond its noise (the curve is in {})",
+        position_.stage + 1, file);
+    if (position_.stage == 0) fail("{}; give lr a number", why);
+    const StageSettings& before = options_.recipe.stages[stage_index() - 1];
+    const double rate = (before.find_lr ? found_rates_.at(position_.stage - 1) : before.lr) / 4;
+    if (observer_.message) observer_.message(fmt::format("{}; lr = {}, a quarter of the stage's before", why, rate));
+    return rate;
+  }
+
+  SweepData sweep_data() const { return {.seed = options_.recipe.seed, .first_epoch = position_.epochs_done}; }
+
+  std::function<void(std::int64_t, std::int64_t)> sweep_progress() const {
+    return [this](std::int64_t done, std::int64_t total) {
+      leave_if_asked();
+      if (observer_.finding) observer_.finding(static_cast<std::size_t>(done), static_cast<std::size_t>(total));
+    };
   }
 
   struct Loaded {
@@ -182,13 +246,8 @@ class Trainer {
     write_checkpoint(best(), store_, info, true);
   }
 
-  std::int64_t steps_of_epoch(const StageSettings& stage, std::int64_t images) const {
-    const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
-    return (images + per_step - 1) / per_step;
-  }
-
   void run_epoch(StageRunner& runner, const StageSettings& stage) {
-    const std::int64_t steps = steps_of_epoch(stage, runner.training().count);
+    const std::int64_t steps = stage.steps_of_epoch(runner.training().count);
     epoch_start_ = Clock::now();
     train_epoch(runner, stage, steps);
     if (result_.stopped) return;
@@ -196,7 +255,7 @@ class Trainer {
                        .epochs = epochs_in_all_,
                        .stage = position_.stage + 1,
                        .size = stage.size,
-                       .learning_rate = largest_rate(stage) * factor_of(stage, steps, steps - 1),
+                       .learning_rate = largest_rate(stage) * schedule_of(stage, steps, steps - 1).factor,
                        .train_loss = sums_.mean_loss(),
                        .train_jaccard = sums_.mean(kJaccard),
                        .seconds = sums_.seconds,
@@ -207,14 +266,14 @@ class Trainer {
     if (!result_.stopped) finish_epoch(result, stage);
   }
 
-  double factor_of(const StageSettings& stage, std::int64_t steps, std::int64_t step) const {
-    return schedule_factor(stage.schedule, position_.epoch * steps + step, steps * stage.epochs);
+  SchedulePoint schedule_of(const StageSettings& stage, std::int64_t steps, std::int64_t step) const {
+    return schedule_at(stage.schedule, position_.epoch * steps + step, steps * stage.epochs);
   }
 
   double largest_rate(const StageSettings& stage) const {
     double largest = 0;
     for (const auto& group : model_.groups()) largest = std::max(largest, stage.rate_of(group));
-    return model_.groups().empty() ? stage.lr : largest;
+    return model_.groups().empty() ? stage.rate_of("") : largest;
   }
 
   void train_epoch(StageRunner& runner, const StageSettings& stage, std::int64_t steps) {
@@ -228,8 +287,8 @@ class Trainer {
       const auto count = std::min(static_cast<std::size_t>(per_step), order.size() - first);
       const EpochSums before = sums_;
       const double loss = runner.accumulate(std::span(order).subspan(first, count), position_.epochs_done, sums_);
-      const double factor = factor_of(stage, steps, position_.step);
-      rate_ = largest_rate(stage) * factor;
+      const SchedulePoint at = schedule_of(stage, steps, position_.step);
+      rate_ = largest_rate(stage) * at.factor;
       const double jaccard = (sums_.metrics[kJaccard] - before.metrics[kJaccard]) / static_cast<double>(count);
       writing([&] {
         log_->step({.step = static_cast<double>(position_.steps_done),
@@ -239,7 +298,7 @@ class Trainer {
                    jaccard);
       });
       if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
-      runner.update(factor);
+      runner.update(at, position_.epoch * steps + position_.step);
       ++position_.step;
       ++position_.steps_done;
       sums_.seconds = seconds_before + seconds_since(epoch_start_);
@@ -261,9 +320,13 @@ class Trainer {
   // Whether the user wants to stop; the state is then on the disk.
   bool stop_after_saving(const StageSettings& stage) {
     if (!observer_.stop_requested || !observer_.stop_requested()) return false;
+    save_and_stop(stage);
+    return true;
+  }
+
+  void save_and_stop(const StageSettings& stage) {
     save(stage);
     result_.stopped = true;
-    return true;
   }
 
   bool checkpoint_is_due() const {
@@ -277,12 +340,21 @@ class Trainer {
     std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
     std::iota(order.begin(), order.end(), 0u);
     EpochSums sums;
-    while (sums.images < count) {
-      const auto first = static_cast<std::size_t>(sums.images);
-      runner.validate(
-          std::span(order).subspan(first, std::min(static_cast<std::size_t>(stage.batch), order.size() - first)), sums);
-      if (observer_.validating) observer_.validating(sums.images, count);
-      if (stop_after_saving(stage)) return;
+    bool stop = false;
+    {
+      const AveragedWeights averaged(store_);
+      while (sums.images < count && !stop) {
+        const auto first = static_cast<std::size_t>(sums.images);
+        runner.validate(
+            std::span(order).subspan(first, std::min(static_cast<std::size_t>(stage.batch), order.size() - first)),
+            sums);
+        if (observer_.validating) observer_.validating(sums.images, count);
+        stop = observer_.stop_requested && observer_.stop_requested();
+      }
+    }
+    if (stop) {
+      save_and_stop(stage);
+      return;
     }
     if (!std::isfinite(sums.loss)) fail_not_finite("the validation loss is", position_.steps_done);
     result.validation_loss = sums.mean_loss();
@@ -343,6 +415,7 @@ class Trainer {
     info.recipe = to_toml(options_.recipe, false);
     info.preprocessing = {.size = stage.size};
     info.position = position_;
+    info.found_rates = found_rates_;
     info.sums = sums_;
     info.data = fingerprint_;
     info.seed = options_.recipe.seed;
@@ -386,6 +459,7 @@ class Trainer {
   Position position_;
   EpochSums sums_;
   DataFingerprint fingerprint_;
+  std::map<int, double> found_rates_;  // by stage
   TrainingResult result_;
   int epochs_in_all_ = 0;
   double rate_ = 0;  // of the last step, largest group
@@ -412,6 +486,11 @@ CheckpointInfo environment(Device device, const CompileOptions& compile) {
 
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer) {
   return Trainer(options, data, observer).run();
+}
+
+RateCurve find_rate(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer, int stage,
+                    const RateSweep& sweep) {
+  return Trainer(options, data, observer).find(stage, sweep);
 }
 
 }  // namespace dermatome::training

@@ -13,6 +13,7 @@
 #include "engine/compile/options.h"
 #include "engine/core/device.h"
 #include "tools/training/checkpoint.h"
+#include "tools/training/rate_curve.h"
 #include "tools/training/recipe.h"
 
 namespace dermatome::training {
@@ -54,6 +55,7 @@ struct TrainingObserver {
   // Called once, when the data are read and the first stage's programs fit into memory: before it, nothing is written
   // to the run folder.
   std::function<void()> ready;
+  std::function<void(std::size_t done, std::size_t total)> finding;  // steps of a learning-rate finder
   std::function<void(const StepResult&)> step;
   std::function<void(std::int64_t done, std::int64_t total)> validating;  // photographs of the validation part
   std::function<void(const EpochResult&)> epoch;
@@ -83,11 +85,17 @@ struct TrainOptions {
 // What the environment contributes to a checkpoint's description: versions, processor, device, threads, switches.
 CheckpointInfo environment(Device device, const CompileOptions& compile);
 
-// Writes log.csv, steps.csv (rate of every step), TensorBoard's event files, last.safetensors, best.safetensors into
+// Writes log.csv, steps.csv (rate of every step), lr_find_stageN.csv (the curve of each stage whose rate is found),
+// TensorBoard's event files, last.safetensors, best.safetensors into
 // the run folder. With `resume`, goes on to the bits of a run that was never stopped, and cuts the logs back to the
 // checkpoint first. Throws Error when the loss or a weight is no number any more (naming step and rate; no such weights
 // are saved), when a stage does not fit into memory (naming the batch that would), when the data are not those of the
 // run, and when a file cannot be written (the last checkpoint stays).
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer);
+
+// Sweeps the rates of a stage (from 1) of the recipe from the given weights; writes nothing. Stops where the observer
+// asks for it, with no point at all.
+RateCurve find_rate(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer, int stage,
+                    const RateSweep& sweep);
 
 }  // namespace dermatome::training

@@ -86,7 +86,7 @@ class Trainer {
   std::size_t stage_index() const { return static_cast<std::size_t>(position_.stage); }
 
   void run_stage(const StageSettings& stage) {
-    auto [training, validation] = load(stage.size);
+    auto [training, validation] = load(options_.recipe.preparation(stage));
     StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
                        options_.compile, store_);
     const bool begun = position_.epoch > 0 || position_.step > 0;
@@ -102,25 +102,27 @@ class Trainer {
   };
 
   // Both parts in one go, so that every bad file is named at once.
-  Loaded load(int size) {
+  Loaded load(const data::Preparation& preparation) {
     std::vector<data::Sample> samples = data_.train;
     samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
     if (options_.cache != nullptr && observer_.message) {
-      observer_.message(data::plan_sentence(options_.cache->plan(samples, size), options_.cache->folder(), size));
+      observer_.message(
+          data::plan_sentence(options_.cache->plan(samples, preparation), options_.cache->folder(), preparation));
     }
     const auto progress = [&](std::size_t done, std::size_t total) {
       leave_if_asked();
       if (observer_.loading) observer_.loading(done, total);
     };
     const data::ResidentSet set = data::load_resident_set(
-        samples, size, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = progress});
+        samples, preparation, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = progress});
     if (!log_) tell(set);
     const std::size_t training = set.count_of_first(data_.train.size());
     DERMATOME_CHECK(training > 0, "no photograph to train on can be used; the first: {}", set.report.left_out.front());
     DERMATOME_CHECK(data_.validation.empty() || training < set.count(),
                     "no photograph to validate on can be used; the last: {}", set.report.left_out.back());
     remember(set, training);
-    const std::size_t pixels = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+    const int size = preparation.size;
+    const std::size_t pixels = set.mask_bytes();
     const auto part = [&](std::size_t first, std::size_t count) {
       return resident_tensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
                               std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
@@ -341,7 +343,8 @@ class Trainer {
     CheckpointInfo info = environment(options_.device, options_.compile);
     info.graph_text = model_.canonical_text();
     info.recipe = to_toml(options_.recipe, false);
-    info.preprocessing = {.size = stage.size};
+    const Recipe& recipe = options_.recipe;
+    info.preprocessing = {.size = stage.size, .resize = recipe.resize, .colours = recipe.colour_constancy};
     info.position = position_;
     info.sums = sums_;
     info.data = fingerprint_;

@@ -109,7 +109,7 @@ double between(double low, double high, double fraction) {
 Affine draw_map(const AugmentationSettings& settings, const Draws& draws, int size) {
   const double last = size - 1;
   Affine map;
-  if (draws.zoom < settings.zoom_probability) {
+  if (settings.zoom_crop && draws.zoom < settings.zoom_probability) {
     map = zoom_map(between(1, settings.zoom, draws.magnification), draws.left, draws.top, size);
   }
   if (draws.rotate < settings.rotate_probability) {

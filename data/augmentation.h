@@ -24,6 +24,9 @@ struct AugmentationSettings {
   bool reflect_mask = true;
   // Rotate about pixel (S/2, S/2) rounded down (the reference's quirk), not about the middle of the picture.
   bool rotate_about_whole_pixel = false;
+  // Of what was magnified a part of the picture's size is cut out at random; false: it is squashed back, so that zoom
+  // does nothing (the reference's quirk where it crops nothing).
+  bool zoom_crop = true;
 
   // Nothing drawn: every table is kIdentityTable.
   static constexpr AugmentationSettings none() {

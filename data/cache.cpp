@@ -96,16 +96,16 @@ Cache::~Cache() {
 
 fs::path Cache::path_of(const Key& key) const {
   const std::string image = to_text(key.image);
-  const std::string settings = to_text(hash_of(preparation_version())).substr(0, 8);
-  return folder_ / fmt::format("{}px-{}", key.size, settings) / image.substr(0, 2) /
+  const std::string settings = to_text(hash_of(preparation_version(key.preparation))).substr(0, 8);
+  return folder_ / fmt::format("{}px-{}", key.preparation.size, settings) / image.substr(0, 2) /
          fmt::format("{}-{}{}", image, to_text(key.mask), kEnding);
 }
 
-std::optional<Cache::Key> Cache::known_key(const Sample& sample, int size) const {
+std::optional<Cache::Key> Cache::known_key(const Sample& sample, const Preparation& preparation) const {
   const auto image = index_.find(sample.image);
   const auto mask = image ? index_.find(sample.mask) : std::nullopt;
   if (!mask) return std::nullopt;
-  return Key{.image = *image, .mask = *mask, .size = size};
+  return Key{.image = *image, .mask = *mask, .preparation = preparation};
 }
 
 fs::path Cache::print_path_of(const ContentHash& hash) const {
@@ -123,19 +123,19 @@ std::vector<std::uint8_t> Cache::read_source(const fs::path& path, ContentHash& 
   return bytes;
 }
 
-PreparedPair Cache::pair(const Sample& sample, int size, MemoryBudget& budget) {
-  DERMATOME_CHECK(size >= 1 && size <= kLargestSize, "a size of {} px is outside 1 to {}", size, kLargestSize);
-  if (const auto key = known_key(sample, size)) {
+PreparedPair Cache::pair(const Sample& sample, const Preparation& preparation, MemoryBudget& budget) {
+  check_size(preparation);
+  if (const auto key = known_key(sample, preparation)) {
     if (auto pair = load(*key)) return std::move(*pair);
   }
-  Key key{.image = {}, .mask = {}, .size = size};
+  Key key{.image = {}, .mask = {}, .preparation = preparation};
   const auto image = read_source(sample.image, key.image);
   const auto mask = read_source(sample.mask, key.mask);
   save_index_now_and_then();
   if (auto pair = load(key)) return std::move(*pair);
 
-  const auto share = budget.take(preparing_bytes(image, mask, size));
-  PreparedPair pair = prepare_pair(sample, image, mask, size);
+  const auto share = budget.take(preparing_bytes(image, mask, preparation.size));
+  PreparedPair pair = prepare_pair(sample, image, mask, preparation);
   pair.image_file = key.image;
   pair.mask_file = key.mask;
   ++misses_;
@@ -165,7 +165,7 @@ Fingerprint Cache::fingerprint(const fs::path& photograph, MemoryBudget& budget)
 
 std::optional<PreparedPair> Cache::load(const Key& key) {
   const fs::path path = path_of(key);
-  auto pair = decode_entry(read_if_there(path), key.size);
+  auto pair = decode_entry(read_if_there(path), key.preparation.size);
   if (!pair) return std::nullopt;
   pair->image_file = key.image;
   pair->mask_file = key.mask;
@@ -219,17 +219,19 @@ void Cache::save_index_now_and_then() {
   }
 }
 
-CachePlan Cache::plan(std::span<const Sample> samples, int size) const {
+CachePlan Cache::plan(std::span<const Sample> samples, const Preparation& preparation) const {
+  const std::uint64_t bytes = entry_bytes(preparation.size);
   CachePlan plan;
   for (const Sample& sample : samples) {
     const auto image = index_.guess(sample.image);
     const auto mask = index_.guess(sample.mask);
-    const auto key = image && mask ? std::optional(Key{.image = *image, .mask = *mask, .size = size}) : std::nullopt;
+    const auto key =
+        image && mask ? std::optional(Key{.image = *image, .mask = *mask, .preparation = preparation}) : std::nullopt;
     const auto entry = key ? state_of(path_of(*key)) : std::nullopt;
-    const bool present = entry && entry->size == entry_bytes(size);
+    const bool present = entry && entry->size == bytes;
     ++(present ? plan.present : plan.missing);
   }
-  plan.bytes = plan.missing * entry_bytes(size);
+  plan.bytes = plan.missing * bytes;
   std::error_code error;
   const auto space = fs::space(nearest_existing(folder_), error);
   plan.free = error ? 0 : space.available;
@@ -243,17 +245,17 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{:.1f} MB", value * 1e-6);
 }
 
-std::string plan_sentence(const CachePlan& plan, const fs::path& folder, int size) {
+std::string plan_sentence(const CachePlan& plan, const fs::path& folder, const Preparation& preparation) {
+  const std::string how = to_text(preparation);
   // A disk without any room left to spare is a trap for whoever writes next.
   constexpr std::uint64_t kReserve = 64'000'000;
-  DERMATOME_CHECK(
-      plan.missing == 0 || plan.free >= plan.bytes + kReserve,
-      "the cache {} needs {} more for {} pairs at {} px but its disk has only {} free: make room (`dermatome "
-      "prepare --cache {} --clean` empties it) or give another folder",
-      folder.string(), bytes_text(plan.bytes), plan.missing, size, bytes_text(plan.free), folder.string());
+  DERMATOME_CHECK(plan.missing == 0 || plan.free >= plan.bytes + kReserve,
+                  "the cache {} needs {} more for {} pairs at {} but its disk has only {} free: make room (`dermatome "
+                  "prepare --cache {} --clean` empties it) or give another folder",
+                  folder.string(), bytes_text(plan.bytes), plan.missing, how, bytes_text(plan.free), folder.string());
   const std::size_t all = plan.present + plan.missing;
-  if (plan.missing == 0) return fmt::format("all {} pairs at {} px are in {}", all, size, folder.string());
-  return fmt::format("{} of {} pairs at {} px are in {}; {} to add, {} ({} are free)", plan.present, all, size,
+  if (plan.missing == 0) return fmt::format("all {} pairs at {} are in {}", all, how, folder.string());
+  return fmt::format("{} of {} pairs at {} are in {}; {} to add, {} ({} are free)", plan.present, all, how,
                      folder.string(), plan.missing, bytes_text(plan.bytes), bytes_text(plan.free));
 }
 

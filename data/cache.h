@@ -32,7 +32,7 @@ struct CachePlan {
 
 // "1600 of 2000 pairs at 256 px are in FOLDER; 400 to add, 105 MB (12.3 GB are free)". Throws Error, saying what to do,
 // where they do not fit on the disk.
-std::string plan_sentence(const CachePlan& plan, const std::filesystem::path& folder, int size);
+std::string plan_sentence(const CachePlan& plan, const std::filesystem::path& folder, const Preparation& preparation);
 
 // "105 MB", "12.3 GB".
 std::string bytes_text(std::uint64_t bytes);
@@ -57,9 +57,9 @@ class Cache {
 
   const std::filesystem::path& folder() const { return folder_; }
 
-  // The sample at that size, from the cache or else prepared, within `budget`, and stored. Throws Error as prepare_pair
+  // The sample prepared so, from the cache or else prepared, within `budget`, and stored. Throws Error as prepare_pair
   // does, and not where only storing failed: see write_failure().
-  PreparedPair pair(const Sample& sample, int size, MemoryBudget& budget);
+  PreparedPair pair(const Sample& sample, const Preparation& preparation, MemoryBudget& budget);
 
   // The fingerprint of a photograph, found and kept in the same way. Throws Error as fingerprint_of does.
   Fingerprint fingerprint(const std::filesystem::path& photograph, MemoryBudget& budget);
@@ -71,7 +71,7 @@ class Cache {
   // Why an entry could not be stored, or an empty text.
   std::string write_failure() const;
 
-  CachePlan plan(std::span<const Sample> samples, int size) const;
+  CachePlan plan(std::span<const Sample> samples, const Preparation& preparation) const;
 
   CacheUsage usage() const;
 
@@ -84,10 +84,10 @@ class Cache {
   struct Key {
     ContentHash image;
     ContentHash mask;
-    int size;
+    Preparation preparation;
   };
   std::filesystem::path path_of(const Key& key) const;
-  std::optional<Key> known_key(const Sample& sample, int size) const;
+  std::optional<Key> known_key(const Sample& sample, const Preparation& preparation) const;
   std::optional<PreparedPair> load(const Key& key);
   std::filesystem::path print_path_of(const ContentHash& hash) const;
   std::vector<std::uint8_t> read_source(const std::filesystem::path& path, ContentHash& hash);

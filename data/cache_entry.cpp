@@ -62,8 +62,10 @@ std::uint64_t entry_bytes(int size) {
   return kHeader + pixels_of(size) * 4 + kHash;
 }
 
-std::string preparation_version() {
-  return fmt::format("preparation {}, {}", kPreparation, codec_versions());
+std::string preparation_version(const Preparation& preparation) {
+  std::string text = fmt::format("preparation {}, {}", kPreparation, codec_versions());
+  if (preparation != Preparation(preparation.size)) text += ", " + to_text(preparation);  // others name no defaults
+  return text;
 }
 
 std::vector<std::uint8_t> encode_entry(const PreparedPair& pair) {

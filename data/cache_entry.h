@@ -16,7 +16,7 @@ namespace dermatome::data {
 std::uint64_t entry_bytes(int size);
 
 // Everything besides size and contents that the pixels of an entry depend on.
-std::string preparation_version();
+std::string preparation_version(const Preparation& preparation = {});
 
 std::vector<std::uint8_t> encode_entry(const PreparedPair& pair);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "data/files.h"
+#include "data/image/pad.h"
 #include "data/image/resize.h"
 
 namespace dermatome::data {
@@ -37,31 +38,45 @@ std::size_t mask_bytes(const ImageInfo& info) {
   return pixels_of(info) * (static_cast<std::size_t>(info.channels) * 4 + 3);
 }
 
-}  // namespace
-
-PreparedPhotograph prepare_photograph(std::span<const std::uint8_t> bytes, std::string_view name, int size) {
-  DERMATOME_CHECK(size >= 1 && size <= kLargestSize, "a size of {} px is outside 1 to {}", size, kLargestSize);
-  const StoredPhotograph stored = decode_stored(bytes, name, kOversampling * size, kOversampling * size);
-  const StoredGrid grid{.width = stored.width, .height = stored.height, .orientation = stored.orientation};
-  Image image = resize_reduced(stored.image, stored.reduction, stored.width, stored.height, size, size);
-  // Turning commutes with squashing and is cheaper afterwards.
-  if (grid.orientation != Orientation::upright) image = to_upright(image, grid.orientation);
-  return {.image = std::move(image), .stored = grid};
+// Upright and size x size. Turning commutes with squashing and is cheaper afterwards; padding comes last, as the
+// network sees upright pictures padded below and on the right.
+Image placed(Image image, Orientation orientation, int size) {
+  if (orientation != Orientation::upright) image = to_upright(image, orientation);
+  return image.width == size && image.height == size ? std::move(image) : pad(image, size, size);
 }
 
-PreparedPhotograph read_prepared(const std::filesystem::path& path, int size) {
-  return prepare_photograph(read_file(path), path.string(), size);
+}  // namespace
+
+PreparedPhotograph prepare_photograph(std::span<const std::uint8_t> bytes, std::string_view name,
+                                      const Preparation& preparation) {
+  check_size(preparation);
+  const int size = preparation.size;
+  const StoredPhotograph stored = decode_stored(bytes, name, kOversampling * size, kOversampling * size);
+  const StoredGrid grid{.width = stored.width, .height = stored.height, .orientation = stored.orientation};
+  const Sides content = content_of(preparation, stored.width, stored.height);
+  Image image =
+      resize_reduced(stored.image, stored.reduction, stored.width, stored.height, content.width, content.height);
+  balance_colours(image, preparation.colours);
+  return {.image = placed(std::move(image), grid.orientation, size), .stored = grid};
+}
+
+PreparedPhotograph read_prepared(const std::filesystem::path& path, const Preparation& preparation) {
+  return prepare_photograph(read_file(path), path.string(), preparation);
 }
 
 PreparedPair prepare_pair(const Sample& sample, std::span<const std::uint8_t> image, std::span<const std::uint8_t> mask,
-                          int size) {
-  PreparedPair pair{.photograph = prepare_photograph(image, sample.image.string(), size), .mask = {}, .repairs = {}};
+                          const Preparation& preparation) {
+  PreparedPair pair{
+      .photograph = prepare_photograph(image, sample.image.string(), preparation), .mask = {}, .repairs = {}};
   const StoredGrid& grid = pair.photograph.stored;
   const RepairedMask repaired =
       repair_mask(decode_mask(mask, sample.mask.string()), grid, sample.mask.string(), sample.image.string());
   pair.repairs = repaired.repairs;
-  pair.mask = resize_mask(repaired.mask, size, size);
-  if (grid.orientation != Orientation::upright) pair.mask = to_upright(pair.mask, grid.orientation);
+  const Sides content = content_of(preparation, grid.width, grid.height);
+  const bool nearest = preparation.masks == MaskResize::nearest;
+  Image resized = nearest ? resize_mask_nearest(repaired.mask, content.width, content.height)
+                          : resize_mask(repaired.mask, content.width, content.height);
+  pair.mask = placed(std::move(resized), grid.orientation, preparation.size);
   return pair;
 }
 

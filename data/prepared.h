@@ -10,14 +10,12 @@
 #include "data/content_hash.h"
 #include "data/dataset.h"
 #include "data/mask_repair.h"
+#include "data/preparation.h"
 #include "data/stored_grid.h"
 
 namespace dermatome::data {
 
-// The sizes that a photograph can be prepared at.
-inline constexpr int kLargestSize = 8192;
-
-// size x size pixels of RGB, squashed (each side scaled by itself, area where it shrinks) and upright.
+// size x size pixels of RGB, upright: resized (area where a side shrinks), then balanced in colour, then padded.
 struct PreparedPhotograph {
   Image image;
   StoredGrid stored;
@@ -26,8 +24,9 @@ struct PreparedPhotograph {
 // A JPEG of at least four times the size a side is decoded at a half, a quarter or an eighth, so that what is resized
 // still has twice the size (docs/design.md has the error). Throws Error for a size outside 1..kLargestSize, and naming
 // the file and the cause as decode_rgb does.
-PreparedPhotograph prepare_photograph(std::span<const std::uint8_t> bytes, std::string_view name, int size);
-PreparedPhotograph read_prepared(const std::filesystem::path& path, int size);
+PreparedPhotograph prepare_photograph(std::span<const std::uint8_t> bytes, std::string_view name,
+                                      const Preparation& preparation);
+PreparedPhotograph read_prepared(const std::filesystem::path& path, const Preparation& preparation);
 
 // The mask has one channel of 0 and 255 and is upright as the photograph.
 struct PreparedPair {
@@ -39,7 +38,7 @@ struct PreparedPair {
 
 // `image` and `mask` are the contents of the sample's files. Throws Error as above and as repair_mask does.
 PreparedPair prepare_pair(const Sample& sample, std::span<const std::uint8_t> image, std::span<const std::uint8_t> mask,
-                          int size);
+                          const Preparation& preparation);
 
 // Bytes that prepare_pair allocates at most at once for these files, from their headers; 0 for headers that it refuses.
 std::size_t preparing_bytes(std::span<const std::uint8_t> image, std::span<const std::uint8_t> mask, int size);

@@ -14,7 +14,9 @@ namespace {
 
 class Loader {
  public:
-  Loader(std::span<const Sample> samples, int size) : samples_(samples), repairs_(samples.size()) {
+  Loader(std::span<const Sample> samples, const Preparation& preparation)
+      : samples_(samples), preparation_(preparation), repairs_(samples.size()) {
+    const int size = preparation.size;
     set_.size = size;
     try {
       set_.images.resize(samples.size() * set_.mask_bytes() * 3);
@@ -43,13 +45,13 @@ class Loader {
     const Sample& sample = samples_[index];
     try {
       if (cache_ != nullptr) {
-        put(index, cache_->pair(sample, set_.size, budget_));
+        put(index, cache_->pair(sample, preparation_, budget_));
         return;
       }
       const auto image = read_file(sample.image);
       const auto mask = read_file(sample.mask);
       const auto share = budget_.take(preparing_bytes(image, mask, set_.size));
-      PreparedPair pair = prepare_pair(sample, image, mask, set_.size);
+      PreparedPair pair = prepare_pair(sample, image, mask, preparation_);
       pair.image_file = hash_of(image);
       pair.mask_file = hash_of(mask);
       put(index, pair);
@@ -95,6 +97,7 @@ class Loader {
   }
 
   std::span<const Sample> samples_;
+  Preparation preparation_;
   Cache* cache_ = nullptr;
   MemoryBudget budget_{kDecodingBudget};
   ResidentSet set_;
@@ -140,10 +143,11 @@ std::size_t ResidentSet::count_of_first(std::size_t samples) const {
   return static_cast<std::size_t>(std::lower_bound(indices.begin(), indices.end(), samples) - indices.begin());
 }
 
-ResidentSet load_resident_set(std::span<const Sample> samples, int size, const LoadOptions& options) {
+ResidentSet load_resident_set(std::span<const Sample> samples, const Preparation& preparation,
+                              const LoadOptions& options) {
   DERMATOME_CHECK(!samples.empty(), "there are no samples to load");
-  DERMATOME_CHECK(size >= 1 && size <= kLargestSize, "a size of {} px is outside 1 to {}", size, kLargestSize);
-  return Loader(samples, size).load(options);
+  check_size(preparation);
+  return Loader(samples, preparation).load(options);
 }
 
 }  // namespace dermatome::data

@@ -65,6 +65,7 @@ struct LoadOptions {
 // does. Throws Error for a size outside 1..kLargestSize, for no samples, where the set does not fit in memory, and,
 // after all files were tried, one that names the first ten bad files and counts the rest; with skip_bad, only where no
 // sample is left.
-ResidentSet load_resident_set(std::span<const Sample> samples, int size, const LoadOptions& options = {});
+ResidentSet load_resident_set(std::span<const Sample> samples, const Preparation& preparation,
+                              const LoadOptions& options = {});
 
 }  // namespace dermatome::data

@@ -82,7 +82,8 @@ std::vector<data::Sample> samples_of(const EvaluateCommand& command, const Tell&
 void tell_cache(const training::Ensemble& ensemble, const std::vector<data::Sample>& samples, const data::Cache& cache,
                 Progress& progress) {
   for (const auto* reader : ensemble.readers()) {
-    progress.message(data::plan_sentence(cache.plan(samples, reader->size()), cache.folder(), reader->size()));
+    const data::Preparation preparation = reader->preparation();
+    progress.message(data::plan_sentence(cache.plan(samples, preparation), cache.folder(), preparation));
   }
 }
 

@@ -36,8 +36,8 @@ std::map<std::string, std::string> metadata_of(const training::CheckpointInfo& i
   std::map<std::string, std::string> metadata{{"dermatome.version", kVersion},
                                               {"dermatome.model", model.name()},
                                               {"dermatome.threshold", fmt::format("{}", info.preprocessing.threshold)},
-                                              {"dermatome.resize", "squash"},
-                                              {"dermatome.colour_constancy", "none"},
+                                              {"dermatome.resize", data::name_of(info.preprocessing.resize)},
+                                              {"dermatome.colour_constancy", data::name_of(info.preprocessing.colours)},
                                               {"dermatome.sides_divisible_by", fmt::format("{}", model.divisor())}};
   if (info.preprocessing.size > 0) metadata["dermatome.size"] = fmt::format("{}", info.preprocessing.size);
   return metadata;

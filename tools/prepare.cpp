@@ -36,24 +36,25 @@ struct PrepareCommand {
   bool measure = false;
 };
 
-// Those given, or those of the recipe's stages, each once.
-std::vector<int> sizes_of(const PrepareCommand& command) {
-  std::vector<int> sizes = command.sizes;
-  if (sizes.empty()) {
-    for (const auto& stage : training::recipe_of(command.settings).stages) sizes.push_back(stage.size);
+// At the sizes given, or as the recipe's stages want, each size once.
+std::vector<data::Preparation> preparations_of(const PrepareCommand& command) {
+  std::vector<data::Preparation> preparations(command.sizes.begin(), command.sizes.end());
+  if (preparations.empty()) {
+    const training::Recipe recipe = training::recipe_of(command.settings);
+    for (const auto& stage : recipe.stages) preparations.push_back(recipe.preparation(stage));
   } else if (!command.settings.empty()) {
     fail_usage("give either --size or a recipe; both say at which sizes to prepare");
   }
-  std::sort(sizes.begin(), sizes.end());
-  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
-  return sizes;
+  std::sort(preparations.begin(), preparations.end(), [](const auto& a, const auto& b) { return a.size < b.size; });
+  preparations.erase(std::unique(preparations.begin(), preparations.end()), preparations.end());
+  return preparations;
 }
 
 // Fills the cache at one size and tells what became of it; returns the causes of what could not be prepared.
-std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample>& samples, int size,
-                              Progress& progress) {
-  const data::CachePlan plan = cache.plan(samples, size);
-  progress.message(data::plan_sentence(plan, cache.folder(), size));
+std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample>& samples,
+                              const data::Preparation& preparation, Progress& progress) {
+  const data::CachePlan plan = cache.plan(samples, preparation);
+  progress.message(data::plan_sentence(plan, cache.folder(), preparation));
   if (plan.missing > 0) {
     progress.message(fmt::format("decoding holds {} MiB at most beside the files read, on {}",
                                  data::kDecodingBudget >> 20, training::threads_text(threads())));
@@ -72,7 +73,7 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
         DERMATOME_CHECK(failure.empty(), "{}", failure);
       },
       [&](std::size_t i) {
-        const data::PreparedPair pair = cache.pair(samples[i], size, budget);
+        const data::PreparedPair pair = cache.pair(samples[i], preparation, budget);
         cache.fingerprint(samples[i].image, budget);  // `train` looks for near-duplicates
         reports[i].count(pair.repairs, pair.photograph.stored);
       });
@@ -82,7 +83,7 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
   const double seconds = seconds_since(start);
   const std::size_t added = cache.misses() - misses;
   progress.message(fmt::format(
-      "{} px: {} pairs were there, {} added{}", size, cache.hits() - hits, added,
+      "{}: {} pairs were there, {} added{}", data::to_text(preparation), cache.hits() - hits, added,
       added > 0 ? fmt::format(" in {} ({:.0f} pairs/s)", duration_text(seconds), static_cast<double>(added) / seconds)
                 : ""));
   std::vector<std::string> causes;
@@ -90,10 +91,10 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
   return causes;
 }
 
-void fill_all(const PrepareCommand& command, const std::vector<int>& sizes, data::Cache& cache,
+void fill_all(const PrepareCommand& command, const std::vector<data::Preparation>& preparations, data::Cache& cache,
               const std::vector<data::Sample>& samples, Progress& progress) {
   std::vector<std::string> bad;
-  for (const int size : sizes) bad = fill(cache, samples, size, progress);
+  for (const auto& preparation : preparations) bad = fill(cache, samples, preparation, progress);
   if (command.remove_unused) {
     const auto removed = cache.remove_unused();
     progress.message(fmt::format("removed {} entries that these photographs do not need, {}", removed.entries,
@@ -138,10 +139,12 @@ struct Comparison {
   }
 };
 
-void measure(const std::vector<int>& sizes, const std::vector<data::Sample>& samples, Progress& progress) {
+void measure(const std::vector<data::Preparation>& preparations, const std::vector<data::Sample>& samples,
+             Progress& progress) {
   fmt::print("{:>5} {:>12} {:>8} {:>8} {:>8} {:>9} {:>14} {:>14}\n", "px", "photographs", "mean", "rms", "largest",
              "above 2", "full decoding", "as prepared");
-  for (const int size : sizes) {
+  for (const auto& preparation : preparations) {
+    const int size = preparation.size;
     Comparison comparison;
     for (std::size_t i = 0; i < samples.size(); ++i) {
       comparison.add(samples[i], size);
@@ -175,13 +178,13 @@ void run_prepare(const PrepareCommand& command) {
   if (command.clean) return clean(command, progress);
   if (command.data->cache.empty() && !command.measure)
     fail_usage("where to? Give --cache DIR, a folder for the prepared pairs");
-  const auto sizes = sizes_of(command);
+  const auto preparations = preparations_of(command);
   const auto samples = command.data->samples([&](const std::string& text) { progress.message(text); });
-  if (command.measure) return measure(sizes, samples, progress);
+  if (command.measure) return measure(preparations, samples, progress);
   const auto cache = command.data->open_cache();
   catch_signals();
   try {
-    fill_all(command, sizes, *cache, samples, progress);
+    fill_all(command, preparations, *cache, samples, progress);
   } catch (const StoppedBySignal&) {
     progress.message(fmt::format("stopped; {} entries are in {}, and the same command goes on from there",
                                  cache->usage().entries, cache->folder().string()));

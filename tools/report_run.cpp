@@ -133,7 +133,7 @@ void add_scores(report::ReportData& report, const fs::path& run, const nlohmann:
   const training::Evaluation& evaluation = scored.evaluations.front();
   report.images = std::move(scored.images);
   report.metrics = metrics_of(evaluation, seed);
-  report.settings.emplace_back("network input", fmt::format("{0} x {0} px, squashed", ensemble.member(0).size()));
+  report.settings.emplace_back("network input", data::to_text(ensemble.member(0).preparation()));
   report.settings.emplace_back(
       "photographs scored", fmt::format("{} of the validation part, at their stored size", evaluation.images.size()));
 }

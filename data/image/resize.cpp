@@ -155,4 +155,17 @@ Image resize_mask(const Image& mask, int width, int height) {
   return result;
 }
 
+Image resize_mask_nearest(const Image& mask, int width, int height) {
+  check_mask(mask);
+  check_sides(mask, width, height);
+  Image result = make_image(width, height, 1);
+  for (int y = 0; y < height; ++y) {
+    const std::uint8_t* from = mask.row(static_cast<int>(std::int64_t{y} * mask.height / height));
+    std::uint8_t* to = result.row(y);
+    for (int x = 0; x < width; ++x) to[x] = from[std::int64_t{x} * mask.width / width];
+  }
+  cut_mask(result);
+  return result;
+}
+
 }  // namespace dermatome::data

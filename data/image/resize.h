@@ -22,6 +22,9 @@ Image resize_reduced(const Image& image, int reduction, int full_width, int full
 // A mask (one channel, 0 or 255) resized as above, then cut: 255 where the mean is above 127, else 0.
 Image resize_mask(const Image& mask, int width, int height);
 
+// A mask by its pixels floor(o in / out), as cv2.INTER_NEAREST takes them, then cut as above.
+Image resize_mask_nearest(const Image& mask, int width, int height);
+
 // 255 where a pixel is above 127, else 0, in place.
 void cut_mask(Image& mask);
 

@@ -118,23 +118,37 @@ TEST_F(Evaluate, ScoresMasksWithoutAModel) {
   EXPECT_EQ(csv_alone.out, csv);
 }
 
-// The scores of a model are those of the masks that it writes.
+std::string without_last_column(std::string csv) {
+  for (auto at = csv.find('\n'); at != std::string::npos; at = csv.find('\n', at + 1)) {
+    const auto comma = csv.rfind(',', at);
+    csv.erase(comma, at - comma);
+    at = comma;
+  }
+  return csv;
+}
+
+// The scores of a model are those of the masks that it writes, however photographs are prepared, from a cache or not.
 TEST_F(Evaluate, AModelsScoresAreThoseOfItsMasks) {
-  train("r");
-  ASSERT_EQ(run({"predict", "--run", "r", "--out", "p", "--threads", "1", "--threshold", "0.45", kImages}).code, 0);
-  const Outcome model =
-      run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--threshold", "0.45", "--csv", "-"});
-  const Outcome masks = run({"evaluate", "--predictions", "p", "--truth", kMasks, "--csv", "-"});
-  ASSERT_EQ(model.code, 0) << model.err;
-  const auto without_last_column = [](std::string csv) {
-    for (auto at = csv.find('\n'); at != std::string::npos; at = csv.find('\n', at + 1)) {
-      const auto comma = csv.rfind(',', at);
-      csv.erase(comma, at - comma);
-      at = comma;
+  std::string scores_before;
+  for (const auto& [run_folder, settings] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"r", {"epochs=1"}},
+           {"q", {"epochs=1", "resize=pad", "colour_constancy=shades-of-gray", "loss=bce + 0.5 jaccard"}}}) {
+    ASSERT_EQ(run(training(run_folder, settings)).code, 0);
+    const std::string masks_folder = run_folder + "_masks";
+    ASSERT_EQ(
+        run({"predict", "--run", run_folder, "--out", masks_folder, "--threads", "1", "--threshold", "0.45", kImages})
+            .code,
+        0);
+    const Outcome masks = run({"evaluate", "--predictions", masks_folder, "--truth", kMasks, "--csv", "-"});
+    for (int i = 0; i < 2; ++i) {
+      const Outcome model = run({"evaluate", "--run", run_folder, "--data", "data", "--threads", "1", "--threshold",
+                                 "0.45", "--csv", "-", "--cache", "cache"});
+      ASSERT_EQ(model.code, 0) << model.err;
+      EXPECT_EQ(without_last_column(model.out), without_last_column(masks.out));
     }
-    return csv;
-  };
-  EXPECT_EQ(without_last_column(model.out), without_last_column(masks.out));
+    EXPECT_NE(masks.out, scores_before);
+    scores_before = masks.out;
+  }
 }
 
 TEST_F(Evaluate, WarnsOfPhotographsThatWereTrainedOn) {

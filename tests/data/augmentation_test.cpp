@@ -174,6 +174,21 @@ TEST(AugmentationTable, ZoomStaysInsideThePictureAndReachesItsEdges) {
   EXPECT_GT(most, kSize - 2);
 }
 
+TEST(AugmentationTable, ZoomDoesNothingWhereNothingIsCropped) {
+  AugmentationSettings zooming = AugmentationSettings::none();
+  zooming.zoom = 1.5f;
+  zooming.zoom_probability = 1;
+  EXPECT_NE(draw_table(zooming, 7, 1, 0, kSize), kIdentityTable);
+  zooming.zoom_crop = false;
+  for (const auto& table : tables_of(zooming, 20)) EXPECT_EQ(table, kIdentityTable);
+  // The other draws stay what they are.
+  AugmentationSettings all, without_crop, without_zoom;
+  without_crop.zoom_crop = false;
+  without_zoom.zoom_probability = 0;
+  EXPECT_EQ(tables_of(without_crop, 20), tables_of(without_zoom, 20));
+  EXPECT_NE(tables_of(without_crop, 20), tables_of(all, 20));
+}
+
 TEST(AugmentationTable, LightingFollowsTheRecipe) {
   const auto tables = tables_of(only([](auto& s) { s.lighting = 0.05f; }), 4000);
   double lowest = 1;

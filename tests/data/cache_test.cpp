@@ -59,6 +59,25 @@ class CacheTest : public ::testing::Test {
   MemoryBudget budget_{kDecodingBudget};
 };
 
+TEST_F(CacheTest, KeepsPairsThatWerePreparedInDifferentWaysApart) {
+  const Sample sample = add("a", 1);
+  const std::vector<Preparation> ways{16,
+                                      {16, Resize::pad, ColourConstancy::none},
+                                      {16, Resize::squash, ColourConstancy::gray_world},
+                                      {16, Resize::squash, ColourConstancy::max_rgb},
+                                      {16, Resize::squash, ColourConstancy::none, MaskResize::nearest}};
+  for (const bool again : {false, true}) {
+    Cache cache(folder_ / "cache");
+    for (const Preparation& way : ways) {
+      EXPECT_EQ(cache.plan(std::span(&sample, 1), way).present, again ? 1u : 0u) << to_text(way);
+      const auto expected = prepare_pair(sample, read_file(sample.image), read_file(sample.mask), way);
+      EXPECT_TRUE(same(cache.pair(sample, way, budget_), expected)) << to_text(way);
+    }
+    EXPECT_EQ(cache.hits(), again ? ways.size() : 0u);
+  }
+  EXPECT_EQ(entries().size(), ways.size());
+}
+
 TEST_F(CacheTest, GivesBackWhatPreparingGives) {
   const Image photograph = smooth_image(96, 64);
   const Sample turned{

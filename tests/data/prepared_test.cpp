@@ -80,6 +80,59 @@ TEST(PreparePhotograph, TurnsAsDecodingDoes) {
   }
 }
 
+// Rows and columns behind the content repeat its last ones.
+void expect_padded(const Image& image, const Image& content) {
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x) {
+      const std::size_t from = content.offset(std::min(x, content.width - 1), std::min(y, content.height - 1));
+      for (std::size_t c = 0; c < static_cast<std::size_t>(image.channels); ++c)
+        ASSERT_EQ(image.pixels[image.offset(x, y) + c], content.pixels[from + c]) << x << ' ' << y;
+    }
+  }
+}
+
+TEST(PreparePair, PadsPhotographAndMaskAlikeInWhateverWayTheyAreStored) {
+  const Image photograph = smooth_image(120, 80);
+  const Image mask = disc(120, 80, 30);
+  const Preparation padded(48, Resize::pad, ColourConstancy::none);
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    const Bytes bytes = make_jpeg(photograph.pixels, 120, 80, {.app1 = exif_block(orientation, true)});
+    const PreparedPair pair =
+        prepare_pair({.id = "a", .image = "a.jpg", .mask = "a.png"}, bytes, encode_png(mask), padded);
+    const auto turned = static_cast<Orientation>(orientation);
+    ASSERT_EQ(pair.photograph.image.width, 48);
+    ASSERT_EQ(pair.mask.height, 48);
+    const Sides content = upright_content_of(padded, pair.photograph.stored);
+    EXPECT_EQ(content.width, swaps_sides(turned) ? 32 : 48);
+    EXPECT_EQ(content.height, swaps_sides(turned) ? 48 : 32);
+    const Image full = resize(decode_rgb(bytes, "a").image, content.width, content.height);
+    Image seen = make_image(content.width, content.height, 3);
+    for (int y = 0; y < content.height; ++y) std::copy_n(pair.photograph.image.row(y), seen.row_bytes(), seen.row(y));
+    EXPECT_LE(largest_difference(seen, full), 3) << orientation;
+    expect_padded(pair.photograph.image, seen);
+    expect_padded(pair.mask, to_upright(resize_mask(mask, 48, 32), turned));
+  }
+}
+
+TEST(PreparePhotograph, BalancesColoursBehindResizing) {
+  Image image = random_image(90, 60, 3, 3);
+  for (std::size_t i = 2; i < image.pixels.size(); i += 3) image.pixels[i] /= 2;  // less blue
+  for (const auto method : {ColourConstancy::gray_world, ColourConstancy::shades_of_gray, ColourConstancy::max_rgb}) {
+    Image expected = resize(image, 32, 32);
+    balance_colours(expected, method);
+    EXPECT_EQ(prepare_photograph(encode_png(image), "a.png", {32, Resize::squash, method}).image, expected);
+    EXPECT_NE(expected, resize(image, 32, 32));
+  }
+}
+
+TEST(ResizeMaskNearest, TakesThePixelThatTheCornerLiesIn) {
+  Image mask = make_image(5, 1, 1);
+  mask.pixels = {0, 255, 0, 255, 127};
+  EXPECT_EQ(resize_mask_nearest(mask, 3, 1).pixels, (Bytes{0, 255, 255}));  // of columns 0, 1, 3
+  EXPECT_EQ(resize_mask_nearest(mask, 10, 2).pixels,
+            (Bytes{0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0}));
+}
+
 Bytes tall_jpeg(int width, int height, bool progressive) {
   return make_jpeg(smooth_image(width, 1).pixels, width, height,
                    {.progressive = progressive, .luma_h = 2, .luma_v = 2});

@@ -19,7 +19,10 @@ using namespace testing;
 CheckpointInfo some_info() {
   return {.graph_text = two_groups().canonical_text(),
           .recipe = "seed = 3\n",
-          .preprocessing = {.size = 96, .threshold = 0.25},
+          .preprocessing = {.size = 96,
+                            .threshold = 0.25,
+                            .resize = data::Resize::pad,
+                            .colours = data::ColourConstancy::max_rgb},
           .position = {.stage = 1,
                        .epoch = 2,
                        .step = 3,
@@ -69,6 +72,8 @@ TEST_F(CheckpointFile, GivesBackWhatWasWritten) {
   EXPECT_EQ(checkpoint.info.recipe, "seed = 3\n");
   EXPECT_EQ(checkpoint.info.preprocessing.size, 96);
   EXPECT_EQ(checkpoint.info.preprocessing.threshold, 0.25);
+  EXPECT_EQ(checkpoint.info.preprocessing.resize, data::Resize::pad);
+  EXPECT_EQ(checkpoint.info.preprocessing.colours, data::ColourConstancy::max_rgb);
   EXPECT_EQ(checkpoint.info.position.stage, 1);
   EXPECT_EQ(checkpoint.info.position.epoch, 2);
   EXPECT_EQ(checkpoint.info.position.step, 3);

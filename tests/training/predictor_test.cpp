@@ -103,6 +103,34 @@ TEST(Predictor, TakesItsThresholdFromTheCheckpointUnlessOneIsGiven) {
   EXPECT_TRUE(none.predict(photograph).is_empty());
 }
 
+// At the photograph's own size nothing is resized, so that every pixel must be found where it was.
+TEST(Predictor, APaddedPhotographsMaskLiesInTheStoredGridPixelByPixel) {
+  const TemporaryFolder folder;
+  const Model model = two_groups();
+  StateStore store;
+  store.create(states_of(model, DType::f32), 8);
+  write_checkpoint(folder / "c.safetensors", store,
+                   {.graph_text = model.canonical_text(), .preprocessing = {.size = 24, .resize = data::Resize::pad}},
+                   true);
+  Predictor predictor(folder / "c.safetensors", kCpuDevice, {});
+  EXPECT_EQ(predictor.preparation(), data::Preparation(24, data::Resize::pad, data::ColourConstancy::none));
+  const data::Image stored = disc_pair(24, 14, 2).photograph;
+  for (int o = 1; o <= 8; ++o) {
+    const auto orientation = static_cast<Orientation>(o);
+    const auto bytes = data::testing::make_jpeg(stored.pixels, stored.width, stored.height,
+                                                {.app1 = data::testing::exif_block(o, true)});
+    const data::Image upright = data::decode_rgb(bytes, "p.jpg").image;
+    const data::Image padded = data::pad(upright, 24, 24);
+    const auto whole = predictor.probabilities(std::span(&padded, 1)).front();
+    const auto expected = data::turned<float>(data::cut(whole, 24, upright.width, upright.height), upright.width,
+                                              upright.height, 1, data::inverse(orientation));
+    const Prediction got = predictor.predict(data::prepare_photograph(bytes, "p.jpg", predictor.preparation()));
+    EXPECT_EQ(got.width, 24);
+    EXPECT_EQ(got.height, 14);
+    EXPECT_EQ(got.probability, expected) << o;
+  }
+}
+
 // By the rule that exported ONNX pads by.
 TEST(Predictor, ASizeThatDoesNotDivideIsPaddedAndCutBack) {
   const TemporaryFolder folder;

@@ -18,6 +18,9 @@ Recipe unusual() {
   recipe.model = "a \"b\\c\".graph";
   recipe.seed = 9007199254740993;
   recipe.checkpoint_every = {.steps = 0, .minutes = 2.5};
+  recipe.resize = data::Resize::pad;
+  recipe.colour_constancy = data::ColourConstancy::shades_of_gray;
+  recipe.mask_resize = data::MaskResize::nearest;
   recipe.stages.resize(2);
   StageSettings& first = recipe.stages[0];
   first.size = 64;
@@ -58,7 +61,8 @@ Recipe unusual() {
                         .zoom_probability = 0.3f,
                         .lighting = 0.4f,
                         .reflect_mask = false,
-                        .rotate_about_whole_pixel = true};
+                        .rotate_about_whole_pixel = true,
+                        .zoom_crop = false};
   recipe.stages[1].size = 96;
   recipe.stages[1].schedule.name = "stlr";
   recipe.stages[1].lr = 1;
@@ -76,6 +80,8 @@ TEST(Recipe, PrintsAsItIsReadBack) {
   }
   const Recipe again = parse_recipe(to_toml(unusual(), false), "r.toml");
   EXPECT_EQ(again.model, unusual().model);
+  EXPECT_EQ(again.preparation(again.stages[0]),
+            data::Preparation(64, data::Resize::pad, data::ColourConstancy::shades_of_gray, data::MaskResize::nearest));
   EXPECT_EQ(again.seed, unusual().seed);
   ASSERT_EQ(again.stages.size(), 2u);
   EXPECT_EQ(again.stages[0].frozen, unusual().stages[0].frozen);
@@ -135,6 +141,9 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
       {"model=x.graph", "model = \"x.graph\""},
       {"seed=7", "seed = 7"},
       {"checkpoint_every=5", "checkpoint_every = 5"},
+      {"resize=pad", "resize = \"pad\""},
+      {"colour_constancy=max-rgb", "colour_constancy = \"max-rgb\""},
+      {"mask_resize=nearest", "mask_resize = \"nearest\""},
       {"size=64", "size = 64"},
       {"batch=3", "batch = 3"},
       {"accumulate=2", "accumulate = 2"},
@@ -184,7 +193,8 @@ TEST(Recipe, EveryAugmentationKeyCanBeSetOnTheCommandLine) {
   for (const char* assignment :
        {"augmentation.dihedral=false", "augmentation.flip_probability=0.1", "augmentation.rotate_degrees=3",
         "augmentation.rotate_probability=0.2", "augmentation.zoom=2", "augmentation.zoom_probability=0.3",
-        "augmentation.lighting=0.4", "augmentation.reflect_mask=false", "augmentation.rotate_about_whole_pixel=true"}) {
+        "augmentation.lighting=0.4", "augmentation.reflect_mask=false", "augmentation.rotate_about_whole_pixel=true",
+        "augmentation.zoom_crop=false"}) {
     const std::string before = to_toml(recipe, false);
     apply_override(recipe, assignment);
     EXPECT_NE(to_toml(recipe, false), before) << assignment;
@@ -275,6 +285,9 @@ TEST(Recipe, ValuesOfTheWrongKindOrOutOfRangeAreNamed) {
   expect_error(in_stage("focal_alpha = 2"), {"focal_alpha must be"});
   expect_error(in_stage("augmentation = { dihedral = 1 }"), {"augmentation.dihedral must be true or false"});
   expect_error([] { parse_recipe("seed = -1\n", "r.toml"); }, {"r.toml:1: ", "seed must be"});
+  expect_error([] { parse_recipe("colour_constancy = \"grey-world\"\n", "r.toml"); },
+               {"r.toml:1: ", "colour_constancy must be one of none, gray-world, shades-of-gray, max-rgb",
+                "did you mean 'gray-world'?"});
   expect_error([] { parse_recipe("seed = \n", "r.toml"); }, {"r.toml:1: "});
 }
 

@@ -238,6 +238,8 @@ TEST_F(Resume, KeepsWhatTheStateIsTiedTo) {
   const Position first{.stage = 0, .epoch = 1, .step = 1, .epochs_done = 1, .steps_done = 4};
   EXPECT_TRUE(differences(run, change(first, [](Recipe&) {})).empty());
   expect_error([&] { change(first, [](Recipe& r) { r.seed = 9; }); }, {"a resumed run keeps its seed (3)", "seed = 9"});
+  expect_error([&] { change(first, [](Recipe& r) { r.colour_constancy = data::ColourConstancy::max_rgb; }); },
+               {"a resumed run keeps its colour_constancy"});
   expect_error([&] { change(first, [](Recipe& r) { r.model = "unet34"; }); }, {"keeps its model", "unet34"});
   expect_error([&] { change(first, [](Recipe& r) { r.stages[0].batch = 2; }); },
                {"stage 1 has begun and keeps its batch (1)", "batch = 2"});

@@ -118,6 +118,22 @@ TEST_F(TrainerTest, TheSchedulesMomentumIsAdamsBeta1) {
   EXPECT_NE(weights("d", {.name = "use_clr"}, 0.9), weights("e", {.name = "use_clr"}, 0.1));
 }
 
+TEST_F(TrainerTest, TheWayOfPreparingIsInTheCheckpointAndMakesOtherWeights) {
+  start("a", recipe(1));
+  Recipe padded = recipe(1), balanced = recipe(1), nearest = recipe(1);
+  padded.resize = data::Resize::pad;
+  balanced.colour_constancy = data::ColourConstancy::gray_world;
+  nearest.mask_resize = data::MaskResize::nearest;
+  start("padded", padded);
+  start("balanced", balanced);
+  start("nearest", nearest);
+  const auto weights = bytes_of(checkpoint("a").states[0].second);
+  for (const char* other : {"padded", "balanced", "nearest"})
+    EXPECT_NE(bytes_of(checkpoint(other).states[0].second), weights) << other;
+  EXPECT_EQ(checkpoint("padded").info.preprocessing.resize, data::Resize::pad);
+  EXPECT_EQ(checkpoint("balanced", "best.safetensors").info.preprocessing.colours, data::ColourConstancy::gray_world);
+}
+
 TEST_F(TrainerTest, WithoutValidationTheLastEpochIsTheBest) {
   data_.validation.clear();
   const auto result = start("a", recipe());

@@ -63,21 +63,23 @@ Position position_of(const nlohmann::json& json) {
 }
 
 nlohmann::json to_json(const CheckpointInfo& info, bool weights_only) {
-  nlohmann::json json{
-      {"format", kCheckpointVersion},
-      {"version", info.version},
-      {"graph", info.graph_text},
-      {"recipe", info.recipe},
-      {"preprocessing",
-       {{"size", info.preprocessing.size}, {"resize", "squash"}, {"threshold", info.preprocessing.threshold}}},
-      {"position", to_json(info.position)},
-      {"seed", info.seed},
-      {"threads", info.threads},
-      {"instruction_set", info.instruction_set},
-      {"type", info.type},
-      {"device", info.device},
-      {"processor", info.processor},
-      {"disabled", info.disabled}};
+  nlohmann::json json{{"format", kCheckpointVersion},
+                      {"version", info.version},
+                      {"graph", info.graph_text},
+                      {"recipe", info.recipe},
+                      {"preprocessing",
+                       {{"size", info.preprocessing.size},
+                        {"resize", data::name_of(info.preprocessing.resize)},
+                        {"colour_constancy", data::name_of(info.preprocessing.colours)},
+                        {"threshold", info.preprocessing.threshold}}},
+                      {"position", to_json(info.position)},
+                      {"seed", info.seed},
+                      {"threads", info.threads},
+                      {"instruction_set", info.instruction_set},
+                      {"type", info.type},
+                      {"device", info.device},
+                      {"processor", info.processor},
+                      {"disabled", info.disabled}};
   for (const auto& [stage, rate] : info.found_rates) json["found_rates"].push_back({stage, rate});
   if (weights_only) return json;
   json["sums"] = {{"images", info.sums.images},
@@ -94,8 +96,11 @@ CheckpointInfo from_json(const nlohmann::json& json) {
   info.version = json.at("version");
   info.graph_text = json.at("graph");
   info.recipe = json.at("recipe");
-  info.preprocessing.size = json.at("preprocessing").at("size");
-  info.preprocessing.threshold = json.at("preprocessing").at("threshold");
+  const auto& preprocessing = json.at("preprocessing");
+  info.preprocessing = {.size = preprocessing.at("size"),
+                        .threshold = preprocessing.at("threshold"),
+                        .resize = data::parse_resize(preprocessing.at("resize").get<std::string>()),
+                        .colours = data::parse_colour_constancy(preprocessing.value("colour_constancy", "none"))};
   info.position = position_of(json.at("position"));
   for (const auto& entry : json.value("found_rates", nlohmann::json::array()))
     info.found_rates[entry.at(0).get<int>()] = entry.at(1).get<double>();
@@ -179,7 +184,11 @@ Checkpoint read_checkpoint(const std::filesystem::path& path, bool weights_only)
     const int format = json.at("format");
     DERMATOME_CHECK(format <= kCheckpointVersion, "{} was written by a newer dermatome ({}); this one is {}",
                     path.string(), json.value("version", "unknown"), kVersion);
-    checkpoint.info = from_json(json);
+    try {
+      checkpoint.info = from_json(json);
+    } catch (const Error& error) {
+      fail("{}: {}", path.string(), error.what());
+    }
   } catch (const nlohmann::json::exception& error) {
     fail("{} is damaged: its description cannot be read ({})", path.string(), error.what());
   }

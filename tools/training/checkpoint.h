@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "data/preparation.h"
 #include "engine/graph/model.h"
 #include "engine/graph/state_store.h"
 #include "tools/training/networks.h"
@@ -22,8 +23,10 @@ inline constexpr int kCheckpointVersion = 4;
 
 // What turns a photograph into the network's input and its output into a mask.
 struct Preprocessing {
-  int size = 128;  // photographs are squashed to size x size, masks cut at > 127
+  int size = 128;  // of the network's input a side; masks are cut at > 127
   double threshold = 0.5;
+  data::Resize resize = data::Resize::squash;
+  data::ColourConstancy colours = data::ColourConstancy::none;
 };
 
 // Where training stands. The next step to run is `step` of epoch `epoch` (both from 0) of stage `stage`.

@@ -7,14 +7,6 @@
 #include "engine/core/error.h"
 
 namespace dermatome::training {
-namespace {
-
-ProbabilityMap map_of(std::vector<float> values, const Predictor& member) {
-  return {.width = member.size(), .height = member.size(), .values = std::move(values)};
-}
-
-}  // namespace
-
 Ensemble::Ensemble(std::span<const std::filesystem::path> checkpoints, Device device, const CompileOptions& compile,
                    const PredictorOptions& options, TestTimeAugmentation augmentation)
     : augmentation_(augmentation) {
@@ -54,15 +46,17 @@ double Ensemble::threshold() const {
   return threshold;
 }
 
-std::vector<std::vector<MemberMaps>> Ensemble::maps(std::span<const std::vector<data::Image>> inputs) {
+std::vector<std::vector<MemberMaps>> Ensemble::maps(std::span<const std::vector<data::Image>> inputs,
+                                                    std::span<const data::StoredGrid> grids) {
   DERMATOME_CHECK(inputs.size() == readers_.size(), "{} ways of reading cannot have inputs of {}", readers_.size(),
                   inputs.size());
   std::vector<std::vector<MemberMaps>> result(inputs.front().size());
   for (std::size_t m = 0; m < members_.size(); ++m) {
-    auto maps = augmented_probabilities(*members_[m], inputs[reader_of_[m]], augmentation_);
+    const Predictor& member = *members_[m];
+    const auto maps = augmented_probabilities(*members_[m], inputs[reader_of_[m]], augmentation_);
     for (std::size_t i = 0; i < maps.size(); ++i) {
-      result[i].push_back({.plain = map_of(std::move(maps[i].plain), *members_[m]),
-                           .mean = map_of(std::move(maps[i].mean), *members_[m])});
+      result[i].push_back({.plain = member.of_photograph(maps[i].plain, grids[i]),
+                           .mean = member.of_photograph(maps[i].mean, grids[i])});
     }
   }
   return result;

@@ -40,9 +40,10 @@ class Ensemble {
   // The members whose way of reading photographs differs: one for each way. A photograph is read once by each.
   const std::vector<const Predictor*>& readers() const { return readers_; }
 
-  // `inputs`: for each reader what it read of some photographs, in one order. Gives the members' maps of each
-  // photograph.
-  std::vector<std::vector<MemberMaps>> maps(std::span<const std::vector<data::Image>> inputs);
+  // `inputs`: for each reader what it read of some photographs, in one order, which is that of their `grids`. Gives the
+  // members' maps of each photograph.
+  std::vector<std::vector<MemberMaps>> maps(std::span<const std::vector<data::Image>> inputs,
+                                            std::span<const data::StoredGrid> grids);
 
  private:
   std::vector<std::unique_ptr<Predictor>> members_;

@@ -45,7 +45,7 @@ void refuse(const std::vector<std::string>& causes) {
 data::PreparedPhotograph photograph_of(const data::Sample& sample, const Predictor& reader, data::Cache& cache,
                                        data::MemoryBudget& budget) {
   try {
-    return cache.pair(sample, reader.size(), budget).photograph;
+    return cache.pair(sample, reader.preparation(), budget).photograph;
   } catch (const Error&) {
     return reader.read(sample.image);
   }

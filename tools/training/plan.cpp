@@ -50,10 +50,12 @@ struct SomePhotographs {
 };
 
 // Those that the cache holds and those that it does not are read and timed each for themselves.
-SomePhotographs read_some(const TrainOptions& options, const std::vector<data::Sample>& samples, int size) {
+SomePhotographs read_some(const TrainOptions& options, const std::vector<data::Sample>& samples,
+                          const data::Preparation& preparation) {
   std::vector<data::Sample> cached, others;
   for (const auto& sample : samples) {
-    const bool is_cached = options.cache != nullptr && options.cache->plan(std::span(&sample, 1), size).present == 1;
+    const bool is_cached =
+        options.cache != nullptr && options.cache->plan(std::span(&sample, 1), preparation).present == 1;
     (is_cached ? cached : others).push_back(sample);
   }
   SomePhotographs result;
@@ -62,13 +64,14 @@ SomePhotographs read_some(const TrainOptions& options, const std::vector<data::S
     if (kind->empty()) continue;
     const auto some = spread(*kind);
     data::ResidentSet set;
-    const double seconds = seconds_of(
-        [&] { set = data::load_resident_set(some, size, {.cache = options.cache, .skip_bad = options.skip_bad}); });
+    const double seconds = seconds_of([&] {
+      set = data::load_resident_set(some, preparation, {.cache = options.cache, .skip_bad = options.skip_bad});
+    });
     result.seconds_of_all += seconds * static_cast<double>(kind->size()) / static_cast<double>(some.size());
     images.insert(images.end(), set.images.begin(), set.images.end());
     masks.insert(masks.end(), set.masks.begin(), set.masks.end());
   }
-  result.tensors = resident_tensors(images, masks, size, options.device);
+  result.tensors = resident_tensors(images, masks, preparation.size, options.device);
   return result;
 }
 
@@ -112,13 +115,15 @@ StagePlan measure_stage(const Model& model, const StageSettings& stage, const Tr
   samples.insert(samples.end(), data.validation.begin(), data.validation.end());
   StagePlan plan{
       .settings = stage,
+      .preparation = options.recipe.preparation(stage),
       .steps_per_epoch = stage.steps_of_epoch(static_cast<std::int64_t>(data.train.size())),
       .resident_set = samples.size() * 4 * static_cast<std::size_t>(stage.size) * static_cast<std::size_t>(stage.size)};
   if (stage.find_lr) plan.finding_steps = std::max(kFewestSweepSteps, plan.steps_per_epoch);
   plan.rates = rates_of(stage, model.groups(), plan.steps_per_epoch * stage.epochs);
   if (options.cache != nullptr)
-    plan.cache = data::plan_sentence(options.cache->plan(samples, stage.size), options.cache->folder(), stage.size);
-  const SomePhotographs some = read_some(options, samples, stage.size);
+    plan.cache =
+        data::plan_sentence(options.cache->plan(samples, plan.preparation), options.cache->folder(), plan.preparation);
+  const SomePhotographs some = read_some(options, samples, plan.preparation);
   plan.reading_seconds = some.seconds_of_all;
   StageRunner runner(model, stage, options.recipe.seed, some.tensors, some.tensors, options.device, options.compile,
                      store);
@@ -135,8 +140,8 @@ std::string mib(std::size_t bytes) {
 std::string stage_text(const Plan& plan, std::size_t index) {
   const StagePlan& stage = plan.stages[index];
   const StageSettings& settings = stage.settings;
-  std::string text = fmt::format("stage {}: {} px, batch {}{}, {} epochs of {} steps, batch norm {}, loss {}\n",
-                                 index + 1, settings.size, settings.batch,
+  std::string text = fmt::format("stage {}: {}, batch {}{}, {} epochs of {} steps, batch norm {}, loss {}\n", index + 1,
+                                 data::to_text(stage.preparation), settings.batch,
                                  settings.accumulate > 1 ? fmt::format(" x {}", settings.accumulate) : "",
                                  settings.epochs, stage.steps_per_epoch, settings.batch_norm, loss_text(settings.loss));
   for (const auto& rate : stage.rates) {

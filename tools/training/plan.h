@@ -19,6 +19,7 @@ struct GroupRate {
 
 struct StagePlan {
   StageSettings settings;
+  data::Preparation preparation;
   std::int64_t steps_per_epoch = 0;
   std::vector<GroupRate> rates;
   StageMemory memory;

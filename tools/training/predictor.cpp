@@ -89,12 +89,19 @@ std::vector<std::vector<float>> Predictor::probabilities(std::span<const data::I
 }
 
 data::PreparedPhotograph Predictor::read(const std::filesystem::path& file) const {
-  return data::read_prepared(file, size_);
+  return data::read_prepared(file, preparation());
+}
+
+ProbabilityMap Predictor::of_photograph(std::span<const float> map, const data::StoredGrid& grid) const {
+  const data::Sides content = data::upright_content_of(preparation(), grid);
+  return {
+      .width = content.width, .height = content.height, .values = data::cut(map, size_, content.width, content.height)};
 }
 
 Prediction Predictor::predict(const data::PreparedPhotograph& photograph) {
   const auto maps = probabilities(std::span(&photograph.image, 1));
-  return to_stored_grid(maps.front(), size_, photograph.stored, threshold_, true);
+  const ProbabilityMap map = of_photograph(maps.front(), photograph.stored);
+  return to_stored_grid(std::span(&map, 1), photograph.stored, threshold_, true);
 }
 
 }  // namespace dermatome::training

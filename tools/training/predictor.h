@@ -31,6 +31,8 @@ class Predictor {
   const CheckpointInfo& info() const { return info_; }
   const Model& model() const { return model_; }
   int size() const { return size_; }
+  // How photographs are brought to the network.
+  data::Preparation preparation() const { return {size_, info_.preprocessing.resize, info_.preprocessing.colours}; }
   double threshold() const { return threshold_; }
 
   // Probabilities of lesion, [size(), size()] an input, of at least one input, an RGB image of that size; all go
@@ -41,7 +43,10 @@ class Predictor {
   // A photograph's file as the network wants it. May be called from several threads at once.
   data::PreparedPhotograph read(const std::filesystem::path& file) const;
   // Whether what one reads serves the other.
-  bool reads_alike(const Predictor& other) const { return size_ == other.size_; }
+  bool reads_alike(const Predictor& other) const { return preparation() == other.preparation(); }
+
+  // Of probabilities [size(), size()] those of the photograph itself, without what it was padded with.
+  ProbabilityMap of_photograph(std::span<const float> map, const data::StoredGrid& grid) const;
 
   // Of one photograph, the probabilities kept.
   Prediction predict(const data::PreparedPhotograph& photograph);

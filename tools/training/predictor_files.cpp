@@ -82,7 +82,9 @@ std::vector<FileFailure> map_files(Ensemble& ensemble, std::span<const std::file
     });
     move_failures(jobs, failures);
     if (!jobs.empty()) {
-      const auto maps = ensemble.maps(inputs_by_reader(jobs, ensemble.readers().size()));
+      std::vector<data::StoredGrid> grids;
+      for (const auto& job : jobs) grids.push_back(job.grid);
+      const auto maps = ensemble.maps(inputs_by_reader(jobs, ensemble.readers().size()), grids);
       for_each_job(jobs, [&](std::size_t i) {
         attempt(jobs[i], files[jobs[i].index], [&] { on_maps(jobs[i].index, jobs[i].grid, maps[i]); });
       });

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/augmentation.h"
+#include "data/preparation.h"
 #include "tools/training/loss.h"
 #include "tools/training/schedule.h"
 
@@ -52,7 +53,15 @@ struct Recipe {
   std::string model = "unet34";
   std::uint64_t seed = 42;
   CheckpointInterval checkpoint_every;
+  data::Resize resize = data::Resize::squash;
+  data::ColourConstancy colour_constancy = data::ColourConstancy::none;
+  data::MaskResize mask_resize = data::MaskResize::area;
   std::vector<StageSettings> stages = std::vector<StageSettings>(1);
+
+  // Of the photographs and masks of a stage.
+  data::Preparation preparation(const StageSettings& stage) const {
+    return {stage.size, resize, colour_constancy, mask_resize};
+  }
 };
 
 // Throws UsageError with file, line and the nearest key for a key that does not exist, a value of the wrong kind or out

@@ -227,6 +227,20 @@ Key<StageSettings> loss_number_key(std::string name, double LossSettings::*field
           [=](const StageSettings& s) { return real_text(s.loss.*field); }};
 }
 
+// A key that is one of some words.
+template <typename Choice>
+Key<Recipe> choice_key(std::string name, Choice Recipe::*field, std::vector<std::string> choices,
+                       std::string explanation) {
+  const auto index_of = [choices](const std::string& word) {
+    return std::find(choices.begin(), choices.end(), word) - choices.begin();
+  };
+  return {std::move(name),
+          {.type = "a word", .range = "", .choices = choices},
+          std::move(explanation),
+          [=](Recipe& r, const Item& item) { r.*field = static_cast<Choice>(index_of(item.word())); },
+          [=](const Recipe& r) { return quoted(choices[static_cast<std::size_t>(r.*field)]); }};
+}
+
 // 200 is steps, "10 minutes" a time.
 void set_checkpoint_every(Recipe& recipe, const Item& item) {
   if (item.node.is_integer()) {
@@ -278,6 +292,12 @@ const std::vector<Key<Recipe>>& recipe_keys() {
        "when the state is saved besides the ends of epochs: steps (0: never), or a time such as \"10 minutes\"",
        set_checkpoint_every,
        checkpoint_every_text},
+      choice_key("resize", &Recipe::resize, data::resize_names(),
+                 "squash: each side to the size; pad: the longer side, what is missing repeats the last row or column"),
+      choice_key("colour_constancy", &Recipe::colour_constancy, data::colour_constancy_names(),
+                 "how the colour of the light is estimated and taken out; shades-of-gray with the sixth power"),
+      choice_key("mask_resize", &Recipe::mask_resize, data::mask_resize_names(),
+                 "area: lesion where more than half of a pixel is; nearest: one pixel decides, as in fastai 0.7"),
   };
   return keys;
 }
@@ -286,7 +306,7 @@ const std::vector<Key<StageSettings>>& stage_keys() {
   using S = StageSettings;
   static const std::vector<Key<S>> keys{
       whole_key("size", &S::size, 1, 8192,
-                "photographs are squashed to size x size pixels; a multiple of 32 for U-Net34"),
+                "photographs are brought to size x size pixels; a multiple of 32 for U-Net34"),
       whole_key("batch", &S::batch, 1, 65536, "images a step"),
       whole_key("accumulate", &S::accumulate, 1, 65536, "batches whose gradients are added before the weights move"),
       whole_key("epochs", &S::epochs, 1, 1000000, "how often every photograph is seen"),
@@ -391,6 +411,9 @@ const std::vector<Key<data::AugmentationSettings>>& augmentation_keys() {
       truth_key("reflect_mask", &A::reflect_mask, "false: beyond the border a mask is background, as in fastai 0.7"),
       truth_key("rotate_about_whole_pixel", &A::rotate_about_whole_pixel,
                 "true: about pixel (S/2, S/2), as in fastai 0.7"),
+      truth_key(
+          "zoom_crop", &A::zoom_crop,
+          "false: what was magnified is squashed back, so that zoom does nothing, as in fastai 0.7 without cropping"),
   };
   return keys;
 }

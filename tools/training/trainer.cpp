@@ -96,7 +96,7 @@ class Trainer {
     position_.stage = stage_number - 1;
     const StageSettings& stage = options_.recipe.stages[stage_index()];
     try {
-      auto [training, validation] = load(stage.size);
+      auto [training, validation] = load(options_.recipe.preparation(stage));
       StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation),
                          options_.device, options_.compile, store_);
       runner.compile(runner.training().count, runner.validation().count);
@@ -112,7 +112,7 @@ class Trainer {
   void run_stage(StageSettings stage) {
     if (const auto found = found_rates_.find(position_.stage); stage.find_lr && found != found_rates_.end())
       stage.lr = found->second;
-    auto [training, validation] = load(stage.size);
+    auto [training, validation] = load(options_.recipe.preparation(stage));
     const bool begun = position_.epoch > 0 || position_.step > 0;
     if (!begun) take_averages(store_);
     StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
@@ -166,25 +166,27 @@ class Trainer {
   };
 
   // Both parts in one go, so that every bad file is named at once.
-  Loaded load(int size) {
+  Loaded load(const data::Preparation& preparation) {
     std::vector<data::Sample> samples = data_.train;
     samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
     if (options_.cache != nullptr && observer_.message) {
-      observer_.message(data::plan_sentence(options_.cache->plan(samples, size), options_.cache->folder(), size));
+      observer_.message(
+          data::plan_sentence(options_.cache->plan(samples, preparation), options_.cache->folder(), preparation));
     }
     const auto progress = [&](std::size_t done, std::size_t total) {
       leave_if_asked();
       if (observer_.loading) observer_.loading(done, total);
     };
     const data::ResidentSet set = data::load_resident_set(
-        samples, size, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = progress});
+        samples, preparation, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = progress});
     if (!log_) tell(set);
     const std::size_t training = set.count_of_first(data_.train.size());
     DERMATOME_CHECK(training > 0, "no photograph to train on can be used; the first: {}", set.report.left_out.front());
     DERMATOME_CHECK(data_.validation.empty() || training < set.count(),
                     "no photograph to validate on can be used; the last: {}", set.report.left_out.back());
     remember(set, training);
-    const std::size_t pixels = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+    const int size = preparation.size;
+    const std::size_t pixels = set.mask_bytes();
     const auto part = [&](std::size_t first, std::size_t count) {
       return resident_tensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
                               std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
@@ -413,7 +415,8 @@ class Trainer {
     CheckpointInfo info = environment(options_.device, options_.compile);
     info.graph_text = model_.canonical_text();
     info.recipe = to_toml(options_.recipe, false);
-    info.preprocessing = {.size = stage.size};
+    const Recipe& recipe = options_.recipe;
+    info.preprocessing = {.size = stage.size, .resize = recipe.resize, .colours = recipe.colour_constancy};
     info.position = position_;
     info.found_rates = found_rates_;
     info.sums = sums_;

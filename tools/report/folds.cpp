@@ -39,7 +39,8 @@ std::string folds_table(const FoldsReport& report) {
       "<th scope=\"col\" class=\"number\">loss</th></tr></thead><tbody>";
   for (const auto& row : report.rows) html += fold_row_html(row, "");
   html += fold_row_html(report.mean, " class=\"total\"") + fold_row_html(report.deviation, "");
-  return html + "</tbody></table></div>\n";
+  return html +
+         "</tbody></table></div>\n<p class=\"remark\">Mean and standard deviation (n - 1) are over the folds.</p>\n";
 }
 
 std::string signed_value(double value) {
@@ -109,9 +110,7 @@ std::string curves_html(const FoldsReport& report) {
 std::string render_folds(const FoldsReport& report) {
   std::vector<Section> sections;
   std::string folds =
-      "<p class=\"intro\">The best epoch of each fold on its validation part, "
-      "at the network's size; mean and standard "
-      "deviation (n - 1) over the folds.</p>\n";
+      "<p class=\"intro\">The best epoch of each fold on its validation part, at the network's size.</p>\n";
   folds += report.rows.empty() ? "<p class=\"empty\">No fold has finished an epoch.</p>\n" : folds_table(report);
   sections.push_back({.id = "folds", .title = "Folds", .html = folds + curves_html(report)});
   if (!report.ways.empty()) {

@@ -21,6 +21,7 @@ const std::map<std::string, const char*>& kinds_by_name() {
       {"--run", value_kind::kFolder},
       {"run", value_kind::kFolder},
       {"--dump-tensors", value_kind::kFolder},
+      {"--figures", value_kind::kFolder},
       {"--cache", value_kind::kFolder},
       {"--against", value_kind::kFolder},
       {"--fix", value_kind::kFolder},

@@ -2,11 +2,13 @@
 #include <filesystem>
 #include <set>
 
+#include "data/files.h"
 #include "engine/core/error.h"
 #include "tools/command.h"
 #include "tools/fold_runs.h"
 #include "tools/progress.h"
 #include "tools/report/comparison.h"
+#include "tools/report/figure_files.h"
 #include "tools/report/html.h"
 #include "tools/report_folds.h"
 #include "tools/report_run.h"
@@ -18,7 +20,7 @@ namespace fs = std::filesystem;
 
 struct ReportCommand {
   std::vector<std::string> runs;
-  std::string out;
+  std::string out, figures;
   std::shared_ptr<RunOptions> options;
 };
 
@@ -51,12 +53,24 @@ fs::path page_of(const ReportCommand& command) {
                                   : first.parent_path() / "comparison.html";
 }
 
+void write_figures(const fs::path& folder, const std::vector<report::ReportData>& reports, Progress& progress) {
+  const auto files = reports.size() == 1 ? report::figure_files(reports.front()) : report::figure_files(reports);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  DERMATOME_CHECK(!error, "the folder {} cannot be made: {}", folder.string(), error.message());
+  for (const auto& file : files) data::write_file(folder / file.name, file.bytes);
+  progress.message(fmt::format("{} figures in {}", files.size(), folder.string()));
+}
+
 void run_report(const ReportCommand& command) {
   command.options->apply();
   check_runs(command.runs);
   Progress progress;
   const std::string out = page_of(command).string();
   if (command.runs.size() == 1 && holds_folds(command.runs.front())) {
+    if (!command.figures.empty())
+      fail_usage("--figures takes those of runs: name one of the folds, such as {}/fold1, or several",
+                 command.runs.front());
     write_text(out, report::render_folds(read_folds_report(command.runs.front(), command.options->device(),
                                                            command.options->compile, progress)));
     progress.message(fmt::format("report in {}", out));
@@ -67,6 +81,7 @@ void run_report(const ReportCommand& command) {
     reports.push_back(read_run(run, command.options->device(), command.options->compile, progress));
   }
   name_apart(reports, command.runs);
+  if (!command.figures.empty()) write_figures(command.figures, reports, progress);
   write_text(out, reports.size() == 1 ? report::render_html(reports.front()) : report::render_comparison(reports));
   progress.message(fmt::format("{} in {}", reports.size() == 1 ? "report" : "comparison", out));
 }
@@ -81,6 +96,8 @@ void add_report(CLI::App& app) {
       ->required();
   sub->add_option("--out", command->out,
                   "The page; by default report.html in the run's folder, or comparison.html beside the first run");
+  sub->add_option("--figures", command->figures,
+                  "Also write every chart (SVG) and the best and worst photographs (JPEG) into this folder");
   command->options = add_run_options(*sub);
   sub->callback([command] { run_report(*command); });
 }

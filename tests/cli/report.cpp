@@ -87,6 +87,9 @@ TEST_F(Report, ComparesSeveralRuns) {
   EXPECT_NE(html.find("<h1>3 runs compared</h1>"), std::string::npos);
   EXPECT_NE(html.find("<th scope=\"row\">stage 1: epochs</th><td>1</td><td>2</td><td>1</td>"), std::string::npos);
   EXPECT_NE(html.find("<li>c: The run had no validation part, so no photograph was scored.</li>"), std::string::npos);
+  ASSERT_EQ(run({"report", "runs/a", "--threads", "1", "--figures", "figures/a"}).code, 0);
+  for (const char* file : {"loss.svg", "area.svg", "best_1.jpg"})
+    EXPECT_TRUE(fs::exists(folder_ / "figures/a" / file)) << file;
   fs::rename(folder_ / "runs/b", folder_ / "a");
   const Outcome named = run({"report", "runs/a", "a", "--threads", "1", "--out", "page.html"});
   ASSERT_EQ(named.code, 0) << named.err;

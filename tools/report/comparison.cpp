@@ -233,25 +233,11 @@ std::string pictures_html(const std::vector<ReportData>& runs) {
   return html + "</div></section>\n";
 }
 
-// One name where all runs have the same loss: others cannot be compared by height.
-std::string loss_name_of(const std::vector<ReportData>& runs) {
-  const bool same =
-      std::all_of(runs.begin(), runs.end(), [&](const ReportData& run) { return run.loss_name == runs[0].loss_name; });
-  return same ? runs[0].loss_name : "each run's own loss";
-}
-
 std::string charts_html(const std::vector<ReportData>& runs) {
   std::string html =
       "<section id=\"training\"><h2>Training</h2>\n<p class=\"intro\">Over the epochs of each run.</p><div "
       "class=\"charts\">\n";
-  html += figure_html(epochs_figure(runs, {"jaccard", "Validation Jaccard index", "1 where the outlines agree",
-                                           &EpochRow::validation_jaccard, 0.8, 1}));
-  html += figure_html(epochs_figure(
-      runs, {"validation-loss", "Validation loss", loss_name_of(runs), &EpochRow::validation_loss, 0, 0}));
-  html += figure_html(
-      epochs_figure(runs, {"train-loss", "Training loss", loss_name_of(runs), &EpochRow::train_loss, 0, 0}));
-  html += figure_html(
-      epochs_figure(runs, {"rate", "Learning rate at the end of the epoch", "", &EpochRow::learning_rate, 0, 1e-9}));
+  for (const auto& named : training_figures(runs)) html += figure_html(named.figure);
   return html + "</div></section>\n";
 }
 
@@ -261,8 +247,7 @@ std::string quality_html(const std::vector<ReportData>& runs) {
       "scored on, "
       "with 95 % bootstrap intervals.</p>\n";
   html += metrics_html(runs) + differences_html(runs) + "<div class=\"charts\">\n";
-  html += figure_html(reached_figure(runs)) + figure_html(sizes_figure(runs));
-  if (runs.size() == 2) html += figure_html(pairs_figure(runs[0], runs[1]));
+  for (const auto& named : quality_figures(runs)) html += figure_html(named.figure);
   return html + "</div></section>\n";
 }
 

@@ -181,6 +181,33 @@ Figure pairs_figure(const ReportData& first, const ReportData& other) {
   return figure;
 }
 
+namespace {
+
+// One name where all runs have the same loss: others cannot be compared by height.
+std::string loss_name_of(const std::vector<ReportData>& runs) {
+  const bool same =
+      std::all_of(runs.begin(), runs.end(), [&](const ReportData& run) { return run.loss_name == runs[0].loss_name; });
+  return same ? runs[0].loss_name : "each run's own loss";
+}
+
+}  // namespace
+
+std::vector<NamedFigure> training_figures(const std::vector<ReportData>& runs) {
+  const std::string loss = loss_name_of(runs);
+  return {{"jaccard", epochs_figure(runs, {"jaccard", "Validation Jaccard index", "1 where the outlines agree",
+                                           &EpochRow::validation_jaccard, 0.8, 1})},
+          {"loss", epochs_figure(runs, {"validation-loss", "Validation loss", loss, &EpochRow::validation_loss, 0, 0})},
+          {"train_loss", epochs_figure(runs, {"train-loss", "Training loss", loss, &EpochRow::train_loss, 0, 0})},
+          {"learning_rate", epochs_figure(runs, {"rate", "Learning rate at the end of the epoch", "",
+                                                 &EpochRow::learning_rate, 0, 1e-9})}};
+}
+
+std::vector<NamedFigure> quality_figures(const std::vector<ReportData>& runs) {
+  std::vector<NamedFigure> figures{{"reached", reached_figure(runs)}, {"sizes", sizes_figure(runs)}};
+  if (runs.size() == 2) figures.push_back({"pairs", pairs_figure(runs[0], runs[1])});
+  return figures;
+}
+
 std::string difference_drawing(double mean, double low, double high, double reach, double width, double height) {
   const auto x_of = [&](double value) { return (std::clamp(value / reach, -1.0, 1.0) + 1) / 2 * (width - 12) + 6; };
   const std::string y = coordinate(height / 2);

@@ -28,6 +28,14 @@ Figure sizes_figure(const std::vector<ReportData>& runs);
 // A dot a photograph that both runs were scored on.
 Figure pairs_figure(const ReportData& first, const ReportData& other);
 
+// All of them: what was learnt over the epochs, and what came of it. Names are short and fit for files.
+struct NamedFigure {
+  std::string name;
+  Figure figure;
+};
+std::vector<NamedFigure> training_figures(const std::vector<ReportData>& runs);
+std::vector<NamedFigure> quality_figures(const std::vector<ReportData>& runs);
+
 // A mean difference and its interval on an axis from -reach to reach, with a line at 0.
 std::string difference_drawing(double mean, double low, double high, double reach, double width, double height);
 

@@ -19,7 +19,15 @@ text { font: 12px "Helvetica Neue", "Noto Sans", Arial, sans-serif; fill: #5b626
 .line.pale { stroke-width: 1; opacity: 0.45; }
 .ringed { stroke: #ffffff; stroke-width: 1.5; }
 .mark-text { font-weight: 600; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; stroke-linejoin: round; }
-.legend { font-weight: 600; }
+.legend { font-weight: 600; } .heading { font-size: 15px; font-weight: 600; fill: #15181c; }
+.probe > g, .hit { opacity: 0; } .area { opacity: 0.1; }
+.line.train { stroke: #c8741a; } .dot.train, .area.train, text.train { fill: #c8741a; }
+.line.validation, .line.found { stroke: #2253c4; } .dot.validation, .area.validation, text.validation { fill: #2253c4; }
+.line.thresholded { stroke: #6f95e6; stroke-dasharray: 5 4; }
+.line.rate, .line.speed { stroke: #56606d; } .area.rate, .area.speed { fill: #56606d; } .line.missed { stroke: #c2452d; }
+.bar.found, .point.found { fill: #2253c4; } .bar.missed, .point.missed { fill: #c2452d; } .point { fill-opacity: 0.5; }
+.mean-line, .quarter, .zero-line { stroke: #15181c; } .quarter { stroke-width: 3; stroke-linecap: round; }
+.threshold-line { stroke: #c2452d; stroke-dasharray: 4 4; }
 .line.run-1 { stroke: #2253c4; } text.run-1, .dot.run-1 { fill: #2253c4; }
 .line.run-2 { stroke: #c25a00; } text.run-2, .dot.run-2 { fill: #c25a00; }
 .line.run-3 { stroke: #00805f; } text.run-3, .dot.run-3 { fill: #00805f; }

@@ -7,10 +7,15 @@ ONEDNN3 ?= $(HOME)/.cache/dermatome/onednn-3.2
 FUZZ_SECONDS ?= 900
 export PYTHON_ENVIRONMENT
 
-.PHONY: demo test test-all bench bench-check fuzz format lint build packages clean
+.PHONY: demo paper test test-all bench bench-check fuzz format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
+
+paper: packages ## the paper's experiments in little on DATA=FOLDER (ISIC 2017 at about 256 px), and docs/paper.md; about 75 minutes
+	@test -n "$(DATA)" || { echo "make paper needs DATA=FOLDER, photographs and masks of ISIC 2017" >&2; exit 2; }
+	@tools/scripts/build.sh $(BUILD) $(JOBS) dermatome
+	@python3 bench/paper.py --data "$(DATA)" --binary $(BUILD)/dermatome $(PAPER_OPTIONS)
 
 test: ## build and run every test but the slow ones
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --label-exclude slow

@@ -42,8 +42,10 @@ TEST(Presets, PaperFreezesThenUnfreezesAtGrowingSizes) {
     EXPECT_DOUBLE_EQ(stage.rate_of("decoder"), 1);
     EXPECT_FALSE(stage.augmentation.reflect_mask);
     EXPECT_TRUE(stage.augmentation.rotate_about_whole_pixel);
+    EXPECT_FALSE(stage.augmentation.zoom_crop);
     EXPECT_EQ(stage.optimizer_state, "fresh");
   }
+  EXPECT_EQ(recipe.mask_resize, data::MaskResize::nearest);
   EXPECT_EQ(to_toml(recipe, false), to_toml(find_preset("paper", false).recipe, false));
 }
 

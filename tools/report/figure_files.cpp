@@ -67,12 +67,16 @@ std::string figure_svg(const Figure& figure) {
   std::string_view rest = std::string_view(figure.svg).substr(kOpening.size());
   const double width = number_at(rest);
   const double height = number_at(rest);
-  const Panel head{.frame = {.width = width, .height = kHeadHeight},
-                   .content = draw_text(0, 14, "start", "heading", figure.heading) + legend_of(figure.legend, width)};
-  const Panel chart{.frame = {.width = width, .height = height},
-                    .content = fmt::format("<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}{2}",
-                                           coordinate(width), coordinate(height), rest)};
-  return svg_file(figure.heading, {head, chart});
+  std::vector<Panel> panels(2);
+  Panel& head = panels[0];
+  Panel& chart = panels[1];
+  head.frame.width = chart.frame.width = width;
+  head.frame.height = kHeadHeight;
+  chart.frame.height = height;
+  head.content = draw_text(0, 14, "start", "heading", figure.heading) + legend_of(figure.legend, width);
+  chart.content = fmt::format("<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}{2}", coordinate(width),
+                              coordinate(height), rest);
+  return svg_file(figure.heading, panels);
 }
 
 std::vector<FigureFile> figure_files(const ReportData& data) {

@@ -110,6 +110,7 @@ void run_find(const FindCommand& command) {
   const auto curve = training::find_rate(options, split.data, observer, command.stage, sweep);
   progress.clear();
   stop_if_signalled();
+  DERMATOME_CHECK(!curve.points.empty(), "the loss of the first step is no number, so there is no curve");
   const std::string title = fmt::format("stage {}, {} px", command.stage, stage.size);
   if (!command.csv.empty()) write_text(command.csv, training::to_csv(curve));
   if (!command.plot.empty()) write_text(command.plot, report::rate_picture(chart_of(curve, title)));

@@ -43,6 +43,8 @@ TEST_F(CommandLine, LrFindSaysWhatIsWrong) {
   expect_refused(2, finding({"--stage", "2"}), {"the recipe has 1 stage, so there is no --stage 2"});
   expect_refused(2, finding({"--start", "1", "--end", "0.1"}), {"--start 1 must be below --end 0.1"});
   expect_refused(2, finding({"--linear", "--start", "1"}), {"--linear", "--start", "cannot be given together"});
+  EXPECT_EQ(run(finding({"--steps", "3", "--plot", "few.svg"})).out.find("lr = "), std::string::npos);
+  EXPECT_TRUE(fs::exists(folder_ / "few.svg"));
   expect_refused(2, finding({"lr=0"}), {"lr = 0 leaves no ratio"});
   expect_refused(2, finding({"size=30"}), {"size=30 does not fit tiny"});
   expect_refused(2, {"lr-find", "model=tiny.graph"}, {"--data"});

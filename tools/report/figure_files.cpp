@@ -74,7 +74,7 @@ std::string figure_svg(const Figure& figure) {
   head.frame.height = kHeadHeight;
   chart.frame.height = height;
   head.content = draw_text(0, 14, "start", "heading", figure.heading) + legend_of(figure.legend, width);
-  chart.content = fmt::format("<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}{2}", coordinate(width),
+  chart.content = fmt::format("<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\"{2}", coordinate(width),
                               coordinate(height), rest);
   return svg_file(figure.heading, panels);
 }

@@ -49,8 +49,7 @@ std::string rate_picture(const RateChart& chart) {
   frame.height = 340;
   frame.left = 66;
   frame.y = rounded_axis(loss_range(chart), chart.loss_name, 6);
-  const double first = chart.logarithmic ? chart.smoothed.front().x : 0;
-  const Range rates{first, chart.losses.back().x};
+  const Range rates{chart.losses.front().x, chart.losses.back().x};
   frame.x = chart.logarithmic ? rounded_log_axis(rates, "learning rate (log scale)")
                               : rounded_axis(rates, "learning rate", 8);
   panel.content = draw_axes(frame) + draw_line(frame, line_of("run-6 pale", frame, chart.losses)) +

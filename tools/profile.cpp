@@ -117,7 +117,7 @@ void add_profile(CLI::App& app) {
       "Examples\n"
       "  dermatome profile --size 256 --batch 4 --json before.json\n"
       "  dermatome profile --mode infer --from-node 10 --nodes 5\n"
-      "  ncu --profile-from-start off dermatome profile --device cuda --from-node 10 --nodes 1\n"
+      "  ncu --profile-from-start off dermatome profile --from-node 10 --nodes 1\n"
       "  dermatome profile --diff before.json after.json");
   sub->callback([command] { run_profile(*command); });
 }

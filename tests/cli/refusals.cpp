@@ -51,7 +51,8 @@ TEST_F(CommandLine, TellsMisspeltSettingsAndWrongValuesExactly) {
   expect_exactly(2, training("r", {"epoch=1"}), "there is no setting 'epoch'; did you mean 'epochs'?");
   expect_exactly(2, training("r", {"epochs=0"}), "epochs must be a whole number from 1 to 1000000");
   expect_exactly(2, training("r", {"epochs=two"}), "epochs must be a whole number from 1 to 1000000");
-  expect_exactly(2, training("r", {"lr=-1"}), "lr must be \"find\", a rate, or a table of rates by group, from 0 to 100");
+  expect_exactly(2, training("r", {"lr=-1"}),
+                 "lr must be \"find\", a rate, or a table of rates by group, from 0 to 100");
   expect_exactly(2, training("r", {"augmentation.dihedral=1"}), "augmentation.dihedral must be true or false");
   folder_.add("my.toml", std::string_view("sed = 5\n\n[[stage]]\nsize = 32\n"));
   expect_exactly(2, {"train", "--data", "data", "--run", "r", "my.toml"},

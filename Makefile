@@ -20,10 +20,11 @@ paper: packages ## the paper's experiments in little on DATA=FOLDER (ISIC 2017 a
 test: ## build and run every test but the slow ones
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --label-exclude slow
 
-test-all: ## the slow tests too, GPU kernels for all architectures, again under the sanitizers, and again with oneDNN 3
+test-all: ## the slow tests too, GPU kernels for all architectures, again under the sanitizers, a minute of each fuzzer, and again with oneDNN 3
 	@tools/scripts/test.sh $(BUILD) $(JOBS)
 	@tools/scripts/cuda_architectures.sh $(BUILD)-cuda $(JOBS)
 	@tools/scripts/test.sh $(BUILD)-asan $(JOBS) --label-exclude slow --sanitize
+	@tools/scripts/fuzz.sh $(BUILD)-fuzz $(JOBS) 60
 	@tools/scripts/onednn3.sh $(ONEDNN3)
 	@tools/scripts/test.sh $(BUILD)-onednn3 $(JOBS) --label-exclude slow --prefix $(ONEDNN3)
 

@@ -339,5 +339,11 @@ TEST(Recipe, PrintsControlCharactersThatItReadsBack) {
   EXPECT_EQ(parse_recipe(to_toml(recipe, true), "r.toml").model, recipe.model);
 }
 
+// As well: a library that converts a real for us has no answer to this one.
+TEST(Recipe, TakesNoRealForAWholeNumber) {
+  for (const char* value : {"128.0", "12E80", "-1e300", "inf", "nan"})
+    EXPECT_THROW(parse_recipe(std::string("[[stage]]\nsize = ") + value + "\n", "r.toml"), UsageError) << value;
+}
+
 }  // namespace
 }  // namespace dermatome::training

@@ -17,7 +17,8 @@ namespace dermatome::report {
 namespace {
 
 constexpr int kJpegQuality = 90;
-constexpr double kHeadHeight = 30;
+constexpr double kHeadHeight = 24;    // of the heading
+constexpr double kLegendHeight = 20;  // below it
 constexpr double kSwatchWidth = 16;
 constexpr double kCharacterWidth = 6.6;  // generously
 
@@ -31,16 +32,16 @@ double number_at(std::string_view& text) {
   return value;
 }
 
-// The names of the lines, from the right end on.
-std::string legend_of(const std::vector<LegendEntry>& entries, double width) {
+// The names of the lines, in a row of their own.
+std::string legend_of(const std::vector<LegendEntry>& entries) {
   std::string svg;
-  double right = width;
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
-    svg += draw_text(right, 14, "end", "legend", entry->text);
-    right -= kCharacterWidth * static_cast<double>(entry->text.size()) + 8;
-    svg += fmt::format("<line class=\"line {}\" x1=\"{}\" y1=\"10\" x2=\"{}\" y2=\"10\"/>", entry->css,
-                       coordinate(right - kSwatchWidth), coordinate(right));
-    right -= kSwatchWidth + 16;
+  double left = 0;
+  for (const auto& entry : entries) {
+    svg += fmt::format("<line class=\"line {}\" x1=\"{}\" y1=\"30\" x2=\"{}\" y2=\"30\"/>", entry.css, coordinate(left),
+                       coordinate(left + kSwatchWidth));
+    left += kSwatchWidth + 6;
+    svg += draw_text(left, 34, "start", "legend", entry.text);
+    left += kCharacterWidth * static_cast<double>(entry.text.size()) + 18;
   }
   return svg;
 }
@@ -71,9 +72,9 @@ std::string figure_svg(const Figure& figure) {
   Panel& head = panels[0];
   Panel& chart = panels[1];
   head.frame.width = chart.frame.width = width;
-  head.frame.height = kHeadHeight;
+  head.frame.height = figure.legend.empty() ? kHeadHeight : kHeadHeight + kLegendHeight;
   chart.frame.height = height;
-  head.content = draw_text(0, 14, "start", "heading", figure.heading) + legend_of(figure.legend, width);
+  head.content = draw_text(0, 14, "start", "heading", figure.heading) + legend_of(figure.legend);
   chart.content = fmt::format("<svg width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\"{2}", coordinate(width),
                               coordinate(height), rest);
   return svg_file(figure.heading, panels);

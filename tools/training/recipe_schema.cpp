@@ -29,9 +29,9 @@ double Item::number(double low, double high) const {
 }
 
 std::int64_t Item::whole(std::int64_t low, std::int64_t high) const {
-  const auto value = node.value<std::int64_t>();
-  if (!value || !node.is_integer() || *value < low || *value > high) fail();
-  return *value;
+  const auto* value = node.as_integer();  // value<>() would convert a real, however large
+  if (value == nullptr || value->get() < low || value->get() > high) fail();
+  return value->get();
 }
 
 std::string Item::word() const {

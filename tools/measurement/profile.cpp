@@ -113,8 +113,11 @@ Profile measure_profile(StepBench& bench, const MachineRates& rates, double seco
 }
 
 void run_collected(StepBench& bench, Device device, int from, int count) {
-  Backend& backend = backend_of(device.kind);
-  backend.set_collecting(true);
+  struct Collecting {  // ends whatever a kernel throws
+    explicit Collecting(Backend& backend) : backend(backend) { backend.set_collecting(true); }
+    ~Collecting() { backend.set_collecting(false); }
+    Backend& backend;
+  } const collecting(backend_of(device.kind));
   int node = 0;
   for (const auto& part : bench.parts()) {
     ++node;  // what is prepared for the program
@@ -122,7 +125,6 @@ void run_collected(StepBench& bench, Device device, int from, int count) {
       if (node >= from && node - from < count) part.program->run_step(step);
     }
   }
-  backend.set_collecting(false);
 }
 
 nlohmann::json to_json(const Profile& p) {

@@ -134,6 +134,26 @@ TEST_F(TrainerTest, TheWayOfPreparingIsInTheCheckpointAndMakesOtherWeights) {
   EXPECT_EQ(checkpoint("balanced", "best.safetensors").info.preprocessing.colours, data::ColourConstancy::gray_world);
 }
 
+// The first epoch whose score is the highest, whichever score that is.
+TEST_F(TrainerTest, TheBestEpochIsThatOfTheScoreThatTheRecipeNames) {
+  for (const char* score : {"jaccard", "thresholded_jaccard", "dice"}) {
+    Recipe by = recipe(6);
+    by.best_by = score;
+    const auto result = start(score, by);
+    const auto of = [&](const EpochResult& epoch) {
+      return *score == 'j'   ? epoch.validation_jaccard
+             : *score == 'd' ? epoch.validation_dice
+                             : epoch.validation_thresholded_jaccard;
+    };
+    const auto best = std::max_element(result.epochs.begin(), result.epochs.end(),
+                                       [&](const auto& a, const auto& b) { return of(a) < of(b); });
+    EXPECT_EQ(result.position.best_epoch, best->epoch) << score;
+    EXPECT_EQ(result.position.best_score, of(*best)) << score;
+    EXPECT_EQ(result.position.best_jaccard, best->validation_jaccard) << score;
+    EXPECT_EQ(checkpoint(score, "best.safetensors").info.position.best_score, of(*best)) << score;
+  }
+}
+
 TEST_F(TrainerTest, WithoutValidationTheLastEpochIsTheBest) {
   data_.validation.clear();
   const auto result = start("a", recipe());

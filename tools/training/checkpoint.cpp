@@ -48,6 +48,7 @@ nlohmann::json to_json(const Position& position) {
           {"step", position.step},
           {"epochs_done", position.epochs_done},
           {"steps_done", position.steps_done},
+          {"best_score", position.best_score},
           {"best_jaccard", position.best_jaccard},
           {"best_epoch", position.best_epoch}};
 }
@@ -58,6 +59,7 @@ Position position_of(const nlohmann::json& json) {
           .step = json.at("step"),
           .epochs_done = json.at("epochs_done"),
           .steps_done = json.value("steps_done", std::int64_t{0}),
+          .best_score = json.value("best_score", json.at("best_jaccard").get<double>()),
           .best_jaccard = json.at("best_jaccard"),
           .best_epoch = json.value("best_epoch", 0)};
 }

@@ -36,7 +36,8 @@ struct Position {
   std::int64_t step = 0;        // within the epoch; its number of steps when only validation is left
   int epochs_done = 0;          // over all stages
   std::int64_t steps_done = 0;  // over all stages
-  double best_jaccard = -1;     // on the validation part
+  double best_score = -1;       // on the validation part, of the recipe's best_by
+  double best_jaccard = -1;     // of that epoch
   int best_epoch = 0;           // that reached it, from 1, over all stages; 0: none yet
 };
 

@@ -56,6 +56,7 @@ struct Recipe {
   data::Resize resize = data::Resize::squash;
   data::ColourConstancy colour_constancy = data::ColourConstancy::none;
   data::MaskResize mask_resize = data::MaskResize::area;
+  std::string best_by = "jaccard";  // the score on the validation part that chooses best.safetensors
   std::vector<StageSettings> stages = std::vector<StageSettings>(1);
 
   // Of the photographs and masks of a stage.

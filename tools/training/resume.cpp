@@ -12,7 +12,7 @@
 namespace dermatome::training {
 namespace {
 
-const std::vector<std::string> kFixedInRun{"model", "seed", "resize", "colour_constancy", "mask_resize"};
+const std::vector<std::string> kFixedInRun{"model", "seed", "resize", "colour_constancy", "mask_resize", "best_by"};
 const std::vector<std::string> kFixedInStage{"size", "batch", "accumulate", "frozen", "batch_norm", "ema"};
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {

@@ -45,6 +45,12 @@ Model model_of(const TrainOptions& options) {
                                    : Model::parse(options.resume->info.graph_text, options.recipe.model);
 }
 
+double score_of(const EpochResult& result, const std::string& best_by) {
+  if (best_by == "dice") return result.validation_dice;
+  if (best_by == "thresholded_jaccard") return result.validation_thresholded_jaccard;
+  return result.validation_jaccard;
+}
+
 class Trainer {
  public:
   Trainer(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer)
@@ -78,6 +84,7 @@ class Trainer {
         position_ = {.stage = position_.stage + 1,
                      .epochs_done = position_.epochs_done,
                      .steps_done = position_.steps_done,
+                     .best_score = position_.best_score,
                      .best_jaccard = position_.best_jaccard,
                      .best_epoch = position_.best_epoch};
       }
@@ -370,8 +377,10 @@ class Trainer {
     ++position_.epoch;
     position_.step = 0;
     sums_ = {};
-    result.best = !result.validated || result.validation_jaccard > position_.best_jaccard;
+    const double score = score_of(result, options_.recipe.best_by);
+    result.best = !result.validated || score > position_.best_score;
     if (result.best) {
+      position_.best_score = score;
       position_.best_jaccard = result.validation_jaccard;
       position_.best_epoch = position_.epochs_done;
     }

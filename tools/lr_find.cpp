@@ -1,11 +1,10 @@
 // dermatome lr-find: sweeps the learning rate of a stage and suggests one, without training anything.
-#include <cmath>
-
 #include "engine/core/error.h"
 #include "models/builtin.h"
 #include "tools/command.h"
 #include "tools/data_options.h"
 #include "tools/progress.h"
+#include "tools/rate_chart_of.h"
 #include "tools/recipe_options.h"
 #include "tools/report/rate_chart.h"
 #include "tools/signals.h"
@@ -40,23 +39,6 @@ training::StageSettings& stage_of(const FindCommand& command, training::Recipe& 
     fail_usage("the recipe has {} stage{}, so there is no --stage {}", recipe.stages.size(),
                recipe.stages.size() == 1 ? "" : "s", command.stage);
   return recipe.stages[static_cast<std::size_t>(command.stage) - 1];
-}
-
-report::RateChart chart_of(const training::RateCurve& curve, const std::string& title) {
-  report::RateChart chart{.title = title,
-                          .loss_name = curve.sweep.validation_loss ? "validation loss" : "training loss",
-                          .logarithmic = !curve.sweep.linear,
-                          .losses = {},
-                          .averages = {},
-                          .smoothed = {},
-                          .steepest = curve.steepest,
-                          .lowest = curve.lowest};
-  for (const auto& point : curve.points) {
-    chart.losses.push_back({point.rate, point.loss});
-    chart.averages.push_back({point.rate, point.average});
-    if (!std::isnan(point.smoothed)) chart.smoothed.push_back({point.rate, point.smoothed});
-  }
-  return chart;
 }
 
 // As a recipe holds it: the other groups keep their ratio.

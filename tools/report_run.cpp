@@ -11,6 +11,7 @@
 #include "data/image/resize.h"
 #include "engine/core/error.h"
 #include "tools/data_options.h"
+#include "tools/rate_chart_of.h"
 #include "tools/training/evaluation.h"
 #include "tools/training/log.h"
 #include "tools/version.h"
@@ -66,6 +67,17 @@ void add_epochs(report::ReportData& report, const fs::path& run) {
                              .validation_dice = validated(row.validation_dice, validates),
                              .seconds = row.seconds,
                              .images_per_second = row.images_per_second});
+  }
+}
+
+void add_rate_finders(report::ReportData& report, const fs::path& run, const training::Recipe& recipe) {
+  for (std::size_t stage = 1; stage <= recipe.stages.size(); ++stage) {
+    const fs::path file = run / fmt::format("lr_find_stage{}.csv", stage);
+    if (!fs::exists(file)) continue;
+    training::RateCurve curve{.points = training::read_rate_curve(file)};
+    if (curve.points.empty()) continue;
+    training::find_suggestion(curve);
+    report.rate_finders.push_back(chart_of(curve, fmt::format("Learning-rate finder, stage {}", stage)));
   }
 }
 
@@ -203,6 +215,9 @@ report::ReportData read_run(const fs::path& run, Device device, const CompileOpt
   report.settings = {{"model", recipe.model}, {"loss", losses}};
   add_epochs(report, run);
   add_stages(report, run, recipe);
+  add_rate_finders(report, run, recipe);
+  if (recipe.best_by == "dice") report.best_by = &report::EpochRow::validation_dice;
+  if (recipe.best_by == "thresholded_jaccard") report.best_by = &report::EpochRow::validation_thresholded_jaccard;
   try {
     add_scores(report, run, info, recipe.seed, device, compile, progress);
   } catch (const Error& error) {

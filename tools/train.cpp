@@ -93,7 +93,8 @@ training::TrainingObserver observer_of(Progress& progress) {
           .stop_requested = [] { return received_signal() != 0; }};
 }
 
-void tell_end(Progress& progress, const fs::path& run, const training::TrainingResult& result, bool validated) {
+void tell_end(Progress& progress, const fs::path& run, const training::TrainingResult& result, bool validated,
+              const std::string& best_by) {
   const auto& position = result.position;
   if (result.stopped) {
     progress.message(result.saved
@@ -104,7 +105,8 @@ void tell_end(Progress& progress, const fs::path& run, const training::TrainingR
     return;
   }
   if (validated && position.best_epoch > 0) {
-    progress.message(fmt::format("best: epoch {}, validation Jaccard {:.4f}; weights in {}", position.best_epoch,
+    progress.message(fmt::format("best{}: epoch {}, validation Jaccard {:.4f}; weights in {}",
+                                 best_by == "jaccard" ? "" : " by " + best_by, position.best_epoch,
                                  position.best_jaccard, (run / "best.safetensors").string()));
   }
 }
@@ -215,7 +217,7 @@ void start_run(const TrainCommand& command, const SplitData* given) {
   auto options = options_of(command, recipe, cache.get());
   options.weights = weights.match.loaded;
   const auto result = training::train(options, split.data, observer);
-  tell_end(progress, folder.path(), result, !split.data.validation.empty());
+  tell_end(progress, folder.path(), result, !split.data.validation.empty(), recipe.best_by);
 }
 
 void plan_run(const TrainCommand& command, const SplitData* given) {
@@ -250,7 +252,7 @@ void resume_run(const TrainCommand& given) {
   if (training::is_finished(recipe, position)) {
     auto options = options_of(given, recipe, nullptr);
     options.resume = &checkpoint;
-    tell_end(progress, folder.path(), training::train(options, {}, {}), position.best_jaccard > 0);
+    tell_end(progress, folder.path(), training::train(options, {}, {}), position.best_jaccard > 0, recipe.best_by);
     progress.message(
         fmt::format("{} is finished: all its {} epochs are done; epochs=N with a larger N goes on with its last stage",
                     given.run, position.epochs_done));
@@ -268,7 +270,8 @@ void resume_run(const TrainCommand& given) {
   progress.best({.epoch = position.best_epoch, .jaccard = position.best_jaccard});
   auto observer = observer_of(progress);
   observer.ready = [&] { write_resumption(command, folder.path(), recipe, position, info); };
-  tell_end(progress, folder.path(), training::train(options, split.data, observer), !split.data.validation.empty());
+  tell_end(progress, folder.path(), training::train(options, split.data, observer), !split.data.validation.empty(),
+           recipe.best_by);
 }
 
 namespace {

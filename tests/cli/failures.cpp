@@ -58,7 +58,7 @@ TEST_F(Failures, AFullDiskKeepsTheLastCheckpoint) {
            "k";
   };
   const Outcome outcome = in_own_mounts(
-      "mount -t tmpfs -o size=" + pages(1.4) + " tmpfs r\n" + command_text(training("r", {"epochs=3"})) +
+      "mount -t tmpfs -o size=" + pages(1.2) + " tmpfs r\n" + command_text(training("r", {"epochs=3"})) +
       "; echo code $?; ls r\n" + "mount -o remount,size=1m r\n" + command_text(resuming()) + " 2>more; echo code $?\n" +
       "cmp r/last.safetensors whole/last.safetensors && cmp r/steps.csv whole/steps.csv && "
       "cmp r/best.safetensors whole/best.safetensors && echo same bits\n");

@@ -55,6 +55,10 @@ TEST_F(CommandLine, ARunFindsItsRateAndKeepsTheCurve) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_NE(outcome.err.find("stage 1: lr = "), std::string::npos) << outcome.err;
   EXPECT_TRUE(fs::exists(folder_ / "r/lr_find_stage1.csv"));
+  ASSERT_EQ(run({"report", "r"}).code, 0);
+  const std::string rate = outcome.err.substr(outcome.err.find("lr = ") + 5);
+  EXPECT_NE(text_of(folder_ / "r/report.html").find("steepest " + rate.substr(0, rate.find(','))), std::string::npos)
+      << "the report shows where the rate came from: " << rate;
   EXPECT_NE(text_of(folder_ / "r/resolved.toml").find("lr = \"find\""), std::string::npos);
   const Outcome again = run(training("r", {"epochs=1", "--overwrite"}));
   EXPECT_EQ(again.code, 0) << again.err;

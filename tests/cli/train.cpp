@@ -4,6 +4,15 @@
 namespace dermatome::cli {
 namespace {
 
+TEST_F(CommandLine, TheBestEpochIsByTheScoreOfTheRecipe) {
+  const Outcome outcome = run(training("d", {"epochs=2", "best_by=dice"}));
+  EXPECT_NE(outcome.err.find("best by dice: epoch "), std::string::npos) << outcome.err;
+  ASSERT_EQ(run({"report", "d"}).code, 0);
+  EXPECT_NE(text_of(folder_ / "d/report.html").find("<dt>best validation Dice</dt>"), std::string::npos);
+  expect_refused(2, training("x", {"best_by=iou"}), {"best_by", "jaccard, thresholded_jaccard, dice"});
+  expect_refused(2, {"train", "--run", "d", "--resume", "best_by=jaccard"}, {"best_by"});
+}
+
 TEST_F(CommandLine, SaysWhatIsWrongWithTrainsSettingsWordByWord) {
   const auto with = [](const std::string& setting) { return training("r", {setting}); };
   expect_exactly(2, with("epoch=3"), "there is no setting 'epoch'; did you mean 'epochs'?");

@@ -97,8 +97,13 @@ TEST(ReportCharts, BestEpochIsTheEarliestOfTheHighest) {
   data.epochs[1].validation_jaccard = 0.9;
   data.epochs[2].validation_jaccard = 0.9;
   data.epochs[3].validation_jaccard = 0.8;
-  EXPECT_EQ(best_epoch(data.epochs), &data.epochs[1]);
-  EXPECT_EQ(best_epoch({}), nullptr);
+  EXPECT_EQ(best_epoch(data), &data.epochs[1]);
+  EXPECT_EQ(best_epoch(ReportData()), nullptr);
+  data.best_by = &EpochRow::validation_dice;
+  EXPECT_EQ(best_epoch(data), nullptr);
+  data.epochs[3].validation_dice = 0.9;
+  EXPECT_EQ(best_epoch(data), &data.epochs[3]);
+  EXPECT_EQ(best_by_name(data), "Dice");
 }
 
 TEST(ReportCharts, HistogramCountsEveryPhotographOnce) {

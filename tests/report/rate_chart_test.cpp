@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/report/support.h"
+#include "tools/report/figure_files.h"
+#include "tools/report/html.h"
 
 namespace dermatome::report {
 namespace {
@@ -11,14 +13,11 @@ namespace {
 using testing::occurrences;
 
 RateChart chart() {
-  RateChart chart{.title = "stage 1",
-                  .loss_name = "training loss",
-                  .losses = {{1e-4, .7}, {1e-3, .6}, {1e-2, .3}, {1e-1, .4}, {1, 90}},
-                  .averages = {{1e-4, .7}, {1e-3, .65}, {1e-2, .5}, {1e-1, .5}, {1, 30}},
-                  .smoothed = {{1e-4, .7}, {1e-3, .55}, {1e-2, .3}, {1e-1, .4}, {1, 50}},
-                  .steepest = 3e-3,
-                  .lowest = 1e-2};
-  return chart;
+  return {.title = "stage 1",
+          .loss_name = "training loss",
+          .points = {{1e-4, .7, .7, .7}, {1e-3, .6, .65, .55}, {1e-2, .3, .5, .3}, {1e-1, .4, .5, .4}, {1, 90, 30, 50}},
+          .steepest = 3e-3,
+          .lowest = 1e-2};
 }
 
 TEST(RateChart, ShowsTheLossThreeTimesAndBothChoices) {
@@ -39,11 +38,31 @@ TEST(RateChart, WithoutASuggestionHasNoMarkForIt) {
   RateChart none = chart();
   none.steepest.reset();
   none.logarithmic = false;
-  none.smoothed.erase(none.smoothed.begin());
-  none.losses.front().x = 0;
+  none.points.front().smoothed = kMissing;
+  none.points.front().rate = 0;
   const std::string svg = rate_picture(none);
   EXPECT_EQ(occurrences(svg, "steepest"), 0u);
   EXPECT_EQ(occurrences(svg, "log scale"), 0u);
+}
+
+TEST(RateChart, IsAFigureOfThePageAndAFile) {
+  ReportData data = testing::typical_data(6, 0);
+  data.rate_finders = {chart(), chart()};
+  data.rate_finders[1].title = "stage 2";
+  data.rate_finders[1].steepest.reset();
+  const std::string html = render_html(data);
+  EXPECT_EQ(testing::Page(html).problem, "");
+  for (const char* part : {"<h3>stage 1</h3>", "<h3>stage 2</h3>", ">steepest 0.003</text>",
+                           "<figcaption class=\"caption\">The loss never falls beyond its noise.</figcaption>"})
+    EXPECT_EQ(occurrences(html, part), 1u) << part;
+  int files = 0;
+  for (const auto& file : figure_files(data)) {
+    if (!file.name.starts_with("learning_rate_finder_")) continue;
+    ++files;
+    EXPECT_EQ(testing::Page(file.bytes).problem, "") << file.name;
+    EXPECT_NE(file.bytes.find(">running average</text>"), std::string::npos);
+  }
+  EXPECT_EQ(files, 2);
 }
 
 }  // namespace

@@ -144,6 +144,7 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
       {"resize=pad", "resize = \"pad\""},
       {"colour_constancy=max-rgb", "colour_constancy = \"max-rgb\""},
       {"mask_resize=nearest", "mask_resize = \"nearest\""},
+      {"best_by=dice", "best_by = \"dice\""},
       {"size=64", "size = 64"},
       {"batch=3", "batch = 3"},
       {"accumulate=2", "accumulate = 2"},

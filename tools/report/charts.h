@@ -36,8 +36,10 @@ Figure speed_figure(const ReportData& data, bool wide = false);
 Figure jaccard_histogram(const std::vector<ReportImage>& images);
 Figure area_scatter(const std::vector<ReportImage>& images);
 
-// The row with the highest validation Jaccard, the earliest of equals; null where there is none.
-const EpochRow* best_epoch(const std::vector<EpochRow>& epochs);
+// The row with the highest score of data.best_by, the earliest of equals; null where there is none.
+const EpochRow* best_epoch(const ReportData& data);
+// "Jaccard", "thresholded Jaccard" or "Dice": what data.best_by is called.
+std::string best_by_name(const ReportData& data);
 
 // The axis on which all metrics between 0 and 1 can be drawn: from a multiple of 0.1 to 1.
 Axis metric_axis(const std::vector<Metric>& metrics);

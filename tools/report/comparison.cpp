@@ -56,7 +56,7 @@ std::string key_html(const std::vector<ReportData>& runs) {
   std::string html = fmt::format("<div class=\"runs-head\" style=\"--runs: {}\">", runs.size());
   for (std::size_t r = 0; r < runs.size(); ++r) {
     const Metric* jaccard = metric_named(runs[r], "Jaccard");
-    const EpochRow* best = best_epoch(runs[r].epochs);
+    const EpochRow* best = best_epoch(runs[r]);
     std::string below = "not evaluated";
     double value = kMissing;
     if (jaccard) {
@@ -185,7 +185,7 @@ std::string timing_html(const std::vector<ReportData>& runs) {
   for (std::size_t r = 0; r < runs.size(); ++r) {
     double seconds = 0;
     for (const auto& row : runs[r].epochs) seconds += std::isfinite(row.seconds) ? row.seconds : 0;
-    const EpochRow* best = best_epoch(runs[r].epochs);
+    const EpochRow* best = best_epoch(runs[r]);
     html += fmt::format(
         "<tr><th scope=\"row\">{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td "
         "class=\"number\">{}</td>"

@@ -10,6 +10,7 @@
 #include "tools/report/comparison_charts.h"
 #include "tools/report/markup.h"
 #include "tools/report/outlined.h"
+#include "tools/report/rate_chart.h"
 #include "tools/report/selection.h"
 #include "tools/report/svg_file.h"
 
@@ -86,6 +87,8 @@ std::vector<FigureFile> figure_files(const ReportData& data) {
   add(files, "jaccard.svg", jaccard_figure(data));
   add(files, "learning_rate.svg", learning_rate_figure(data));
   add(files, "speed.svg", speed_figure(data));
+  for (std::size_t i = 0; i < data.rate_finders.size(); ++i)
+    add(files, fmt::format("learning_rate_finder_{}.svg", i + 1), rate_figure(data.rate_finders[i], i));
   add(files, "histogram.svg", jaccard_histogram(data.images));
   add(files, "area.svg", area_scatter(data.images));
   const PictureChoice choice = choose_pictures(data.images);

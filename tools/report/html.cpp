@@ -52,7 +52,7 @@ KeyFigures key_figures(const ReportData& data) {
     const std::size_t shown = std::min(kKeyFigures, data.metrics.size());
     return {{data.metrics.begin(), data.metrics.begin() + static_cast<std::ptrdiff_t>(shown)}, ""};
   }
-  const EpochRow* best = best_epoch(data.epochs);
+  const EpochRow* best = best_epoch(data);
   if (!best) return {};
   KeyFigures result{{{"Jaccard index", best->validation_jaccard, {}, {}}},
                     fmt::format("validation, epoch {}", best->epoch)};
@@ -119,9 +119,9 @@ std::string facts_html(const ReportData& data) {
     add(staged ? "speed of the last stage" : "speed", significant(speed) + " images/s");
   }
   if (const std::size_t number = scored(data.images)) add("scored on", counted(number, "photograph", "photographs"));
-  if (const EpochRow* best = best_epoch(data.epochs)) {
-    add("best validation Jaccard",
-        fmt::format("{} <span class=\"soft\">in epoch {}</span>", fixed(best->validation_jaccard, 3), best->epoch));
+  if (const EpochRow* best = best_epoch(data)) {
+    add(("best validation " + best_by_name(data)).c_str(),
+        fmt::format("{} <span class=\"soft\">in epoch {}</span>", fixed(best->*data.best_by, 3), best->epoch));
   }
   return html.empty() ? html : "<dl class=\"facts\">" + html + "</dl>\n";
 }

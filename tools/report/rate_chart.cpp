@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "tools/report/svg_file.h"
 
@@ -13,60 +15,84 @@ namespace dermatome::report {
 namespace {
 
 constexpr double kMargin = 0.1;  // above the largest loss in front of the lowest, as a share of the fall
+constexpr double kFar = std::numeric_limits<double>::infinity();
 
 Range loss_range(const RateChart& chart) {
   Range range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()};
-  for (const Point point : chart.losses) {
-    range.low = std::min(range.low, point.y);
-    if (point.x <= chart.lowest || range.high < range.low) range.high = std::max(range.high, point.y);
+  for (const RatePoint& point : chart.points) {
+    range.low = std::min(range.low, point.loss);
+    if (point.rate <= chart.lowest || range.high < range.low) range.high = std::max(range.high, point.loss);
   }
   range.high += kMargin * (range.high - range.low);
   return range;
 }
 
-Line line_of(std::string css, const Frame& frame, const std::vector<Point>& points) {
-  Line line{.css = std::move(css), .points = points};
-  for (Point& point : line.points) {
-    if (point.y > frame.y.range.high) point.y = std::numeric_limits<double>::quiet_NaN();
+Line line_of(std::string css, const Frame& frame, const RateChart& chart, double RatePoint::*loss) {
+  Line line{.css = std::move(css), .points = {}};
+  for (const RatePoint& point : chart.points) {
+    const double value = point.*loss;
+    line.points.push_back({point.rate, value > frame.y.range.high ? kMissing : value});
   }
   return line;
 }
 
 // The smoothed loss at that rate, of the nearest point.
 double smoothed_at(const RateChart& chart, double rate) {
-  const auto distance = [&](const Point& point) { return std::abs(std::log(point.x / rate)); };
-  const auto nearest = std::min_element(chart.smoothed.begin(), chart.smoothed.end(),
-                                        [&](const Point& a, const Point& b) { return distance(a) < distance(b); });
-  return nearest == chart.smoothed.end() ? 0 : nearest->y;
+  const auto distance = [&](const RatePoint& point) {
+    return std::isfinite(point.smoothed) ? std::abs(std::log(point.rate / rate)) : kFar;
+  };
+  return std::min_element(chart.points.begin(), chart.points.end(),
+                          [&](const RatePoint& a, const RatePoint& b) { return distance(a) < distance(b); })
+      ->smoothed;
 }
+
+void add_axes(Frame& frame, const RateChart& chart) {
+  frame.left = 66;
+  frame.y = rounded_axis(loss_range(chart), chart.loss_name, 6);
+  const Range rates{chart.points.front().rate, chart.points.back().rate};
+  frame.x = chart.logarithmic ? rounded_log_axis(rates, "learning rate (log scale)")
+                              : rounded_axis(rates, "learning rate", 8);
+}
+
+std::string content_of(const Frame& frame, const RateChart& chart) {
+  std::string content = draw_axes(frame) + draw_line(frame, line_of("run-6 pale", frame, chart, &RatePoint::loss)) +
+                        draw_line(frame, line_of("run-2", frame, chart, &RatePoint::average)) +
+                        draw_line(frame, line_of("run-1", frame, chart, &RatePoint::smoothed));
+  if (const double tenth = chart.lowest / 10; tenth > 0 && tenth >= frame.x.range.low)
+    content += draw_mark(frame, {{tenth, smoothed_at(chart, tenth)}, "run-3", "minimum / 10"});
+  if (chart.steepest) {
+    content += draw_mark(frame, {{*chart.steepest, smoothed_at(chart, *chart.steepest)},
+                                 "run-1",
+                                 fmt::format("steepest {}", significant(*chart.steepest))});
+  }
+  return content;
+}
+
+const std::vector<LegendEntry> kLegend{
+    {"run-6", "each step"}, {"run-2", "running average"}, {"run-1", "smoothed without lag"}};
 
 }  // namespace
 
+Figure rate_figure(const RateChart& chart, std::size_t number) {
+  Frame frame;
+  add_axes(frame, chart);
+  const std::string found = chart.steepest ? fmt::format("The loss falls steepest at {}.", significant(*chart.steepest))
+                                           : "The loss never falls beyond its noise.";
+  return {
+      .heading = chart.title,
+      .legend = kLegend,
+      .svg = open_svg(frame, fmt::format("rates-{}", number), chart.title, found) + content_of(frame, chart) + "</svg>",
+      .caption = chart.steepest ? "" : found};
+}
+
 std::string rate_picture(const RateChart& chart) {
   Panel panel;
-  Frame& frame = panel.frame;
-  frame.width = 760;
-  frame.height = 340;
-  frame.left = 66;
-  frame.y = rounded_axis(loss_range(chart), chart.loss_name, 6);
-  const Range rates{chart.losses.front().x, chart.losses.back().x};
-  frame.x = chart.logarithmic ? rounded_log_axis(rates, "learning rate (log scale)")
-                              : rounded_axis(rates, "learning rate", 8);
-  panel.content = draw_axes(frame) + draw_line(frame, line_of("run-6 pale", frame, chart.losses)) +
-                  draw_line(frame, line_of("run-2", frame, chart.averages)) +
-                  draw_line(frame, line_of("run-1", frame, chart.smoothed));
-  if (chart.lowest > 0) {
-    const double tenth = chart.lowest / 10;
-    if (tenth >= frame.x.range.low)
-      panel.content += draw_mark(frame, {{tenth, smoothed_at(chart, tenth)}, "run-3", "minimum / 10"});
-  }
-  if (chart.steepest) {
-    panel.content += draw_mark(frame, {{*chart.steepest, smoothed_at(chart, *chart.steepest)},
-                                       "run-1",
-                                       fmt::format("steepest {}", significant(*chart.steepest))});
-  }
-  panel.content +=
-      draw_legend(frame, {{"run-6", "each step"}, {"run-2", "running average"}, {"run-1", "smoothed without lag"}});
+  panel.frame.width = 760;
+  panel.frame.height = 340;
+  add_axes(panel.frame, chart);
+  std::vector<NamedColour> names;
+  for (const auto& entry : kLegend) names.push_back({entry.css, entry.text});
+  panel.content = content_of(panel.frame, chart) + draw_legend(panel.frame, names);
   return svg_file(chart.title, {panel});
 }
 

@@ -49,6 +49,23 @@ struct SchedulePoint {
   double learning_rate = 0;
 };
 
+struct RatePoint {
+  double rate = 0;
+  double loss = 0;
+  double average = 0;
+  double smoothed = kMissing;
+};
+
+// The curve of a learning-rate finder.
+struct RateChart {
+  std::string title;
+  std::string loss_name;  // of the y axis
+  bool logarithmic = true;
+  std::vector<RatePoint> points;   // by rate, in rising order; at least one
+  std::optional<double> steepest;  // the suggested rate
+  double lowest = 0;               // the rate where the smoothed loss is smallest; 0: none
+};
+
 // A mean over the scored photographs, and the ends of its 95 % bootstrap interval where one was drawn.
 // `detail` stands beside the name, for a metric that is something else: "over all pixels of the set".
 struct Metric {
@@ -85,9 +102,11 @@ struct ReportData {
   std::vector<Setting> settings;
   std::vector<Stage> stages;
   std::vector<EpochRow> epochs;
-  std::vector<SchedulePoint> learning_rates;  // one a step; empty: the epochs' rates are drawn
-  std::vector<Metric> metrics;                // the first three are shown large
-  std::vector<ReportImage> images;            // in any order
+  std::vector<SchedulePoint> learning_rates;                  // one a step; empty: the epochs' rates are drawn
+  std::vector<RateChart> rate_finders;                        // of the stages whose rate was found
+  double EpochRow::*best_by = &EpochRow::validation_jaccard;  // what chose the best epoch
+  std::vector<Metric> metrics;                                // the first three are shown large
+  std::vector<ReportImage> images;                            // in any order
   std::vector<TimingRow> timing;
   std::vector<std::string> notes;  // whole sentences, warnings for example
 };

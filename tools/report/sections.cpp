@@ -9,6 +9,7 @@
 
 #include "tools/report/charts.h"
 #include "tools/report/markup.h"
+#include "tools/report/rate_chart.h"
 
 namespace dermatome::report {
 namespace {
@@ -172,6 +173,7 @@ std::string training_section(const ReportData& data) {
   html += figure_html(jaccard_figure(data)) + figure_html(loss_figure(data));
   html += figure_html(learning_rate_figure(data, !has_speed), !has_speed);
   if (has_speed) html += figure_html(speed_figure(data));
+  for (std::size_t i = 0; i < data.rate_finders.size(); ++i) html += figure_html(rate_figure(data.rate_finders[i], i));
   return html + "</div>" + stages_html(data) + "</section>\n";
 }
 
@@ -222,9 +224,9 @@ std::string epochs_section(const ReportData& data) {
   add("time", &EpochRow::seconds, duration);
   add("images/s", &EpochRow::images_per_second, significant);
 
-  const EpochRow* best = best_epoch(data.epochs);
+  const EpochRow* best = best_epoch(data);
   std::string html = "<section id=\"epochs\"><h2>Epochs</h2>\n<p class=\"intro\">";
-  html += best ? "The highest validation Jaccard is set in bold." : "Every finished epoch.";
+  html += best ? fmt::format("The highest validation {} is set in bold.", best_by_name(data)) : "Every finished epoch.";
   html += "</p><div class=\"epochs\" tabindex=\"0\" role=\"region\" aria-label=\"Table of epochs\"><table>";
   html += head_html(columns) + "<tbody>";
   for (const auto& row : data.epochs) html += row_html(columns, row, &row == best ? "highest" : "");

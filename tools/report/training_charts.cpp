@@ -167,13 +167,18 @@ Figure learning_rates_by_epoch(const ReportData& data, bool wide) {
 
 }  // namespace
 
-const EpochRow* best_epoch(const std::vector<EpochRow>& epochs) {
+const EpochRow* best_epoch(const ReportData& data) {
   const EpochRow* best = nullptr;
-  for (const auto& row : epochs) {
-    if (!std::isfinite(row.validation_jaccard)) continue;
-    if (!best || row.validation_jaccard > best->validation_jaccard) best = &row;
+  for (const auto& row : data.epochs) {
+    if (!std::isfinite(row.*data.best_by)) continue;
+    if (!best || row.*data.best_by > best->*data.best_by) best = &row;
   }
   return best;
+}
+
+std::string best_by_name(const ReportData& data) {
+  if (data.best_by == &EpochRow::validation_dice) return "Dice";
+  return data.best_by == &EpochRow::validation_jaccard ? "Jaccard" : "thresholded Jaccard";
 }
 
 Figure loss_figure(const ReportData& data, bool wide) {
@@ -208,10 +213,12 @@ Figure jaccard_figure(const ReportData& data, bool wide) {
   const Range range = *extent(values_of(data.epochs, curves));
   frame.y = rounded_axis({std::min(range.low, 0.8), std::max(range.high, 1.0)}, "1 where the outlines agree");
   EpochChart chart{"jaccard", "Jaccard index by epoch", curves, three_decimals, {}};
-  if (const EpochRow* best = best_epoch(data.epochs)) {
-    chart.marks.push_back({{static_cast<double>(best->epoch), best->validation_jaccard},
-                           "validation",
-                           fmt::format("highest {}, epoch {}", fixed(best->validation_jaccard, 3), best->epoch)});
+  if (const EpochRow* best = best_epoch(data)) {
+    chart.marks.push_back(
+        {{static_cast<double>(best->epoch), best->validation_jaccard},
+         "validation",
+         fmt::format("{} {}, epoch {}", data.best_by == &EpochRow::validation_jaccard ? "highest" : "best epoch",
+                     fixed(best->validation_jaccard, 3), best->epoch)});
   }
   figure.legend = legend_of(curves);
   figure.svg = draw(data, frame, chart);

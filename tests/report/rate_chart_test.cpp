@@ -45,6 +45,22 @@ TEST(RateChart, WithoutASuggestionHasNoMarkForIt) {
   EXPECT_EQ(occurrences(svg, "log scale"), 0u);
 }
 
+TEST(RateChart, KeepsTheTextsOfItsTwoMarksApart) {
+  const auto anchor = [](const std::string& svg, const std::string& text) {
+    const auto end = svg.find(">" + text);
+    return svg.substr(svg.rfind("<text", end), end).substr(0, 80);
+  };
+  RateChart near = chart();
+  near.lowest = 5e-2;
+  const std::string svg = rate_picture(near);
+  EXPECT_NE(anchor(svg, "steepest").find("\"end\""), std::string::npos);
+  EXPECT_NE(anchor(svg, "minimum").find("\"start\""), std::string::npos);
+  near.lowest = 2e-2;
+  const std::string other = rate_picture(near);
+  EXPECT_NE(anchor(other, "steepest").find("\"start\""), std::string::npos);
+  EXPECT_NE(anchor(other, "minimum").find("\"end\""), std::string::npos);
+}
+
 TEST(RateChart, IsAFigureOfThePageAndAFile) {
   ReportData data = testing::typical_data(6, 0);
   data.rate_finders = {chart(), chart()};

@@ -58,12 +58,16 @@ std::string content_of(const Frame& frame, const RateChart& chart) {
   std::string content = draw_axes(frame) + draw_line(frame, line_of("run-6 pale", frame, chart, &RatePoint::loss)) +
                         draw_line(frame, line_of("run-2", frame, chart, &RatePoint::average)) +
                         draw_line(frame, line_of("run-1", frame, chart, &RatePoint::smoothed));
-  if (const double tenth = chart.lowest / 10; tenth > 0 && tenth >= frame.x.range.low)
-    content += draw_mark(frame, {{tenth, smoothed_at(chart, tenth)}, "run-3", "minimum / 10"});
+  const double tenth = chart.lowest / 10;
+  const bool has_tenth = tenth > 0 && tenth >= frame.x.range.low;
+  const bool tenth_is_right = chart.steepest && tenth >= *chart.steepest;
+  if (has_tenth)
+    content += draw_mark(frame, {{tenth, smoothed_at(chart, tenth)}, "run-3", "minimum / 10", tenth_is_right});
   if (chart.steepest) {
     content += draw_mark(frame, {{*chart.steepest, smoothed_at(chart, *chart.steepest)},
                                  "run-1",
-                                 fmt::format("steepest {}", significant(*chart.steepest))});
+                                 fmt::format("steepest {}", significant(*chart.steepest)),
+                                 has_tenth && !tenth_is_right});
   }
   return content;
 }
@@ -75,6 +79,7 @@ const std::vector<LegendEntry> kLegend{
 
 Figure rate_figure(const RateChart& chart, std::size_t number) {
   Frame frame;
+  frame.width = 1160;
   add_axes(frame, chart);
   const std::string found = chart.steepest ? fmt::format("The loss falls steepest at {}.", significant(*chart.steepest))
                                            : "The loss never falls beyond its noise.";

@@ -9,8 +9,8 @@
 
 namespace dermatome::report {
 
-// Losses far above the first ones are cut off: what explodes would flatten what falls. `number` tells the figures of a
-// page apart.
+// As wide as the page. Losses far above the first ones are cut off: what explodes would flatten what falls. `number`
+// tells the figures of a page apart.
 Figure rate_figure(const RateChart& chart, std::size_t number);
 
 // The same as a whole SVG file.

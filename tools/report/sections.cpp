@@ -173,7 +173,8 @@ std::string training_section(const ReportData& data) {
   html += figure_html(jaccard_figure(data)) + figure_html(loss_figure(data));
   html += figure_html(learning_rate_figure(data, !has_speed), !has_speed);
   if (has_speed) html += figure_html(speed_figure(data));
-  for (std::size_t i = 0; i < data.rate_finders.size(); ++i) html += figure_html(rate_figure(data.rate_finders[i], i));
+  for (std::size_t i = 0; i < data.rate_finders.size(); ++i)
+    html += figure_html(rate_figure(data.rate_finders[i], i), true);
   return html + "</div>" + stages_html(data) + "</section>\n";
 }
 

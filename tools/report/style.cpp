@@ -87,8 +87,8 @@ figcaption.caption { color: var(--soft); font-size: 14px; margin-top: 10px; }
 .run-1 { --series: var(--run-1); } .run-2 { --series: var(--run-2); } .run-3 { --series: var(--run-3); }
 .run-4 { --series: var(--run-4); } .run-5 { --series: var(--run-5); } .run-6 { --series: var(--run-6); }
 .line.run-2 { stroke-dasharray: 9 4; } .line.run-3 { stroke-dasharray: 3 4; } .line.run-4 { stroke-dasharray: 12 4 2 4; }
-.line.pale { stroke-width: 1; opacity: 0.45; }
 .line.run-5 { stroke-dasharray: 6 3 2 3 2 3; } .line.run-6 { stroke-dasharray: 1 4; }
+.line.pale { stroke-width: 1; stroke-dasharray: none; opacity: 0.45; }
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif; font-variant-numeric: tabular-nums; fill: var(--soft); }
 .grid-line { stroke: var(--hair); } .axis-line { stroke: var(--axis); }
 svg .axis-title { fill: var(--soft); }

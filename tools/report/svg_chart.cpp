@@ -187,7 +187,10 @@ std::string draw_mark(const Frame& frame, const Mark& mark) {
   const double x = frame.x_of(mark.at.x);
   const double y = frame.y_of(mark.at.y);
   const double floor = frame.height - frame.bottom;
-  const bool to_the_left = x - text_width(mark.text) - 8 > frame.left;
+  const double width = text_width(mark.text) + 8;
+  const bool fits_left = x - width > frame.left;
+  const bool fits_right = x + width < frame.width - frame.right;
+  const bool to_the_left = fits_left && !(mark.right && fits_right);
   return tag_line(x, y, x, floor, "drop-line") + tag_dot(x, y, 4, mark.css + " ringed") +
          draw_text(to_the_left ? x - 8 : x + 8, floor - 9, to_the_left ? "end" : "start", "mark-text " + mark.css,
                    mark.text);

@@ -55,11 +55,13 @@ struct Line {
   bool filled = false;        // the area below is shaded
 };
 
-// A dot with a line down to the axis, and its text beside the foot of that line.
+// A dot with a line down to the axis, and its text beside the foot of that line: on the left, or on the right where
+// that is asked for, if there is room.
 struct Mark {
   Point at;
   std::string css;
   std::string text;
+  bool right = false;
 };
 
 // A stretch of the x axis, up to the start of the next one.

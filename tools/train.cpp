@@ -120,6 +120,7 @@ training::TrainOptions options_of(const TrainCommand& command, const training::R
           .compile = compile,
           .cache = cache,
           .skip_bad = command.data->skip_bad,
+          .residence = training::parse_residence(command.photographs),
           .weights = {}};
 }
 
@@ -323,6 +324,11 @@ void add_train(CLI::App& app) {
                        ->excludes(overwrite)
                        ->excludes(dry);
   for (auto* option : choosing) resuming->excludes(option);
+  sub->add_option("--photographs", command->photographs,
+                  "On a GPU, where they lie: in its memory (device), in the host's with a batch on its way (host), or "
+                  "on the device where they take no more than half of its memory (auto)")
+      ->capture_default_str()
+      ->check(CLI::IsMember(training::residence_names()));
   sub->add_option("--weights", command->weights,
                   "Start from these: weights of PyTorch (.pth), safetensors, or an earlier run's folder")
       ->excludes(resuming);

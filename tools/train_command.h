@@ -21,8 +21,9 @@ struct TrainCommand {
   bool overwrite = false;
   bool dry_run = false;
   bool resume = false;
-  int folds = 0;  // --folds: 0 is one run
-  int fold = 0;   // --fold: only this one, from 1; 0: all
+  std::string photographs = "auto";  // --photographs, as parse_residence takes it
+  int folds = 0;                     // --folds: 0 is one run
+  int fold = 0;                      // --fold: only this one, from 1; 0: all
   std::shared_ptr<DataOptions> data;
   std::shared_ptr<SplitOptions> split;
   std::shared_ptr<RunOptions> options;

@@ -4,6 +4,19 @@
 namespace dermatome::cli {
 namespace {
 
+TEST_F(CommandLine, PhotographsThatStayOnTheHostTrainToTheSameBits) {
+  const std::vector<std::string> recipe{"epochs=2", "batch=3", "accumulate=2"};
+  ASSERT_EQ(run(training("device", recipe)).code, 0);
+  std::vector<std::string> on_host = training("host", recipe);
+  on_host.insert(on_host.end(), {"--photographs", "host"});
+  const Outcome outcome = run(on_host);
+  EXPECT_NE(outcome.err.find("the photographs stay in host memory; a batch goes to cpu ahead of each step\n"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_EQ(text_of(folder_ / "host/last.safetensors"), text_of(folder_ / "device/last.safetensors"));
+  expect_refused(2, training("x", {"--photographs", "gpu"}), {"--photographs", "auto"});
+}
+
 TEST_F(CommandLine, TheBestEpochIsByTheScoreOfTheRecipe) {
   const Outcome outcome = run(training("d", {"epochs=2", "best_by=dice"}));
   EXPECT_NE(outcome.err.find("best by dice: epoch "), std::string::npos) << outcome.err;

@@ -26,14 +26,14 @@ class Sweep : public ::testing::Test {
     store_.create(states_of(model_, DType::f32), 5);
   }
 
-  ResidentTensors photographs(int count) const {
+  PhotographSet photographs(int count) const {
     std::vector<std::uint8_t> pixels, masks;
     for (int i = 0; i < count; ++i) {
       const Pair pair = disc_pair(kSize, kSize, static_cast<std::uint64_t>(i));
       pixels.insert(pixels.end(), pair.photograph.pixels.begin(), pair.photograph.pixels.end());
       masks.insert(masks.end(), pair.mask.pixels.begin(), pair.mask.pixels.end());
     }
-    return resident_tensors(pixels, masks, kSize, kCpuDevice);
+    return PhotographSet(pixels, masks, kSize, kCpuDevice);
   }
 
   StageRunner& runner(int validation = 3) {

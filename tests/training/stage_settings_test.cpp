@@ -122,8 +122,8 @@ class OneUpdate {
       pixels.insert(pixels.end(), pair.photograph.pixels.begin(), pair.photograph.pixels.end());
       masks.insert(masks.end(), pair.mask.pixels.begin(), pair.mask.pixels.end());
     }
-    runner_ = std::make_unique<StageRunner>(model_, stage_, 5, resident_tensors(pixels, masks, 16, kCpuDevice),
-                                            ResidentTensors{}, kCpuDevice, CompileOptions{}, store_);
+    runner_ = std::make_unique<StageRunner>(model_, stage_, 5, PhotographSet(pixels, masks, 16, kCpuDevice),
+                                            PhotographSet(), kCpuDevice, CompileOptions{}, store_);
     EpochSums sums;
     const std::vector<std::uint32_t> all{0, 1, 2, 3};
     runner_->accumulate(all, 0, sums);

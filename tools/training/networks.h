@@ -27,7 +27,7 @@ inline constexpr const char* kAverages = "average/";  // in front of the names o
 struct StagePrograms {
   const Model& model;
   const StageSettings& stage;
-  std::int64_t resident;  // photographs in the resident set
+  std::int64_t resident;  // rows of images and masks: PhotographSet::rows()
   DType type = DType::f32;
   CompileOptions compile = {};  // that the programs will be compiled with, and for which device
   Device device = {};

@@ -45,7 +45,7 @@ std::vector<std::uint32_t> indices(std::size_t count, std::int64_t available) {
 }
 
 struct SomePhotographs {
-  ResidentTensors tensors;
+  std::vector<std::uint8_t> images, masks;
   double seconds_of_all = 0;
 };
 
@@ -59,7 +59,6 @@ SomePhotographs read_some(const TrainOptions& options, const std::vector<data::S
     (is_cached ? cached : others).push_back(sample);
   }
   SomePhotographs result;
-  std::vector<std::uint8_t> images, masks;
   for (const auto* kind : {&cached, &others}) {
     if (kind->empty()) continue;
     const auto some = spread(*kind);
@@ -68,10 +67,9 @@ SomePhotographs read_some(const TrainOptions& options, const std::vector<data::S
       set = data::load_resident_set(some, preparation, {.cache = options.cache, .skip_bad = options.skip_bad});
     });
     result.seconds_of_all += seconds * static_cast<double>(kind->size()) / static_cast<double>(some.size());
-    images.insert(images.end(), set.images.begin(), set.images.end());
-    masks.insert(masks.end(), set.masks.begin(), set.masks.end());
+    result.images.insert(result.images.end(), set.images.begin(), set.images.end());
+    result.masks.insert(result.masks.end(), set.masks.begin(), set.masks.end());
   }
-  result.tensors = resident_tensors(images, masks, preparation.size, options.device);
   return result;
 }
 
@@ -100,12 +98,12 @@ void time_epoch(StageRunner& runner, const StageSettings& stage, std::size_t tra
   const auto batch = static_cast<std::size_t>(stage.batch);
   EpochSums sums;
   const auto step = [&](std::size_t images) {
-    runner.accumulate(indices(images, runner.training().count), 0, sums);
+    runner.accumulate(indices(images, runner.training().count()), 0, sums);
     runner.update(schedule_at(stage.schedule, 0, plan.steps_per_epoch * stage.epochs));
   };
   plan.training_seconds = seconds_of_batches(training, batch * static_cast<std::size_t>(stage.accumulate), step);
   plan.validation_seconds = seconds_of_batches(validation, batch, [&](std::size_t images) {
-    runner.validate(indices(images, runner.validation().count), sums);
+    runner.validate(indices(images, runner.validation().count()), sums);
   });
 }
 
@@ -125,8 +123,11 @@ StagePlan measure_stage(const Model& model, const StageSettings& stage, const Tr
         data::plan_sentence(options.cache->plan(samples, plan.preparation), options.cache->folder(), plan.preparation);
   const SomePhotographs some = read_some(options, samples, plan.preparation);
   plan.reading_seconds = some.seconds_of_all;
-  StageRunner runner(model, stage, options.recipe.seed, some.tensors, some.tensors, options.device, options.compile,
-                     store);
+  plan.on_device = lie_on_device(options.residence, plan.resident_set, options.device);
+  const auto part = [&] {
+    return PhotographSet(some.images, some.masks, stage.size, options.device, plan.on_device, stage.batch);
+  };
+  StageRunner runner(model, stage, options.recipe.seed, part(), part(), options.device, options.compile, store);
   runner.compile(static_cast<std::int64_t>(data.train.size()), static_cast<std::int64_t>(data.validation.size()));
   time_epoch(runner, stage, data.train.size(), data.validation.size(), plan);
   plan.memory = runner.memory();
@@ -154,9 +155,10 @@ std::string stage_text(const Plan& plan, std::size_t index) {
   if (stage.finding_steps > 0)
     text += fmt::format("  finding a rate {} steps at most, {}\n", stage.finding_steps,
                         duration_text(stage.finding_seconds()));
-  text += fmt::format("  memory         about {} at most: arenas {}, states {}, copies of weights {}, photographs {}\n",
-                      mib(plan.peak(stage)), mib(stage.memory.arenas), mib(stage.memory.states),
-                      mib(stage.memory.prepared_copies), mib(stage.resident_set));
+  text +=
+      fmt::format("  memory         about {} at most: arenas {}, states {}, copies of weights {}, photographs {}{}\n",
+                  mib(plan.peak(stage)), mib(stage.memory.arenas), mib(stage.memory.states),
+                  mib(stage.memory.prepared_copies), mib(stage.resident_set), stage.on_device ? "" : " in host memory");
   if (!stage.cache.empty()) text += fmt::format("  cache          {}\n", stage.cache);
   text += fmt::format(
       "  time           about {}: reading {}, an epoch {} ({:.3g} s a step; validating {})\n",

@@ -24,6 +24,7 @@ struct StagePlan {
   std::vector<GroupRate> rates;
   StageMemory memory;
   std::size_t resident_set = 0;    // bytes, of all photographs and masks
+  bool on_device = true;           // where the photographs will lie while the stage trains
   std::string cache;               // what a cache holds of them and what would be added; empty without one
   double reading_seconds = 0;      // of all photographs
   std::int64_t finding_steps = 0;  // of the learning-rate finder

@@ -50,7 +50,7 @@ class Batches {
 };
 
 double validation_loss(StageRunner& runner, const StageSettings& stage, std::int64_t step) {
-  const std::int64_t count = runner.validation().count;
+  const std::int64_t count = runner.validation().count();
   const std::int64_t batch = std::min<std::int64_t>(stage.batch, count);
   std::vector<std::uint32_t> samples;
   for (std::int64_t i = 0; i < batch; ++i) samples.push_back(static_cast<std::uint32_t>((step * batch + i) % count));
@@ -63,8 +63,8 @@ double validation_loss(StageRunner& runner, const StageSettings& stage, std::int
 
 RateCurve sweep_rates(StageRunner& runner, const StageSettings& stage, StateStore& store, const SweepData& data,
                       RateSweep sweep, const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
-  const std::int64_t photographs = runner.training().count;
-  DERMATOME_CHECK(!sweep.validation_loss || runner.validation().count > 0,
+  const std::int64_t photographs = runner.training().count();
+  DERMATOME_CHECK(!sweep.validation_loss || runner.validation().count() > 0,
                   "there is no validation part whose loss the learning-rate finder could take");
   if (sweep.steps == 0) sweep.steps = std::max(kFewestSweepSteps, stage.steps_of_epoch(photographs));
   const Restored restored(store);

@@ -23,16 +23,8 @@ double collect(const Program& program, double share, EpochSums& sums) {
 
 }  // namespace
 
-ResidentTensors resident_tensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels,
-                                 std::int64_t size, Device device) {
-  const std::int64_t count = static_cast<std::int64_t>(mask_pixels.size()) / (size * size);
-  return {.count = count,
-          .images = tensor_of<std::uint8_t>(image_pixels, {count, size, size, 3}).to(device),
-          .masks = tensor_of<std::uint8_t>(mask_pixels, {count, size, size}).to(device)};
-}
-
-StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, ResidentTensors training,
-                         ResidentTensors validation, Device device, const CompileOptions& options, StateStore& store)
+StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, PhotographSet training,
+                         PhotographSet validation, Device device, const CompileOptions& options, StateStore& store)
     : model_(model),
       stage_(stage),
       seed_(seed),
@@ -42,8 +34,8 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
       options_(options),
       store_(store),
       training_programs_{
-          .model = model_, .stage = stage_, .resident = training_.count, .compile = options_, .device = device_},
-      validation_programs_{.model = model_, .stage = stage_, .resident = validation_.count} {
+          .model = model_, .stage = stage_, .resident = training_.rows(), .compile = options_, .device = device_},
+      validation_programs_{.model = model_, .stage = stage_, .resident = validation_.rows()} {
   for (const auto& name : store_.names()) {
     const bool of_optimizer = name.starts_with("adam/") && stage_.optimizer_state != "kept";
     if (of_optimizer || name.starts_with("gradient/") || name.starts_with(kAverages)) store_.remove(name);
@@ -105,23 +97,28 @@ void StageRunner::compile(std::int64_t training, std::int64_t validation) {
   if (const auto rest = validation % stage_.batch; rest > 0) validation_program(rest);
 }
 
-void StageRunner::bind_batch(Program& program, const ResidentTensors& part, std::span<const std::uint32_t> samples,
+void StageRunner::bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,
                              std::span<const float> tables, double divisor) {
   const auto batch = static_cast<std::int64_t>(samples.size());
-  const std::vector<std::int32_t> indices(samples.begin(), samples.end());
-  program.bind("images", part.images);
-  program.bind("masks", part.masks);
-  program.input("indices").copy_from(tensor_of<std::int32_t>(indices, {batch}));
+  const std::vector<std::int32_t> rows = part.place(samples);
+  program.bind("images", part.images());
+  program.bind("masks", part.masks());
+  program.input("indices").copy_from(tensor_of<std::int32_t>(rows, {batch}));
   program.input("tables").copy_from(tensor_of<float>(tables, {batch, 8}));
   set(program.input("divisor"), {static_cast<float>(divisor)});
 }
 
-double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums) {
+std::span<const std::uint32_t> StageRunner::first_batch(std::span<const std::uint32_t> samples) const {
+  return samples.first(std::min(samples.size(), static_cast<std::size_t>(stage_.batch)));
+}
+
+double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
+                               std::span<const std::uint32_t> upcoming) {
   const auto images = static_cast<double>(samples.size());
   const double pixels = static_cast<double>(stage_.size) * stage_.size;
   double step_loss = 0;
   for (bool add = false; !samples.empty(); add = true) {
-    const auto batch = samples.first(std::min(samples.size(), static_cast<std::size_t>(stage_.batch)));
+    const auto batch = first_batch(samples);
     samples = samples.subspan(batch.size());
     std::vector<float> tables;
     for (const std::uint32_t sample : batch) {
@@ -130,6 +127,7 @@ double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int6
     }
     Program& program = accumulate_program(static_cast<std::int64_t>(batch.size()), add);
     bind_batch(program, training_, batch, tables, images * pixels);
+    training_.prefetch(first_batch(samples.empty() ? upcoming : samples));
     program.run();
     const double share = static_cast<double>(batch.size()) / images;
     step_loss += share * collect(program, share, sums);
@@ -151,7 +149,8 @@ void StageRunner::update(const SchedulePoint& at, std::int64_t steps) {
   program.run();
 }
 
-void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& sums) {
+void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& sums,
+                           std::span<const std::uint32_t> upcoming) {
   std::vector<float> tables;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     tables.insert(tables.end(), data::kIdentityTable.begin(), data::kIdentityTable.end());
@@ -159,6 +158,7 @@ void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& su
   const double pixels = static_cast<double>(stage_.size) * stage_.size;
   Program& program = validation_program(static_cast<std::int64_t>(samples.size()));
   bind_batch(program, validation_, samples, tables, pixels * static_cast<double>(samples.size()));
+  validation_.prefetch(first_batch(upcoming));
   program.run();
   collect(program, 1.0, sums);
 }

@@ -9,17 +9,9 @@
 #include "engine/compile/program.h"
 #include "tools/training/checkpoint.h"
 #include "tools/training/networks.h"
+#include "tools/training/photographs.h"
 
 namespace dermatome::training {
-
-// One part of a data set on the device, or none (count 0).
-struct ResidentTensors {
-  std::int64_t count = 0;
-  Tensor images;  // u8 [count, size, size, 3]
-  Tensor masks;   // u8 [count, size, size]
-};
-ResidentTensors resident_tensors(std::span<const std::uint8_t> image_pixels, std::span<const std::uint8_t> mask_pixels,
-                                 std::int64_t size, Device device);
 
 // What a stage holds in memory, in bytes.
 struct StageMemory {
@@ -33,24 +25,25 @@ class StageRunner {
   // Makes the optimiser's states and the gradients in the store, all zero, and averages that start at the weights;
   // those of an earlier stage are removed, but for the optimiser's where the stage keeps them. The store, which holds
   // the model's states, the model and the stage must outlive the runner.
-  StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, ResidentTensors training,
-              ResidentTensors validation, Device device, const CompileOptions& options, StateStore& store);
+  StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, PhotographSet training,
+              PhotographSet validation, Device device, const CompileOptions& options, StateStore& store);
 
   // All programs of an epoch over `training` photographs and of validating `validation`, those of short last batches
   // included. Throws Error naming the batch that would fit when the memory does not suffice.
   void compile(std::int64_t training, std::int64_t validation);
 
   // Forward and backward passes of one step over these photographs, augmented as in that epoch of the run. Adds to the
-  // sums; gives the step's loss.
-  double accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums);
+  // sums; gives the step's loss. `upcoming`: the photographs of the next step, where they are known.
+  double accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
+                    std::span<const std::uint32_t> upcoming = {});
   // Moves the weights, at what the schedule makes of rates and momentum; the averages as behind `steps` steps of the
   // stage: young ones forget faster.
   void update(const SchedulePoint& at, std::int64_t steps = 0);
   // One batch of the validation part as it is.
-  void validate(std::span<const std::uint32_t> samples, EpochSums& sums);
+  void validate(std::span<const std::uint32_t> samples, EpochSums& sums, std::span<const std::uint32_t> upcoming = {});
 
-  const ResidentTensors& training() const { return training_; }
-  const ResidentTensors& validation() const { return validation_; }
+  const PhotographSet& training() const { return training_; }
+  const PhotographSet& validation() const { return validation_; }
   StageMemory memory() const;
 
  private:
@@ -59,13 +52,14 @@ class StageRunner {
   Program& validation_program(std::int64_t batch);
   template <typename Make>
   Program& get(const std::string& key, std::int64_t batch, const Make& make);
-  void bind_batch(Program& program, const ResidentTensors& part, std::span<const std::uint32_t> samples,
+  std::span<const std::uint32_t> first_batch(std::span<const std::uint32_t> samples) const;
+  void bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,
                   std::span<const float> tables, double divisor);
 
   const Model& model_;
   const StageSettings& stage_;
   std::uint64_t seed_;
-  ResidentTensors training_, validation_;
+  PhotographSet training_, validation_;
   Device device_;
   CompileOptions options_;
   StateStore& store_;

@@ -103,10 +103,10 @@ class Trainer {
     position_.stage = stage_number - 1;
     const StageSettings& stage = options_.recipe.stages[stage_index()];
     try {
-      auto [training, validation] = load(options_.recipe.preparation(stage));
+      auto [training, validation] = load(stage);
       StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation),
                          options_.device, options_.compile, store_);
-      runner.compile(runner.training().count, runner.validation().count);
+      runner.compile(runner.training().count(), runner.validation().count());
       return sweep_rates(runner, stage, store_, sweep_data(), sweep, sweep_progress());
     } catch (const Interrupted&) {
       return {};
@@ -119,15 +119,15 @@ class Trainer {
   void run_stage(StageSettings stage) {
     if (const auto found = found_rates_.find(position_.stage); stage.find_lr && found != found_rates_.end())
       stage.lr = found->second;
-    auto [training, validation] = load(options_.recipe.preparation(stage));
+    auto [training, validation] = load(stage);
     const bool begun = position_.epoch > 0 || position_.step > 0;
     if (!begun) take_averages(store_);
     StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
                        options_.compile, store_);
     if (begun) restore_states(*options_.resume, store_);
-    runner.compile(runner.training().count, runner.validation().count);
+    runner.compile(runner.training().count(), runner.validation().count());
     leave_if_asked();
-    if (!log_) open_run(stage, runner.training().count);
+    if (!log_) open_run(stage, runner.training().count());
     if (stage.find_lr && !found_rates_.contains(position_.stage)) find_rate_of(runner, stage);
     while (position_.epoch < stage.epochs && !result_.stopped) run_epoch(runner, stage);
   }
@@ -169,11 +169,12 @@ class Trainer {
   }
 
   struct Loaded {
-    ResidentTensors training, validation;
+    PhotographSet training, validation;
   };
 
   // Both parts in one go, so that every bad file is named at once.
-  Loaded load(const data::Preparation& preparation) {
+  Loaded load(const StageSettings& stage) {
+    const data::Preparation preparation = options_.recipe.preparation(stage);
     std::vector<data::Sample> samples = data_.train;
     samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
     if (options_.cache != nullptr && observer_.message) {
@@ -192,13 +193,18 @@ class Trainer {
     DERMATOME_CHECK(data_.validation.empty() || training < set.count(),
                     "no photograph to validate on can be used; the last: {}", set.report.left_out.back());
     remember(set, training);
-    const int size = preparation.size;
+    const bool on_device = lie_on_device(options_.residence, set.images.size() + set.masks.size(), options_.device);
+    if (!on_device && !log_ && observer_.message) {
+      observer_.message(fmt::format("the photographs stay in host memory; a batch goes to {} ahead of each step",
+                                    to_string(options_.device)));
+    }
     const std::size_t pixels = set.mask_bytes();
     const auto part = [&](std::size_t first, std::size_t count) {
-      return resident_tensors(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
-                              std::span(set.masks).subspan(first * pixels, count * pixels), size, options_.device);
+      return PhotographSet(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
+                           std::span(set.masks).subspan(first * pixels, count * pixels), preparation.size,
+                           options_.device, on_device, stage.batch);
     };
-    return {part(0, training), part(training, set.count() - training)};
+    return {.training = part(0, training), .validation = part(training, set.count() - training)};
   }
 
   // What was found out about the files: every stage reads the same ones.
@@ -256,7 +262,7 @@ class Trainer {
   }
 
   void run_epoch(StageRunner& runner, const StageSettings& stage) {
-    const std::int64_t steps = stage.steps_of_epoch(runner.training().count);
+    const std::int64_t steps = stage.steps_of_epoch(runner.training().count());
     epoch_start_ = Clock::now();
     train_epoch(runner, stage, steps);
     if (result_.stopped) return;
@@ -286,7 +292,7 @@ class Trainer {
   }
 
   void train_epoch(StageRunner& runner, const StageSettings& stage, std::int64_t steps) {
-    const std::int64_t images = runner.training().count;
+    const std::int64_t images = runner.training().count();
     const auto order =
         data::epoch_order(static_cast<std::uint32_t>(images), options_.recipe.seed, position_.epochs_done);
     const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
@@ -295,7 +301,10 @@ class Trainer {
       const auto first = static_cast<std::size_t>(position_.step * per_step);
       const auto count = std::min(static_cast<std::size_t>(per_step), order.size() - first);
       const EpochSums before = sums_;
-      const double loss = runner.accumulate(std::span(order).subspan(first, count), position_.epochs_done, sums_);
+      const auto rest = std::span(order).subspan(first);
+      const double loss =
+          runner.accumulate(rest.first(count), position_.epochs_done, sums_,
+                            rest.subspan(count, std::min(static_cast<std::size_t>(per_step), rest.size() - count)));
       const SchedulePoint at = schedule_of(stage, steps, position_.step);
       rate_ = largest_rate(stage) * at.factor;
       const double jaccard = (sums_.metrics[kJaccard] - before.metrics[kJaccard]) / static_cast<double>(count);
@@ -345,7 +354,7 @@ class Trainer {
   }
 
   void validate(StageRunner& runner, const StageSettings& stage, EpochResult& result) {
-    const std::int64_t count = runner.validation().count;
+    const std::int64_t count = runner.validation().count();
     std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
     std::iota(order.begin(), order.end(), 0u);
     EpochSums sums;
@@ -353,10 +362,9 @@ class Trainer {
     {
       const AveragedWeights averaged(store_);
       while (sums.images < count && !stop) {
-        const auto first = static_cast<std::size_t>(sums.images);
-        runner.validate(
-            std::span(order).subspan(first, std::min(static_cast<std::size_t>(stage.batch), order.size() - first)),
-            sums);
+        const auto rest = std::span(order).subspan(static_cast<std::size_t>(sums.images));
+        const std::size_t batch = std::min(static_cast<std::size_t>(stage.batch), rest.size());
+        runner.validate(rest.first(batch), sums, rest.subspan(batch));
         if (observer_.validating) observer_.validating(sums.images, count);
         stop = observer_.stop_requested && observer_.stop_requested();
       }

@@ -13,6 +13,7 @@
 #include "engine/compile/options.h"
 #include "engine/core/device.h"
 #include "tools/training/checkpoint.h"
+#include "tools/training/photographs.h"
 #include "tools/training/rate_curve.h"
 #include "tools/training/recipe.h"
 
@@ -77,6 +78,7 @@ struct TrainOptions {
   CompileOptions compile;
   data::Cache* cache = nullptr;                         // of prepared pairs; none: they are decoded for every stage
   bool skip_bad = false;                                // train without the photographs and masks that cannot be used
+  Residence residence = Residence::automatic;           // of the photographs
   std::vector<std::pair<std::string, Tensor>> weights;  // to start from, by state; the others start at random
   Checkpoint* resume =
       nullptr;  // of this run and recipe; its states are released when they are restored; null: from the start

@@ -1,9 +1,5 @@
-// batch_norm and its gradients on CUDA. Statistics come from one pass: sums of each value's distance to the channel's
-// first value and of its square, in which a large mean cancels nothing.
-#include <math.h>
-
-#include "kernels/batch_norm/math.h"
-#include "kernels/launch/cuda.cuh"
+// batch_norm and its gradients on CUDA.
+#include "kernels/batch_norm/cuda_statistics.cuh"
 
 namespace dermatome::batch_norm {
 namespace {
@@ -15,57 +11,6 @@ using launch::cuda::Index;
 using launch::cuda::load_pack;
 using launch::cuda::Pack;
 using launch::cuda::store_pack;
-
-// Channels that a thread handles: 8 or 16 bytes of them where they divide.
-constexpr int kPack = 4;
-
-struct Sizes {
-  Index rows, channels;
-};
-Sizes sizes_of(const Call& call, int x, int per_channel) {
-  const Index channels = call.inputs[per_channel].elements;
-  return {call.inputs[x].elements / channels, channels};
-}
-
-Forward forward_of(const Call& call, Index channels) {
-  auto* scale = static_cast<float*>(call.workspace);
-  const bool train = launch::integer(call, kMode) == kModeTrain;
-  return {launch::in<float>(call, 1),
-          launch::in<float>(call, 2),
-          launch::in<float>(call, 3),
-          launch::in<float>(call, 4),
-          train ? launch::out<float>(call, 1) : nullptr,
-          train ? launch::out<float>(call, 2) : nullptr,
-          train ? launch::out<float>(call, 3) : nullptr,
-          train ? launch::out<float>(call, 4) : nullptr,
-          scale,
-          scale + channels,
-          launch::real(call, kEpsilon),
-          static_cast<float>(launch::real(call, kMomentum))};
-}
-
-template <typename T, int N>
-void reduce_statistics(const Call& call, const T* x, Sizes size, const Forward& f) {
-  const auto [rows, channels] = size;
-  auto* partial = static_cast<float*>(call.workspace) + 2 * channels;
-  launch::cuda::reduce_channels<float, 2, N>(
-      call, rows, channels, partial, DERMATOME_LAMBDA(Index c) { return load_pack<T, N>(x + c); },
-      DERMATOME_LAMBDA(Index row, Index c, const Pack<T, N>& first, ChannelSums<float, 2, N>& terms) {
-        const auto pack = load_pack<T, N>(x + row * channels + c);
-        for (int k = 0; k < N; ++k) {
-          const float distance = load(pack.value[k]) - load(first.value[k]);
-          terms.term[0][k] = distance;
-          terms.term[1][k] = distance * distance;
-        }
-      },
-      // Sums of x - (the channel's first value) and of its square.
-      DERMATOME_LAMBDA(Index c, const double* sums) {
-        const double count = static_cast<double>(rows);
-        const double distance = sums[0] / count;
-        const double variance = sums[1] / count - distance * distance;
-        f.batch(c, static_cast<double>(load(x[c])) + distance, variance > 0 ? variance : 0, count);
-      });
-}
 
 template <typename T, int N>
 void apply_rows(const Call& call, const T* x, Sizes size, const float* scale, const float* shift, T* y) {
@@ -88,12 +33,7 @@ void forward_in_packs(const Call& call) {
   T* y = launch::out<T>(call, 0);
   const Sizes size = sizes_of(call, 0, 1);
   const Forward f = forward_of(call, size.channels);
-  if (launch::integer(call, kMode) == kModeTrain) {
-    reduce_statistics<T, N>(call, x, size, f);
-  } else {
-    launch::cuda::for_each(
-        call, size.channels, DERMATOME_LAMBDA(Index c) { f.fixed(c); });
-  }
+  set_scale_and_shift<T, N>(call, x, size, f);
   if (y != nullptr) apply_rows<T, N>(call, x, size, f.scale, f.shift, y);
 }
 
@@ -104,12 +44,6 @@ void forward(const Call& call) {
   } else {
     forward_in_packs<T, 1>(call);
   }
-}
-
-std::int64_t forward_workspace(const Call& call) {
-  const auto [rows, channels] = sizes_of(call, 0, 1);
-  const bool train = launch::integer(call, kMode) == kModeTrain;
-  return 2 * channels * 4 + (train ? launch::cuda::reduce_channels_workspace<float, 2>(rows, channels) : 0);
 }
 
 // Attribute: eps.

@@ -113,6 +113,13 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithPhotographsThatStayOnTheHost) {
   EXPECT_GT(device_.recordings(), 0);
 }
 
+TEST_F(EmulatedProgram, TrainsAlikeWithoutItsFusions) {
+  const Outcome fused = train(kCuda, {});
+  expect_close(fused, train(kCuda, {.disabled_passes = {"fuse_batch_norm_relu"}}), 1e-4);
+  const Outcome bf16 = train(kCuda, {.activations = DType::bf16});
+  expect_close(bf16, train(kCuda, {.activations = DType::bf16, .disabled_passes = {"fuse_batch_norm_relu"}}), 2e-2);
+}
+
 TEST_F(EmulatedProgram, TrainsInBf16) {
   const Outcome outcome = train(kCuda, {.activations = DType::bf16});
   expect_close(outcome, train(kHost, {}), 5e-2);
@@ -167,6 +174,10 @@ TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
   const StagePrograms programs{.model = model, .stage = stage, .resident = 2, .compile = options, .device = kCuda};
   store.create_contiguous(gradient_states(programs));
   const Program program(accumulate_graph(programs, 2, false), kCuda, store, options);
+  std::map<std::string, int> operations;
+  for (const Node& node : program.graph().nodes()) ++operations[node.op->name()];
+  EXPECT_EQ(operations["batch_norm_relu"], 33) << "the stem and two in each block";
+  EXPECT_EQ(operations["batch_norm_relu_gradient"], 33);
   int convolutions = 0;
   int own = 0;
   for (const Step& step : program.steps()) {

@@ -20,6 +20,7 @@ constexpr std::size_t kNeighbours = 6;  // that lie within two widths at least
 constexpr double kHighestLoss = 1.5;    // times the first losses: what explodes says nothing about falling
 constexpr double kSlopeErrors = 4;      // that a slope must exceed its standard error by
 constexpr double kFallNoise = 1.5;      // that the whole fall must exceed the noise of one loss by
+constexpr double kClearFall = 4;        // from which on the fall alone is enough: noise, smoothed, never spans as much
 constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 double median(std::vector<double> values) {
@@ -127,8 +128,9 @@ void find_suggestion(RateCurve& curve) {
   curve.lowest = curve.points[samples[static_cast<std::size_t>(lowest - fits.begin())].point].rate;
   const auto steepest =
       std::min_element(fits.begin(), lowest + 1, [](const Fit& a, const Fit& b) { return a.slope < b.slope; });
-  const bool falls = highest->value - lowest->value > kFallNoise * noise &&
-                     -steepest->slope > kSlopeErrors * steepest->slope_error && steepest->slope < 0;
+  const double fall = highest->value - lowest->value;
+  const bool steep = -steepest->slope > kSlopeErrors * steepest->slope_error;
+  const bool falls = steepest->slope < 0 && (fall > kClearFall * noise || (fall > kFallNoise * noise && steep));
   if (falls) curve.steepest = curve.points[samples[static_cast<std::size_t>(steepest - fits.begin())].point].rate;
 }
 

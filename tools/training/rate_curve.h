@@ -56,7 +56,8 @@ class SweepRecorder {
 // The smoothed loss at a rate is that of a line fitted to its neighbours in log(rate), weighted by a Gaussian: centred,
 // so that it does not lag behind as the average does, whose steepest point lies far too low. A linear sweep has few
 // points at small rates, where the Gaussian widens until some lie below it. The suggestion is the steepest of these
-// lines up to the lowest smoothed loss, where its slope is beyond the noise between neighbouring losses.
+// lines up to the lowest smoothed loss, where its slope, or the whole fall, is beyond the noise between neighbouring
+// losses.
 void find_suggestion(RateCurve& curve);
 
 // "step,rate,loss,average,smoothed".

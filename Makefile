@@ -12,7 +12,7 @@ export PYTHON_ENVIRONMENT
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
 
-paper: packages ## the paper's experiments in little on DATA=FOLDER (ISIC 2017 at about 256 px), and docs/paper.md; about 75 minutes
+paper: packages ## the paper's experiments in little on DATA=FOLDER (ISIC 2017 at about 256 px), and docs/paper.md; about an hour
 	@test -n "$(DATA)" || { echo "make paper needs DATA=FOLDER, photographs and masks of ISIC 2017" >&2; exit 2; }
 	@tools/scripts/build.sh $(BUILD) $(JOBS) dermatome
 	@python3 bench/paper.py --data "$(DATA)" --binary $(BUILD)/dermatome $(PAPER_OPTIONS)

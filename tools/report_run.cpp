@@ -216,8 +216,9 @@ report::ReportData read_run(const fs::path& run, Device device, const CompileOpt
   add_epochs(report, run);
   add_stages(report, run, recipe);
   add_rate_finders(report, run, recipe);
-  if (recipe.best_by == "dice") report.best_by = &report::EpochRow::validation_dice;
-  if (recipe.best_by == "thresholded_jaccard") report.best_by = &report::EpochRow::validation_thresholded_jaccard;
+  if (recipe.best_by == training::BestBy::dice) report.best_by = &report::EpochRow::validation_dice;
+  if (recipe.best_by == training::BestBy::thresholded_jaccard)
+    report.best_by = &report::EpochRow::validation_thresholded_jaccard;
   try {
     add_scores(report, run, info, recipe.seed, device, compile, progress);
   } catch (const Error& error) {

@@ -94,7 +94,7 @@ training::TrainingObserver observer_of(Progress& progress) {
 }
 
 void tell_end(Progress& progress, const fs::path& run, const training::TrainingResult& result, bool validated,
-              const std::string& best_by) {
+              training::BestBy best_by) {
   const auto& position = result.position;
   if (result.stopped) {
     progress.message(result.saved
@@ -106,8 +106,8 @@ void tell_end(Progress& progress, const fs::path& run, const training::TrainingR
   }
   if (validated && position.best_epoch > 0) {
     progress.message(fmt::format("best{}: epoch {}, validation Jaccard {:.4f}; weights in {}",
-                                 best_by == "jaccard" ? "" : " by " + best_by, position.best_epoch,
-                                 position.best_jaccard, (run / "best.safetensors").string()));
+                                 best_by == training::BestBy::jaccard ? "" : " by " + name_of(best_by),
+                                 position.best_epoch, position.best_jaccard, (run / "best.safetensors").string()));
   }
 }
 

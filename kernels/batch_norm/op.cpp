@@ -1,22 +1,13 @@
 // batch_norm, its two gradients and its scale and shift at inference, over the last axis.
 #include "engine/graph/autograd.h"
+#include "kernels/batch_norm/signature.h"
 #include "kernels/launch/register.h"
 
 namespace dermatome {
 namespace {
 
-AttributeSpec mode_attribute() {
-  return choice_attribute("mode", {"train", "frozen", "eval"}, "train");
-}
-
-void check_channels(const OpCall& call, int first, int last) {
-  const Shape& x = call.shape(0);
-  DERMATOME_CHECK(x.rank() >= 2, "takes [..., channels], not {}", to_string(x));
-  for (int i = first; i <= last; ++i) {
-    DERMATOME_CHECK((call.shape(i) == Shape{x[-1]}), "input {} is {} but x has {} channels", i,
-                    to_string(call.shape(i)), x[-1]);
-  }
-}
+using batch_norm::check_channels;
+using batch_norm::mode_attribute;
 
 // mode=train: batch statistics normalise and the running ones move (unbiased variance, as PyTorch). frozen and eval:
 // the running statistics normalise and never move; gamma and beta still have gradients.
@@ -38,7 +29,7 @@ class BatchNorm final : public Op {
             .attributes = {real_attribute("eps", 1e-5, 0), real_attribute("momentum", 0.1, 0, 1), mode_attribute()}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    check_channels(call, 1, 4);
+    check_channels(call, 0, 1, 4);
     const TensorDesc& x = call.input(0);
     std::vector<TensorDesc> outputs{x};
     if (call.attributes.choice("mode") != "train") return outputs;
@@ -49,23 +40,12 @@ class BatchNorm final : public Op {
   }
 
   std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {
-    const TensorDesc desc{x.type == DType::f64 ? DType::f64 : DType::f32, {x.shape[-1]}};
-    const bool tracks = a.choice("mode") == "train";
-    const auto constant = [](double value) { return Initializer{Initializer::Kind::constant, value}; };
-    return {{.suffix = "weight", .desc = desc, .initializer = constant(1), .input = 1},
-            {.suffix = "bias", .desc = desc, .initializer = constant(0), .input = 2},
-            {.suffix = "running_mean",
-             .desc = desc,
-             .initializer = constant(0),
-             .trainable = false,
-             .input = 3,
-             .written_output = tracks ? 3 : -1},
-            {.suffix = "running_var",
-             .desc = desc,
-             .initializer = constant(1),
-             .trainable = false,
-             .input = 4,
-             .written_output = tracks ? 4 : -1}};
+    const TensorDesc desc = batch_norm::channels_of(x);
+    std::vector<StateSpec> states{
+        {.suffix = "weight", .desc = desc, .initializer = {Initializer::Kind::constant, 1}, .input = 1},
+        {.suffix = "bias", .desc = desc, .initializer = {Initializer::Kind::constant, 0}, .input = 2}};
+    for (const auto& state : batch_norm::running_statistics(a, x, 3)) states.push_back(state);
+    return states;
   }
 
   void specialise(Attributes& a, Phase phase) const override {
@@ -110,7 +90,7 @@ class BatchNormGradient final : public Op {
             .outputs = {{"dx"}, {"dweight"}, {"dbias"}},
             .attributes = {}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    check_channels(call, 2, 4);
+    check_channels(call, 1, 2, 4);
     DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)),
                     to_string(call.input(1)));
     return {call.input(1), call.input(2), call.input(2)};
@@ -133,7 +113,7 @@ class BatchNormFrozenGradient final : public Op {
             .outputs = {{"dx"}, {"dweight"}, {"dbias"}},
             .attributes = {real_attribute("eps", 1e-5, 0)}}) {}
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    check_channels(call, 2, 4);
+    check_channels(call, 1, 2, 4);
     DERMATOME_CHECK(call.input(0) == call.input(1), "dy is {} but x is {}", to_string(call.input(0)),
                     to_string(call.input(1)));
     return {call.input(1), call.input(2), call.input(2)};

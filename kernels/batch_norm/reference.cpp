@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/batch_norm/math.h"
+#include "kernels/batch_norm/reference.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/register.h"
 
@@ -9,21 +10,6 @@ namespace dermatome {
 namespace {
 
 using namespace batch_norm;  // the enumerators of the attributes
-
-template <typename T>
-struct Statistics {
-  T mean, variance;
-};
-
-template <typename T>
-Statistics<T> statistics_of(const T* x, std::int64_t rows, std::int64_t channels, std::int64_t c) {
-  T mean = 0;
-  for (std::int64_t r = 0; r < rows; ++r) mean += x[r * channels + c];
-  mean /= static_cast<T>(rows);
-  T squares = 0;
-  for (std::int64_t r = 0; r < rows; ++r) squares += (x[r * channels + c] - mean) * (x[r * channels + c] - mean);
-  return {mean, squares / static_cast<T>(rows)};
-}
 
 template <typename T>
 void forward(const Call& call) {

@@ -1,23 +1,14 @@
 // batch_norm_relu: batch norm, the addition of a residual and ReLU in one operation, and its gradient. ReLU's mask is
 // recomputed from x and the statistics, or read off y where something was added; so the passes over memory shrink.
 #include "engine/graph/autograd.h"
+#include "kernels/batch_norm/signature.h"
 #include "kernels/launch/register.h"
 
 namespace dermatome {
 namespace {
 
-AttributeSpec mode_attribute() {
-  return choice_attribute("mode", {"train", "frozen", "eval"}, "train");
-}
-
-void check_channels(const OpCall& call, int first, int last) {
-  const Shape& x = call.shape(first - 1);
-  DERMATOME_CHECK(x.rank() >= 2, "takes [..., channels], not {}", to_string(x));
-  for (int i = first; i <= last; ++i) {
-    DERMATOME_CHECK((call.shape(i) == Shape{x[-1]}), "input {} is {} but x has {} channels", i,
-                    to_string(call.shape(i)), x[-1]);
-  }
-}
+using batch_norm::check_channels;
+using batch_norm::mode_attribute;
 
 class BatchNormRelu final : public Op {
  public:
@@ -38,7 +29,7 @@ class BatchNormRelu final : public Op {
             .attributes = {real_attribute("eps", 1e-5, 0), real_attribute("momentum", 0.1, 0, 1), mode_attribute()}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    check_channels(call, 1, 4);
+    check_channels(call, 0, 1, 4);
     const TensorDesc& x = call.input(0);
     DERMATOME_CHECK(!call.has_input(5) || call.input(5) == x, "residual is {} but x is {}", to_string(call.input(5)),
                     to_string(x));
@@ -52,20 +43,7 @@ class BatchNormRelu final : public Op {
 
   // Of all its states only the running statistics are no parameters.
   std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {
-    const TensorDesc desc{x.type == DType::f64 ? DType::f64 : DType::f32, {x.shape[-1]}};
-    const bool tracks = a.choice("mode") == "train";
-    return {{.suffix = "running_mean",
-             .desc = desc,
-             .initializer = {},
-             .trainable = false,
-             .input = 3,
-             .written_output = tracks ? 3 : -1},
-            {.suffix = "running_var",
-             .desc = desc,
-             .initializer = {Initializer::Kind::constant, 1},
-             .trainable = false,
-             .input = 4,
-             .written_output = tracks ? 4 : -1}};
+    return batch_norm::running_statistics(a, x, 3);
   }
 
   std::vector<InPlace> in_place(const OpCall& call) const override {
@@ -132,7 +110,7 @@ class BatchNormReluGradient final : public Op {
             .attributes = {real_attribute("eps", 1e-5, 0), boolean_attribute("fixed", false)}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    check_channels(call, 2, 5);
+    check_channels(call, 1, 2, 5);
     for (const int i : {0, 6}) {
       DERMATOME_CHECK(!call.has_input(i) || call.input(i) == call.input(1), "input {} is {} but x is {}", i,
                       to_string(call.input(i)), to_string(call.input(1)));

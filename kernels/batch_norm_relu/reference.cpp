@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/batch_norm/math.h"
+#include "kernels/batch_norm/reference.h"
 #include "kernels/batch_norm_relu/math.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/register.h"
@@ -10,20 +11,6 @@ namespace dermatome {
 namespace {
 
 using namespace batch_norm;  // the enumerators of the attributes
-
-template <typename T>
-struct Statistics {
-  T mean = 0, variance = 0;
-};
-
-template <typename T>
-Statistics<T> statistics_of(const T* x, std::int64_t rows, std::int64_t channels, std::int64_t c) {
-  Statistics<T> s;
-  for (std::int64_t r = 0; r < rows; ++r) s.mean += x[r * channels + c] / static_cast<T>(rows);
-  for (std::int64_t r = 0; r < rows; ++r)
-    s.variance += (x[r * channels + c] - s.mean) * (x[r * channels + c] - s.mean) / static_cast<T>(rows);
-  return s;
-}
 
 template <typename T>
 void put(const Call& call, int output, std::int64_t c, T value) {

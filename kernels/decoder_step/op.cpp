@@ -2,6 +2,7 @@
 // convolution whose windows do not overlap is folded into its weights, so no normalised tensor exists; the halves of
 // the concatenation are written and read where they lie, so it costs no copy.
 #include "engine/graph/autograd.h"
+#include "kernels/batch_norm/signature.h"
 #include "kernels/launch/register.h"
 
 namespace dermatome {
@@ -87,20 +88,7 @@ class DecoderStep final : public Op {
   // Of all its states only the running statistics are no parameters.
   std::vector<StateSpec> states(const Attributes& a, const TensorDesc& x) const override {
     if (a.choice("mode") == "none") return {};
-    const TensorDesc desc{x.type == DType::f64 ? DType::f64 : DType::f32, {x.shape[-1]}};
-    const bool tracks = a.choice("mode") == "train";
-    return {{.suffix = "running_mean",
-             .desc = desc,
-             .initializer = {},
-             .trainable = false,
-             .input = 8,
-             .written_output = tracks ? 3 : -1},
-            {.suffix = "running_var",
-             .desc = desc,
-             .initializer = {Initializer::Kind::constant, 1},
-             .trainable = false,
-             .input = 9,
-             .written_output = tracks ? 4 : -1}};
+    return batch_norm::running_statistics(a, x, 8);
   }
 
   std::vector<InPlace> in_place(const OpCall& call) const override {

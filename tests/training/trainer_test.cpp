@@ -136,21 +136,22 @@ TEST_F(TrainerTest, TheWayOfPreparingIsInTheCheckpointAndMakesOtherWeights) {
 
 // The first epoch whose score is the highest, whichever score that is.
 TEST_F(TrainerTest, TheBestEpochIsThatOfTheScoreThatTheRecipeNames) {
-  for (const char* score : {"jaccard", "thresholded_jaccard", "dice"}) {
+  for (const BestBy score : {BestBy::jaccard, BestBy::thresholded_jaccard, BestBy::dice}) {
+    const std::string name = name_of(score);
     Recipe by = recipe(6);
     by.best_by = score;
-    const auto result = start(score, by);
+    const auto result = start(name, by);
     const auto of = [&](const EpochResult& epoch) {
-      return *score == 'j'   ? epoch.validation_jaccard
-             : *score == 'd' ? epoch.validation_dice
-                             : epoch.validation_thresholded_jaccard;
+      return score == BestBy::jaccard ? epoch.validation_jaccard
+             : score == BestBy::dice  ? epoch.validation_dice
+                                      : epoch.validation_thresholded_jaccard;
     };
     const auto best = std::max_element(result.epochs.begin(), result.epochs.end(),
                                        [&](const auto& a, const auto& b) { return of(a) < of(b); });
-    EXPECT_EQ(result.position.best_epoch, best->epoch) << score;
-    EXPECT_EQ(result.position.best_score, of(*best)) << score;
-    EXPECT_EQ(result.position.best_jaccard, best->validation_jaccard) << score;
-    EXPECT_EQ(checkpoint(score, "best.safetensors").info.position.best_score, of(*best)) << score;
+    EXPECT_EQ(result.position.best_epoch, best->epoch) << name;
+    EXPECT_EQ(result.position.best_score, of(*best)) << name;
+    EXPECT_EQ(result.position.best_jaccard, best->validation_jaccard) << name;
+    EXPECT_EQ(checkpoint(name, "best.safetensors").info.position.best_score, of(*best)) << name;
   }
 }
 

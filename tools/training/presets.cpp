@@ -54,7 +54,7 @@ Preset paper() {
   augmentation.rotate_about_whole_pixel = true;
   augmentation.zoom_crop = false;
   preset.recipe.mask_resize = data::MaskResize::nearest;
-  preset.recipe.best_by = "dice";
+  preset.recipe.best_by = BestBy::dice;
   add_fine_tuning(preset, {.batches = kPaperBatch,
                            .frozen = {.name = "use_clr", .div = 5, .cut_div = 8},
                            .unfrozen = {.name = "use_clr", .div = 20, .cut_div = 10},

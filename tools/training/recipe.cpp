@@ -18,6 +18,13 @@ StageSettings parse_stage(const toml::table& table, const std::string& file) {
 
 }  // namespace
 
+std::vector<std::string> best_by_names() {
+  return {"jaccard", "thresholded_jaccard", "dice"};
+}
+std::string name_of(BestBy score) {
+  return best_by_names()[static_cast<std::size_t>(score)];
+}
+
 double StageSettings::rate_of(const std::string& group) const {
   const auto found = group_lr.find(group);
   const double rate = found == group_lr.end() ? lr : found->second;

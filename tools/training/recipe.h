@@ -49,6 +49,11 @@ struct CheckpointInterval {
   double minutes = 10;
 };
 
+// The score on the validation part whose highest mean makes an epoch the best one.
+enum class BestBy : std::uint8_t { jaccard, thresholded_jaccard, dice };
+std::vector<std::string> best_by_names();  // in that order
+std::string name_of(BestBy score);
+
 struct Recipe {
   std::string model = "unet34";
   std::uint64_t seed = 42;
@@ -56,7 +61,7 @@ struct Recipe {
   data::Resize resize = data::Resize::squash;
   data::ColourConstancy colour_constancy = data::ColourConstancy::none;
   data::MaskResize mask_resize = data::MaskResize::area;
-  std::string best_by = "jaccard";  // the score on the validation part that chooses best.safetensors
+  BestBy best_by = BestBy::jaccard;  // the score on the validation part that chooses best.safetensors
   std::vector<StageSettings> stages = std::vector<StageSettings>(1);
 
   // Of the photographs and masks of a stage.

@@ -298,11 +298,8 @@ const std::vector<Key<Recipe>>& recipe_keys() {
                  "how the colour of the light is estimated and taken out; shades-of-gray with the sixth power"),
       choice_key("mask_resize", &Recipe::mask_resize, data::mask_resize_names(),
                  "area: lesion where more than half of a pixel is; nearest: one pixel decides, as in fastai 0.7"),
-      {"best_by",
-       {.type = "a word", .range = "", .choices = {"jaccard", "thresholded_jaccard", "dice"}},
-       "the validation score whose highest mean makes an epoch the best one; of equal epochs the earliest",
-       [](Recipe& r, const Item& item) { r.best_by = item.word(); },
-       [](const Recipe& r) { return quoted(r.best_by); }},
+      choice_key("best_by", &Recipe::best_by, best_by_names(),
+                 "the validation score whose highest mean makes an epoch the best one; of equal epochs the earliest"),
   };
   return keys;
 }

@@ -45,10 +45,9 @@ Model model_of(const TrainOptions& options) {
                                    : Model::parse(options.resume->info.graph_text, options.recipe.model);
 }
 
-double score_of(const EpochResult& result, const std::string& best_by) {
-  if (best_by == "dice") return result.validation_dice;
-  if (best_by == "thresholded_jaccard") return result.validation_thresholded_jaccard;
-  return result.validation_jaccard;
+double score_of(const EpochResult& result, BestBy best_by) {
+  if (best_by == BestBy::dice) return result.validation_dice;
+  return best_by == BestBy::jaccard ? result.validation_jaccard : result.validation_thresholded_jaccard;
 }
 
 class Trainer {

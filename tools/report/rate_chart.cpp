@@ -31,7 +31,8 @@ Line line_of(std::string css, const Frame& frame, const RateChart& chart, double
   Line line{.css = std::move(css), .points = {}};
   for (const RatePoint& point : chart.points) {
     const double value = point.*loss;
-    line.points.push_back({point.rate, value > frame.y.range.high ? kMissing : value});
+    const bool inside = value >= frame.y.range.low && value <= frame.y.range.high;
+    line.points.push_back({point.rate, inside ? value : kMissing});
   }
   return line;
 }
@@ -58,17 +59,12 @@ std::string content_of(const Frame& frame, const RateChart& chart) {
   std::string content = draw_axes(frame) + draw_line(frame, line_of("run-6 pale", frame, chart, &RatePoint::loss)) +
                         draw_line(frame, line_of("run-2", frame, chart, &RatePoint::average)) +
                         draw_line(frame, line_of("run-1", frame, chart, &RatePoint::smoothed));
-  const double tenth = chart.lowest / 10;
-  const bool has_tenth = tenth > 0 && tenth >= frame.x.range.low;
-  const bool tenth_is_right = chart.steepest && tenth >= *chart.steepest;
-  if (has_tenth)
-    content += draw_mark(frame, {{tenth, smoothed_at(chart, tenth)}, "run-3", "minimum / 10", tenth_is_right});
-  if (chart.steepest) {
-    content += draw_mark(frame, {{*chart.steepest, smoothed_at(chart, *chart.steepest)},
-                                 "run-1",
-                                 fmt::format("steepest {}", significant(*chart.steepest)),
-                                 has_tenth && !tenth_is_right});
-  }
+  if (!chart.steepest) return content;
+  content += draw_mark(frame, {{*chart.steepest, smoothed_at(chart, *chart.steepest)},
+                               "run-1",
+                               fmt::format("steepest {}", significant(*chart.steepest))});
+  if (const double tenth = chart.lowest / 10; tenth > 0 && tenth >= frame.x.range.low)
+    content += draw_mark(frame, {{tenth, smoothed_at(chart, tenth)}, "run-3", "minimum / 10", 1});
   return content;
 }
 

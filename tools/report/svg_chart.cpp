@@ -15,6 +15,8 @@ namespace {
 
 constexpr double kCharacterWidth = 6.6;  // of the small type in charts, generously
 
+constexpr double kMarkRow = 16;  // of the texts of marks
+
 double text_width(std::string_view text) {
   const auto characters = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
   return kCharacterWidth * static_cast<double>(characters);
@@ -187,13 +189,10 @@ std::string draw_mark(const Frame& frame, const Mark& mark) {
   const double x = frame.x_of(mark.at.x);
   const double y = frame.y_of(mark.at.y);
   const double floor = frame.height - frame.bottom;
-  const double width = text_width(mark.text) + 8;
-  const bool fits_left = x - width > frame.left;
-  const bool fits_right = x + width < frame.width - frame.right;
-  const bool to_the_left = fits_left && !(mark.right && fits_right);
+  const bool to_the_left = x - text_width(mark.text) - 8 > frame.left;
   return tag_line(x, y, x, floor, "drop-line") + tag_dot(x, y, 4, mark.css + " ringed") +
-         draw_text(to_the_left ? x - 8 : x + 8, floor - 9, to_the_left ? "end" : "start", "mark-text " + mark.css,
-                   mark.text);
+         draw_text(to_the_left ? x - 8 : x + 8, floor - 9 - kMarkRow * mark.row, to_the_left ? "end" : "start",
+                   "mark-text " + mark.css, mark.text);
 }
 
 std::string draw_probes(const Frame& frame, const std::vector<Probe>& probes) {

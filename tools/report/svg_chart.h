@@ -55,13 +55,12 @@ struct Line {
   bool filled = false;        // the area below is shaded
 };
 
-// A dot with a line down to the axis, and its text beside the foot of that line: on the left, or on the right where
-// that is asked for, if there is room.
+// A dot with a line down to the axis, and its text beside the foot of that line, or rows of text higher.
 struct Mark {
   Point at;
   std::string css;
   std::string text;
-  bool right = false;
+  int row = 0;
 };
 
 // A stretch of the x axis, up to the start of the next one.

@@ -62,6 +62,8 @@ class Kernel {
   virtual std::size_t workspace_bytes() const { return 0; }
   // Moves the wanted layouts out; called once, before the first run.
   virtual std::vector<PreparedInput> take_prepared_inputs() { return {}; }
+  // Whether it may write the output to the input's memory, where the op says that kernels may (Op::in_place).
+  virtual bool works_in_place(int /*output*/, int /*input*/) const { return true; }
   // Neither allocates nor synchronises nor reads anything but its arguments' memory, so any program can be captured.
   virtual void run(const Call& call) = 0;
   // Runs many calls of kernels that name the same function in one go, where starting each costs more than its work.

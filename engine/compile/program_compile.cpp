@@ -244,7 +244,7 @@ void Program::Impl::make_slots() {
       const std::size_t bytes = graph.values()[static_cast<std::size_t>(value)].desc.bytes();
       const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
       for (const InPlace& pair : options.planner ? node.op->in_place(graph.call_of(node)) : std::vector<InPlace>{}) {
-        if (pair.output != static_cast<int>(o)) continue;
+        if (pair.output != static_cast<int>(o) || !step.kernel->works_in_place(pair.output, pair.input)) continue;
         const int input = static_cast<std::size_t>(pair.input) < input_values[s].size()
                               ? input_values[s][static_cast<std::size_t>(pair.input)]
                               : -1;

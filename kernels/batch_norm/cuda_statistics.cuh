@@ -79,14 +79,20 @@ struct SetFixed {
   DERMATOME_HD void operator()(std::int64_t c) const { f.fixed(c); }
 };
 
-// Scale and shift of every channel: of the batch, which also moves the running statistics, or of these.
+// Scale and shift of every channel by the batch's statistics, which also move the running ones. `partial`: as many
+// bytes as reduce_channels_workspace<float, 2> says.
+template <typename T, int N>
+void set_by_batch(const Call& call, const T* x, Sizes size, const Forward& f, void* partial) {
+  launch::cuda::reduce_channels<float, 2, N>(call, size.rows, size.channels, static_cast<float*>(partial),
+                                             FirstValues<T, N>{x}, DistanceTerms<T, N>{x, size.channels},
+                                             StoreStatistics<T>{x, static_cast<double>(size.rows), f});
+}
+
+// By those or by the running ones, as batch_norm's attributes say; workspace as in forward_of.
 template <typename T, int N>
 void set_scale_and_shift(const Call& call, const T* x, Sizes size, const Forward& f) {
   if (launch::integer(call, kMode) == kModeTrain) {
-    auto* partial = static_cast<float*>(call.workspace) + 2 * size.channels;
-    launch::cuda::reduce_channels<float, 2, N>(call, size.rows, size.channels, partial, FirstValues<T, N>{x},
-                                               DistanceTerms<T, N>{x, size.channels},
-                                               StoreStatistics<T>{x, static_cast<double>(size.rows), f});
+    set_by_batch<T, N>(call, x, size, f, static_cast<float*>(call.workspace) + 2 * size.channels);
   } else {
     launch::cuda::for_each(call, size.channels, SetFixed{f});
   }

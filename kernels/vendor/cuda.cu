@@ -38,29 +38,52 @@ void to_oihw(const Call& call, const T* from, const std::int64_t* extents, float
       });
 }
 
-template <typename T>
-void finish(const Call& call, T* y, Index rows, Index channels, const Finish& f) {
-  const T* residual = static_cast<const T*>(f.residual);
+DERMATOME_HD float finished(const Finish& f, Index c, float value, float residual) {
+  if (f.bias != nullptr) value += f.bias[c];
+  if (f.relu_first && value < 0) value = 0;
+  if (f.scale != nullptr) value = value * f.scale[c] + f.shift[c];
+  if (f.adds) value += f.residual_factor == nullptr ? residual : residual * f.residual_factor[c];
+  if (f.relu && value < 0) value = 0;
+  return f.mask && !(residual > 0) ? 0.0f : value;
+}
+
+// N neighbouring channels a thread.
+template <typename T, int N>
+void finish(const Call& call, const Rows& rows, const Finish& f) {
+  T* y = static_cast<T*>(rows.data);
+  const T* residual = f.residual == nullptr ? y : static_cast<const T*>(f.residual);
+  const Index step = rows.step;
   launch::cuda::for_each_cell(
-      call, rows, channels, DERMATOME_LAMBDA(Index row, Index c) {
-        const Index at = row * channels + c;
-        float value = load(y[at]);
-        if (f.bias != nullptr) value += f.bias[c];
-        if (f.relu_first && value < 0) value = 0;
-        if (f.scale != nullptr) value = value * f.scale[c] + f.shift[c];
-        if (residual != nullptr) value += load(residual[at]);
-        if (f.relu && value < 0) value = 0;
-        y[at] = store<T>(value);
+      call, rows.rows, rows.channels / N, DERMATOME_LAMBDA(Index row, Index column) {
+        const Index c = column * N;
+        auto pack = launch::cuda::load_pack<T, N>(y + row * step + c);
+        const auto other = launch::cuda::load_pack<T, N>(residual + row * step + c);
+        for (int k = 0; k < N; ++k) {
+          pack.value[k] = store<T>(finished(f, c + k, load(pack.value[k]), load(other.value[k])));
+        }
+        launch::cuda::store_pack<T, N>(y + row * step + c, pack);
       });
+}
+
+template <typename T>
+void finish_in_packs(const Call& call, const Rows& y, const Finish& f) {
+  constexpr int kPack = 4;
+  if (y.channels % kPack == 0 && y.step % kPack == 0) {
+    finish<T, kPack>(call, y, f);
+  } else {
+    finish<T, 1>(call, y, f);
+  }
 }
 
 // Doubles: a gradient's positive and negative parts nearly cancel.
 template <typename T>
-void sum_channels(const Call& call, const T* x, Index rows, Index channels, double* workspace, float* sums) {
+void sum_channels(const Call& call, const Rows& rows, double* workspace, float* sums) {
+  const T* x = static_cast<const T*>(rows.data);
+  const Index step = rows.step;
   launch::cuda::reduce_channels<double, 1, 1>(
-      call, rows, channels, workspace, DERMATOME_LAMBDA(Index) { return 0; },
+      call, rows.rows, rows.channels, workspace, DERMATOME_LAMBDA(Index) { return 0; },
       DERMATOME_LAMBDA(Index row, Index c, int, launch::cuda::ChannelSums<double, 1, 1>& terms) {
-        terms.term[0][0] = static_cast<double>(load(x[row * channels + c]));
+        terms.term[0][0] = static_cast<double>(load(x[row * step + c]));
       },
       DERMATOME_LAMBDA(Index c, const double* totals) { sums[c] = static_cast<float>(totals[0]); });
 }
@@ -97,12 +120,11 @@ void ohwi_to_oihw(const Call& call, const void* from, DType type, const std::int
   }
 }
 
-void finish_convolution(const Call& call, DType type, void* y, std::int64_t rows, std::int64_t channels,
-                        const Finish& f) {
-  if (type == DType::f32) {
-    finish(call, static_cast<float*>(y), rows, channels, f);
+void finish_convolution(const Call& call, const Rows& y, const Finish& f) {
+  if (y.type == DType::f32) {
+    finish_in_packs<float>(call, y, f);
   } else {
-    finish(call, static_cast<Bfloat16*>(y), rows, channels, f);
+    finish_in_packs<Bfloat16>(call, y, f);
   }
 }
 
@@ -110,12 +132,11 @@ std::int64_t channel_sum_workspace(std::int64_t rows, std::int64_t channels) {
   return launch::cuda::reduce_channels_workspace<double, 1>(rows, channels);
 }
 
-void channel_sum(const Call& call, DType type, const void* x, std::int64_t rows, std::int64_t channels, void* workspace,
-                 float* sums) {
-  if (type == DType::f32) {
-    sum_channels(call, static_cast<const float*>(x), rows, channels, static_cast<double*>(workspace), sums);
+void channel_sum(const Call& call, const Rows& x, void* workspace, float* sums) {
+  if (x.type == DType::f32) {
+    sum_channels<float>(call, x, static_cast<double*>(workspace), sums);
   } else {
-    sum_channels(call, static_cast<const Bfloat16*>(x), rows, channels, static_cast<double*>(workspace), sums);
+    sum_channels<Bfloat16>(call, x, static_cast<double*>(workspace), sums);
   }
 }
 

@@ -21,21 +21,28 @@ struct WeightCopy {
 };
 void oihw_to_ohwi_all(const Call& call, std::span<const WeightCopy> copies, DType type);
 
-// y = relu(relu_first(y + bias) * scale + shift + residual) in place, each part where it is given; the residual is of
-// y's type.
-struct Finish {
-  const float* bias;
-  const float* scale;
-  const float* shift;
-  const void* residual;
-  bool relu_first, relu;
+// The first `channels` of every `step` elements, in `rows` rows.
+struct Rows {
+  DType type;
+  void* data;
+  std::int64_t rows, channels, step;
 };
-void finish_convolution(const Call& call, DType type, void* y, std::int64_t rows, std::int64_t channels,
-                        const Finish& finish);
+
+// y = relu(relu_first(y + bias) * scale + shift + residual_factor * residual) in place, each part where it is given;
+// with `mask` zero where the residual is not positive, and `adds` says whether it is added. The residual is laid out
+// as y and of its type.
+struct Finish {
+  const float* bias = nullptr;
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  const void* residual = nullptr;
+  const float* residual_factor = nullptr;
+  bool relu_first = false, adds = false, relu = false, mask = false;
+};
+void finish_convolution(const Call& call, const Rows& y, const Finish& finish);
 
 // sums[c] = sum over the rows of x[row][c]
 std::int64_t channel_sum_workspace(std::int64_t rows, std::int64_t channels);
-void channel_sum(const Call& call, DType type, const void* x, std::int64_t rows, std::int64_t channels, void* workspace,
-                 float* sums);
+void channel_sum(const Call& call, const Rows& x, void* workspace, float* sums);
 
 }  // namespace dermatome::cuda

@@ -20,7 +20,7 @@ namespace fe = cudnn_frontend;
 using Dimensions = std::vector<std::int64_t>;
 using GraphTensor = std::shared_ptr<fe::graph::Tensor_attributes>;
 
-enum Uid : std::int64_t { kFirst = 1, kSecond, kBias, kScale, kShift, kResidual, kResult };
+enum Uid : std::int64_t { kFirst = 1, kSecond, kBias, kScale, kShift, kResidual, kResidualFactor, kResult };
 
 // The first need loads the library; null with a reason where that fails.
 const SharedLibrary& library() {
@@ -47,15 +47,16 @@ fe::DataType_t type_of(DType type) {
 }
 
 // Channels last: [n, c, h, w] by name, n h w c in memory; kernels [out, in, kh, kw] likewise.
-Dimensions strides_of(const Dimensions& d) {
-  return {d[1] * d[2] * d[3], 1, d[1] * d[3], d[1]};
+// `step`: elements from a pixel to the next.
+Dimensions strides_of(const Dimensions& d, std::int64_t step) {
+  return {step * d[2] * d[3], 1, step * d[3], step};
 }
 
-GraphTensor input(fe::graph::Graph& graph, Uid uid, const Dimensions& dimensions, DType type) {
+GraphTensor input(fe::graph::Graph& graph, Uid uid, const Dimensions& dimensions, std::int64_t step, DType type) {
   return graph.tensor(fe::graph::Tensor_attributes()
                           .set_uid(uid)
                           .set_dim(dimensions)
-                          .set_stride(strides_of(dimensions))
+                          .set_stride(strides_of(dimensions, step))
                           .set_data_type(type_of(type)));
 }
 
@@ -71,15 +72,26 @@ GraphTensor add_epilogue(fe::graph::Graph& graph, const Convolution& c, GraphTen
   const auto two = [&](fe::PointwiseMode_t mode, const GraphTensor& other) {
     return graph.pointwise(value, other, fe::graph::Pointwise_attributes().set_mode(mode));
   };
-  const auto channel = [&](Uid uid) { return input(graph, uid, {1, c.channels_written(), 1, 1}, DType::f32); };
+  const std::int64_t channels = c.channels_written();
+  const auto channel = [&](Uid uid) { return input(graph, uid, {1, channels, 1, 1}, channels, DType::f32); };
+  GraphTensor residual;
+  if (c.epilogue.reads_residual()) residual = input(graph, kResidual, written, c.written_step(), c.result);
   if (c.epilogue.bias) value = two(fe::PointwiseMode_t::ADD, channel(kBias));
   if (c.epilogue.relu_first) value = one(fe::PointwiseMode_t::RELU_FWD);
   if (c.epilogue.scale) {
     value = two(fe::PointwiseMode_t::MUL, channel(kScale));
     value = two(fe::PointwiseMode_t::ADD, channel(kShift));
   }
-  if (c.epilogue.residual) value = two(fe::PointwiseMode_t::ADD, input(graph, kResidual, written, c.result));
+  if (c.epilogue.residual) {
+    GraphTensor added = residual;
+    if (c.epilogue.residual_factor) {
+      added = graph.pointwise(residual, channel(kResidualFactor),
+                              fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::MUL));
+    }
+    value = two(fe::PointwiseMode_t::ADD, added);
+  }
   if (c.epilogue.relu) value = one(fe::PointwiseMode_t::RELU_FWD);
+  if (c.epilogue.mask) value = two(fe::PointwiseMode_t::RELU_BWD, residual);
   if (c.identity) {
     value->set_data_type(fe::DataType_t::FLOAT);
     value = one(fe::PointwiseMode_t::IDENTITY);
@@ -96,23 +108,25 @@ std::unique_ptr<fe::graph::Graph> graph_of(const Convolution& c) {
   graph->set_io_data_type(type_of(c.type))
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
       .set_compute_data_type(fe::DataType_t::FLOAT);
+  const auto weight = [&] { return input(*graph, kSecond, kernel, c.in, c.type); };
   GraphTensor result;
   Dimensions written;
   switch (c.direction) {
     case Direction::forward:
       written = y;
-      result = graph->conv_fprop(input(*graph, kFirst, x, c.type), input(*graph, kSecond, kernel, c.type),
+      result = graph->conv_fprop(input(*graph, kFirst, x, c.x_step(), c.type), weight(),
                                  window<fe::graph::Conv_fprop_attributes>(c));
       break;
     case Direction::data_gradient:
       written = x;
-      result = graph->conv_dgrad(input(*graph, kFirst, y, c.type), input(*graph, kSecond, kernel, c.type),
+      result = graph->conv_dgrad(input(*graph, kFirst, y, c.y_step(), c.type), weight(),
                                  window<fe::graph::Conv_dgrad_attributes>(c));
       break;
     case Direction::weight_gradient:
       written = kernel;
-      result = graph->conv_wgrad(input(*graph, kSecond, y, c.type), input(*graph, kFirst, x, c.type),
-                                 window<fe::graph::Conv_wgrad_attributes>(c));
+      result =
+          graph->conv_wgrad(input(*graph, kSecond, y, c.y_step(), c.type), input(*graph, kFirst, x, c.x_step(), c.type),
+                            window<fe::graph::Conv_wgrad_attributes>(c));
       break;
   }
   result->set_dim(written);
@@ -121,7 +135,7 @@ std::unique_ptr<fe::graph::Graph> graph_of(const Convolution& c) {
       .set_output(true)
       .set_data_type(type_of(c.result))
       .set_dim(written)
-      .set_stride(strides_of(written));
+      .set_stride(strides_of(written, c.direction == Direction::weight_gradient ? c.in : c.written_step()));
   return graph;
 }
 
@@ -175,7 +189,8 @@ class GpuPlan final : public Plan {
     if (epilogue.bias) pointers[kBias] = const_cast<float*>(operands.bias);
     if (epilogue.scale) pointers[kScale] = const_cast<float*>(operands.scale);
     if (epilogue.scale) pointers[kShift] = const_cast<float*>(operands.shift);
-    if (epilogue.residual) pointers[kResidual] = const_cast<void*>(operands.residual);
+    if (epilogue.reads_residual()) pointers[kResidual] = const_cast<void*>(operands.residual);
+    if (epilogue.residual_factor) pointers[kResidualFactor] = const_cast<float*>(operands.residual_factor);
     check(graph_->execute_plan_at_index(handle, pointers, operands.workspace, index_), "execution", convolution_);
   }
 
@@ -206,8 +221,8 @@ std::size_t bytes(DType type, std::int64_t elements) {
 
 Trial make_trial(const Convolution& c, int device) {
   const Device place{DeviceKind::cuda, device};
-  const std::int64_t x = c.n * c.height * c.width * c.in;
-  const std::int64_t y = c.n * c.out_height * c.out_width * c.out;
+  const std::int64_t x = c.x_pixels() * c.x_step();
+  const std::int64_t y = c.y_pixels() * c.y_step();
   const std::int64_t kernel = c.out * c.in * c.kernel * c.kernel;
   const bool gradient_of_weight = c.direction == Direction::weight_gradient;
   const std::int64_t first = c.direction == Direction::data_gradient ? y : x;
@@ -215,7 +230,7 @@ Trial make_trial(const Convolution& c, int device) {
   Trial trial{.first = Buffer(place, bytes(c.type, first)),
               .second = Buffer(place, bytes(c.type, gradient_of_weight ? y : kernel)),
               .channels = Buffer(place, bytes(DType::f32, c.channels_written())),
-              .residual = Buffer(place, c.epilogue.residual ? bytes(c.result, result) : 0),
+              .residual = Buffer(place, c.epilogue.reads_residual() ? bytes(c.result, result) : 0),
               .result = Buffer(place, bytes(c.result, result)),
               .stream = backend_of(DeviceKind::cuda).make_stream(device)};
   Backend& backend = backend_of(DeviceKind::cuda);
@@ -238,6 +253,7 @@ double time_plan(Plan& plan, const Trial& trial, int device) {
                           .scale = channels,
                           .shift = channels,
                           .residual = trial.residual.data(),
+                          .residual_factor = channels,
                           .result = trial.result.data(),
                           .workspace = workspace.data()};
   plan.run(operands, *trial.stream);

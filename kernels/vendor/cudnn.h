@@ -13,10 +13,13 @@
 namespace dermatome::cudnn {
 
 // What is done to the sums before they are stored: y = relu(relu_first(sum + bias) * scale + shift + residual), each
-// part where it is asked for. Bias, scale and shift are f32, one a channel; the residual is laid out as y.
+// part where it is asked for; then `mask` leaves zero where the residual is not positive, whether or not it was added.
+// Bias, scale, shift and the residual's factor are f32, one a channel; the residual is laid out as y.
 struct Epilogue {
   bool bias = false, relu_first = false, scale = false, residual = false, relu = false;
-  bool any() const { return bias || relu_first || scale || residual || relu; }
+  bool residual_factor = false, mask = false;
+  bool any() const { return bias || relu_first || scale || residual || relu || mask; }
+  bool reads_residual() const { return residual || mask; }
   friend bool operator==(const Epilogue&, const Epilogue&) = default;
 };
 
@@ -29,6 +32,8 @@ struct Convolution {
   std::int64_t n = 0, height = 0, width = 0, in = 0;
   std::int64_t out_height = 0, out_width = 0, out = 0;
   std::int64_t kernel = 0, stride = 1, pad = 0;
+  // Channels of the tensors of which x and y are slices; 0: they are whole tensors.
+  std::int64_t x_pitch = 0, y_pitch = 0;
   DType type = DType::f32;    // of both operands
   DType result = DType::f32;  // of what is written
   Epilogue epilogue = {};
@@ -38,20 +43,27 @@ struct Convolution {
   friend bool operator==(const Convolution&, const Convolution&) = default;
 
   std::int64_t channels_written() const { return direction == Direction::data_gradient ? in : out; }
+  // Elements from a pixel of x, of y or of what is written to the next.
+  std::int64_t x_step() const { return x_pitch > 0 ? x_pitch : in; }
+  std::int64_t y_step() const { return y_pitch > 0 ? y_pitch : out; }
+  std::int64_t written_step() const { return direction == Direction::data_gradient ? x_step() : y_step(); }
+  std::int64_t x_pixels() const { return n * height * width; }
+  std::int64_t y_pixels() const { return n * out_height * out_width; }
 };
 
 std::string to_string(const Convolution& convolution);  // also the key in the plan cache
 
 // The two operands in the order x, kernel; y, kernel (data gradient: dy, kernel); x, dy (weight gradient).
 struct Operands {
-  const void* first;
-  const void* second;
-  const float* bias;
-  const float* scale;
-  const float* shift;
-  const void* residual;
-  void* result;
-  void* workspace;
+  const void* first = nullptr;
+  const void* second = nullptr;
+  const float* bias = nullptr;
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+  const void* residual = nullptr;
+  const float* residual_factor = nullptr;
+  void* result = nullptr;
+  void* workspace = nullptr;
 };
 
 // A graph with the engine that runs it.

@@ -9,10 +9,6 @@ namespace {
 
 constexpr std::int64_t kAlignment = 64;
 
-std::int64_t aligned(std::int64_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 // A device whose streams have no native handle is the host in a device's role.
 Choice choose(const std::vector<Convolution>& candidates, const KernelRequest& request) {
   if (candidates.empty()) return {};
@@ -55,60 +51,39 @@ class ReorderWeight final : public Kernel {
 
 class ConvolutionKernel final : public Kernel {
  public:
-  ConvolutionKernel(const Convolution& wanted, const Convolution& chosen, std::unique_ptr<Plan> plan,
-                    const OperandsOfCall& operands)
-      : wanted_(wanted),
-        finishes_(wanted.epilogue.any() && !chosen.epilogue.any()),
-        plan_(std::move(plan)),
-        operands_(operands) {}
+  ConvolutionKernel(Planned planned, const OperandsOfCall& operands, const TensorDesc& weight)
+      : planned_(std::move(planned)), operands_(operands), weight_(weight) {}
 
-  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(plan_->workspace_bytes()); }
+  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(planned_.plan->workspace_bytes()); }
   std::vector<PreparedInput> take_prepared_inputs() override {
-    const auto elements = static_cast<std::size_t>(wanted_.out * wanted_.in * wanted_.kernel * wanted_.kernel);
     std::vector<PreparedInput> prepared;
-    prepared.push_back({.input = operands_.weight,
-                        .layout = fmt::format("ohwi {}", name_of(wanted_.type)),
-                        .bytes = elements * size_of(wanted_.type),
-                        .reorder = std::make_unique<ReorderWeight>(wanted_.type)});
+    prepared.push_back(weight_as_ohwi(operands_.weight, weight_, planned_.wanted.type));
     return prepared;
   }
   void run(const Call& call) override {
     const auto channel = [&](int i) { return i < 0 ? nullptr : static_cast<const float*>(call.inputs[i].data); };
-    const Operand& y = call.outputs[0];
-    const void* residual = operands_.residual < 0 ? nullptr : call.inputs[operands_.residual].data;
-    plan_->run({.first = call.inputs[operands_.read].data,
-                .second = call.inputs[operands_.weight].data,
-                .bias = channel(operands_.bias),
-                .scale = channel(operands_.scale),
-                .shift = channel(operands_.shift),
-                .residual = residual,
-                .result = y.data,
-                .workspace = call.workspace},
-               *call.stream);
-    if (!finishes_) return;
-    const std::int64_t channels = wanted_.channels_written();
-    cuda::finish_convolution(call, y.type, y.data, y.elements / channels, channels,
-                             {.bias = channel(operands_.bias),
-                              .scale = channel(operands_.scale),
-                              .shift = channel(operands_.shift),
-                              .residual = residual,
-                              .relu_first = wanted_.epilogue.relu_first,
-                              .relu = wanted_.epilogue.relu});
+    planned_.run(call, {.first = call.inputs[operands_.read].data,
+                        .second = call.inputs[operands_.weight].data,
+                        .bias = channel(operands_.bias),
+                        .scale = channel(operands_.scale),
+                        .shift = channel(operands_.shift),
+                        .residual = operands_.residual < 0 ? nullptr : call.inputs[operands_.residual].data,
+                        .result = call.outputs[0].data,
+                        .workspace = call.workspace});
   }
-  std::string describe() const override { return plan_->describe(); }
+  std::string describe() const override { return planned_.plan->describe(); }
 
  private:
-  Convolution wanted_;
-  bool finishes_;  // the epilogue is a pass of our own
-  std::unique_ptr<Plan> plan_;
+  Planned planned_;
   OperandsOfCall operands_;
+  TensorDesc weight_;
 };
 
 // Workspace: the gradient as OHWI, then what the plan or the bias's sums need.
 class WeightGradientKernel final : public Kernel {
  public:
-  WeightGradientKernel(const Convolution& chosen, std::unique_ptr<Plan> plan, const OperandsOfWeightGradient& operands)
-      : chosen_(chosen), plan_(std::move(plan)), operands_(operands) {}
+  WeightGradientKernel(Planned planned, const OperandsOfWeightGradient& operands)
+      : chosen_(planned.chosen), plan_(std::move(planned.plan)), operands_(operands) {}
 
   std::size_t workspace_bytes() const override {
     const std::int64_t sums = operands_.dbias < 0 ? 0 : cuda::channel_sum_workspace(pixels(), chosen_.out);
@@ -117,25 +92,18 @@ class WeightGradientKernel final : public Kernel {
   void run(const Call& call) override {
     const Operand& dy = call.inputs[operands_.dy];
     void* rest = static_cast<std::byte*>(call.workspace) + gradient_bytes();
-    plan_->run({.first = call.inputs[operands_.x].data,
-                .second = dy.data,
-                .bias = nullptr,
-                .scale = nullptr,
-                .shift = nullptr,
-                .residual = nullptr,
-                .result = call.workspace,
-                .workspace = rest},
+    plan_->run({.first = call.inputs[operands_.x].data, .second = dy.data, .result = call.workspace, .workspace = rest},
                *call.stream);
     const Operand& dweight = call.outputs[operands_.dweight];
     cuda::ohwi_to_oihw(call, call.workspace, chosen_.result, dweight.extent, static_cast<float*>(dweight.data));
     if (operands_.dbias < 0) return;
-    cuda::channel_sum(call, dy.type, dy.data, pixels(), chosen_.out, rest,
+    cuda::channel_sum(call, {dy.type, dy.data, pixels(), chosen_.out, chosen_.out}, rest,
                       static_cast<float*>(call.outputs[operands_.dbias].data));
   }
   std::string describe() const override { return plan_->describe(); }
 
  private:
-  std::int64_t pixels() const { return chosen_.n * chosen_.out_height * chosen_.out_width; }
+  std::int64_t pixels() const { return chosen_.y_pixels(); }
   std::int64_t gradient_bytes() const {
     return aligned(chosen_.out * chosen_.in * chosen_.kernel * chosen_.kernel *
                    static_cast<std::int64_t>(size_of(chosen_.result)));
@@ -148,23 +116,75 @@ class WeightGradientKernel final : public Kernel {
 
 }  // namespace
 
+std::int64_t aligned(std::int64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+void Planned::run(const Call& call, const Operands& operands) const {
+  plan->run(operands, *call.stream);
+  const Epilogue& epilogue = wanted.epilogue;
+  if (!epilogue.any() || chosen.epilogue.any()) return;
+  const bool into_x = wanted.direction == Direction::data_gradient;
+  cuda::finish_convolution(call,
+                           {.type = wanted.result,
+                            .data = operands.result,
+                            .rows = into_x ? wanted.x_pixels() : wanted.y_pixels(),
+                            .channels = wanted.channels_written(),
+                            .step = wanted.written_step()},
+                           {.bias = operands.bias,
+                            .scale = operands.scale,
+                            .shift = operands.shift,
+                            .residual = operands.residual,
+                            .residual_factor = operands.residual_factor,
+                            .relu_first = epilogue.relu_first,
+                            .adds = epilogue.residual,
+                            .relu = epilogue.relu,
+                            .mask = epilogue.mask});
+}
+
+// A weight gradient takes its candidates in order, not by speed: the first keeps f32.
+Planned plan_for(const Convolution& wanted, const KernelRequest& request) {
+  const auto candidates = candidates_for(wanted);
+  if (wanted.direction != Direction::weight_gradient) {
+    Choice choice = choose(candidates, request);
+    if (choice.plan == nullptr) return {};
+    return {wanted, candidates[choice.candidate], std::move(choice.plan)};
+  }
+  for (const Convolution& candidate : candidates) {
+    Choice choice = choose({candidate}, request);
+    if (choice.plan != nullptr) return {wanted, candidate, std::move(choice.plan)};
+  }
+  return {};
+}
+
+PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type) {
+  return {.input = input,
+          .layout = fmt::format("ohwi {}", name_of(type)),
+          .bytes = static_cast<std::size_t>(weight.shape.elements()) * size_of(type),
+          .reorder = std::make_unique<ReorderWeight>(type)};
+}
+
 // Fused epilogues first: they move least memory. Where a type other than that of the operands is to be written, some
 // engines can only behind an identity: so a weight gradient from bf16 operands, which stays f32 but for one and three
-// channels. A data gradient from
-// bf16 is never written as f32 (cuDNN 9.19 refuses it for every GPU): the 256 to 1 head has a kernel of our own.
+// channels and from slices (cuDNN 9.19 refuses those for all GPUs but the newest). A data gradient from bf16 is never
+// written as f32: the 256 to 1 head has a kernel of our own.
 std::vector<Convolution> candidates_for(const Convolution& wanted) {
   std::vector<Convolution> candidates;
   const bool widens = wanted.type != wanted.result;
   if (wanted.direction == Direction::data_gradient && widens) return candidates;
-  candidates.push_back(wanted);
   if (wanted.direction == Direction::weight_gradient) {
-    candidates.back().identity = widens;
+    const bool sliced = wanted.x_pitch > 0 || wanted.y_pitch > 0;
+    if (!widens || !sliced) {
+      candidates.push_back(wanted);
+      candidates.back().identity = widens;
+    }
     if (widens) {  // rounded to bf16, where nothing else is accepted
       candidates.push_back(wanted);
       candidates.back().result = wanted.type;
     }
     return candidates;
   }
+  candidates.push_back(wanted);
   if (wanted.epilogue.any()) {
     candidates.push_back(wanted);
     candidates.back().epilogue = {};
@@ -179,32 +199,41 @@ std::vector<Convolution> candidates_for(const Convolution& wanted) {
 
 std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands,
                                          const KernelRequest& request) {
-  const auto candidates = candidates_for(wanted);
-  Choice choice = choose(candidates, request);
-  if (choice.plan == nullptr) return nullptr;
-  return std::make_unique<ConvolutionKernel>(wanted, candidates[choice.candidate], std::move(choice.plan), operands);
+  Planned planned = plan_for(wanted, request);
+  if (planned.plan == nullptr) return nullptr;
+  const TensorDesc weight = request.inputs[static_cast<std::size_t>(operands.weight)];
+  return std::make_unique<ConvolutionKernel>(std::move(planned), operands, weight);
 }
 
 std::unique_ptr<Kernel> make_weight_gradient(const Convolution& wanted, const OperandsOfWeightGradient& operands,
                                              const KernelRequest& request) {
-  // In order, not by speed: the first keeps f32.
-  for (const Convolution& candidate : candidates_for(wanted)) {
-    Choice choice = choose({candidate}, request);
-    if (choice.plan != nullptr)
-      return std::make_unique<WeightGradientKernel>(candidate, std::move(choice.plan), operands);
-  }
-  return nullptr;
+  Planned planned = plan_for(wanted, request);
+  if (planned.plan == nullptr) return nullptr;
+  return std::make_unique<WeightGradientKernel>(std::move(planned), operands);
 }
 
 std::string to_string(const Convolution& c) {
   constexpr std::string_view kDirections[] = {"forward", "data gradient", "weight gradient"};
   const Epilogue& e = c.epilogue;
-  return fmt::format("convolution {} x {}x{}x{}x{} y {}x{}x{} kernel {} stride {} pad {} {} to {}{}{}{}{}{}{}{}{}",
-                     kDirections[static_cast<int>(c.direction)], c.n, c.height, c.width, c.in, c.out_height,
-                     c.out_width, c.out, c.kernel, c.stride, c.pad, name_of(c.type), name_of(c.result),
-                     e.bias ? " bias" : "", e.relu_first ? " relu_first" : "", e.scale ? " scale" : "",
-                     e.residual ? " residual" : "", e.relu ? " relu" : "", c.identity ? " identity" : "",
-                     c.tf32 ? " tf32" : "", c.deterministic ? " deterministic" : "");
+  std::string text = fmt::format("convolution {} x {}x{}x{}x{} y {}x{}x{} kernel {} stride {} pad {} {} to {}",
+                                 kDirections[static_cast<int>(c.direction)], c.n, c.height, c.width, c.in, c.out_height,
+                                 c.out_width, c.out, c.kernel, c.stride, c.pad, name_of(c.type), name_of(c.result));
+  if (c.x_pitch > 0) text += fmt::format(" x of {}", c.x_pitch);
+  if (c.y_pitch > 0) text += fmt::format(" y of {}", c.y_pitch);
+  const std::pair<bool, const char*> parts[] = {{e.bias, " bias"},
+                                                {e.relu_first, " relu_first"},
+                                                {e.scale, " scale"},
+                                                {e.residual, " residual"},
+                                                {e.residual_factor, " residual_factor"},
+                                                {e.relu, " relu"},
+                                                {e.mask, " mask"},
+                                                {c.identity, " identity"},
+                                                {c.tf32, " tf32"},
+                                                {c.deterministic, " deterministic"}};
+  for (const auto& [given, name] : parts) {
+    if (given) text += name;
+  }
+  return text;
 }
 
 }  // namespace dermatome::cudnn

@@ -22,6 +22,21 @@ struct OperandsOfWeightGradient {
 // where cuDNN cannot help.
 std::vector<Convolution> candidates_for(const Convolution& wanted);
 
+// What serves `wanted`: one of its candidates with a plan, and a pass behind it where the candidate lacks the epilogue.
+struct Planned {
+  Convolution wanted, chosen;
+  std::unique_ptr<Plan> plan;  // null where cuDNN accepts no candidate
+
+  void run(const Call& call, const Operands& operands) const;
+};
+Planned plan_for(const Convolution& wanted, const KernelRequest& request);
+
+// The prepared input that cuDNN reads as the kernel of a convolution: input `input`, OIHW, as OHWI of `type`.
+PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type);
+
+// Bytes rounded up to what a part of a workspace must begin at.
+std::int64_t aligned(std::int64_t bytes);
+
 // `wanted` says what is to come out in the end (a weight gradient: f32). Null where cuDNN accepts no graph.
 std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands,
                                          const KernelRequest& request);

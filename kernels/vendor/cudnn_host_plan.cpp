@@ -36,10 +36,10 @@ class HostPlan final : public Plan {
   }
 
  private:
-  Index at_x(Index n, Index h, Index w, Index i) const { return ((n * c_.height + h) * c_.width + w) * c_.in + i; }
-  Index at_y(Index n, Index h, Index w, Index o) const {
-    return ((n * c_.out_height + h) * c_.out_width + w) * c_.out + o;
-  }
+  Index x_pixel(Index n, Index h, Index w) const { return (n * c_.height + h) * c_.width + w; }
+  Index y_pixel(Index n, Index h, Index w) const { return (n * c_.out_height + h) * c_.out_width + w; }
+  Index at_x(Index n, Index h, Index w, Index i) const { return x_pixel(n, h, w) * c_.x_step() + i; }
+  Index at_y(Index n, Index h, Index w, Index o) const { return y_pixel(n, h, w) * c_.y_step() + o; }
   Index at_kernel(Index o, Index kh, Index kw, Index i) const {
     return ((o * c_.kernel + kh) * c_.kernel + kw) * c_.in + i;
   }
@@ -65,48 +65,53 @@ class HostPlan final : public Plan {
     }
   }
 
-  void store(const std::vector<double>& sums, const Operands& operands) const {
+  // `sums` without what lies between slices.
+  void store(const std::vector<double>& sums, const Operands& operands, Index step) const {
     const Index channels = c_.channels_written();
-    for (Index i = 0; i < static_cast<Index>(sums.size()); ++i) {
-      const Index c = i % channels;
-      double value = sums[static_cast<std::size_t>(i)];
+    for (Index sum = 0; sum < static_cast<Index>(sums.size()); ++sum) {
+      const Index c = sum % channels;
+      const Index i = sum / channels * step + c;
+      double value = sums[static_cast<std::size_t>(sum)];
       if (c_.epilogue.bias) value += static_cast<double>(operands.bias[c]);
       if (c_.epilogue.relu_first && value < 0) value = 0;
       if (c_.epilogue.scale) {
         value = value * static_cast<double>(operands.scale[c]) + static_cast<double>(operands.shift[c]);
       }
-      if (c_.epilogue.residual) value += element(operands.residual, c_.result, i);
+      const double residual = c_.epilogue.reads_residual() ? element(operands.residual, c_.result, i) : 0;
+      const double factor = c_.epilogue.residual_factor ? static_cast<double>(operands.residual_factor[c]) : 1;
+      if (c_.epilogue.residual) value += residual * factor;
       if (c_.epilogue.relu && value < 0) value = 0;
+      if (c_.epilogue.mask && !(residual > 0)) value = 0;
       put(operands.result, c_.result, i, value);
     }
   }
 
   void forward(const Operands& operands) const {
-    std::vector<double> sums(static_cast<std::size_t>(c_.n * c_.out_height * c_.out_width * c_.out));
+    std::vector<double> sums(static_cast<std::size_t>(c_.y_pixels() * c_.out));
     for_each_window([&](Index n, Index oh, Index ow, Index kh, Index kw, Index h, Index w) {
       for (Index o = 0; o < c_.out; ++o) {
-        double& sum = sums[static_cast<std::size_t>(at_y(n, oh, ow, o))];
+        double& sum = sums[static_cast<std::size_t>(y_pixel(n, oh, ow) * c_.out + o)];
         for (Index i = 0; i < c_.in; ++i) {
           sum += element(operands.first, c_.type, at_x(n, h, w, i)) *
                  element(operands.second, c_.type, at_kernel(o, kh, kw, i));
         }
       }
     });
-    store(sums, operands);
+    store(sums, operands, c_.y_step());
   }
 
   void data_gradient(const Operands& operands) const {
-    std::vector<double> sums(static_cast<std::size_t>(c_.n * c_.height * c_.width * c_.in));
+    std::vector<double> sums(static_cast<std::size_t>(c_.x_pixels() * c_.in));
     for_each_window([&](Index n, Index oh, Index ow, Index kh, Index kw, Index h, Index w) {
       for (Index o = 0; o < c_.out; ++o) {
         const double slope = element(operands.first, c_.type, at_y(n, oh, ow, o));
         for (Index i = 0; i < c_.in; ++i) {
-          sums[static_cast<std::size_t>(at_x(n, h, w, i))] +=
+          sums[static_cast<std::size_t>(x_pixel(n, h, w) * c_.in + i)] +=
               slope * element(operands.second, c_.type, at_kernel(o, kh, kw, i));
         }
       }
     });
-    store(sums, operands);
+    store(sums, operands, c_.x_step());
   }
 
   void weight_gradient(const Operands& operands) const {
@@ -120,7 +125,7 @@ class HostPlan final : public Plan {
         }
       }
     });
-    store(sums, operands);
+    store(sums, operands, c_.out);
   }
 
   Convolution c_;

@@ -10,6 +10,7 @@
 #include "engine/compile/pass.h"
 #include "kernels/conv2d/cudnn.h"
 #include "kernels/conv_transpose2d/cudnn.h"
+#include "kernels/decoder_step/cudnn.h"
 #include "kernels/vendor/cudnn_convolution.h"
 #include "models/builtin.h"
 #include "tests/cudnn/profiles.h"
@@ -18,14 +19,18 @@
 namespace dermatome::cudnn {
 namespace {
 
-std::optional<Convolution> convolution_of(const KernelRequest& request) {
+std::vector<Convolution> convolutions_of(const KernelRequest& request) {
   const std::string& op = request.op.name();
-  if (op == "conv2d") return conv2d::forward_by_cudnn(request);
-  if (op == "conv2d_fused") return conv2d::fused_by_cudnn(request);
-  if (op == "conv2d_data_gradient") return conv2d::data_gradient_by_cudnn(request);
-  if (op == "conv2d_weight_gradient") return conv2d::weight_gradient_by_cudnn(request);
-  if (op == "conv_transpose2d") return conv_transpose2d::by_cudnn(request);
-  return std::nullopt;
+  if (op == "conv2d") return {conv2d::forward_by_cudnn(request)};
+  if (op == "conv2d_fused") return {conv2d::fused_by_cudnn(request)};
+  if (op == "conv2d_data_gradient") return {conv2d::data_gradient_by_cudnn(request)};
+  if (op == "conv2d_weight_gradient") return {conv2d::weight_gradient_by_cudnn(request)};
+  if (op == "conv_transpose2d") return {conv_transpose2d::by_cudnn(request)};
+  // The head, of one channel, has a kernel of our own.
+  if (op == "decoder_step" && request.outputs[0].shape[3] > 1) return decoder_step::by_cudnn(request);
+  if (op == "decoder_step_gradient" && request.inputs[0].shape[3] > 1) return decoder_step::by_cudnn(request);
+  if (op == "decoder_skip_gradient") return decoder_step::by_cudnn(request);
+  return {};
 }
 
 constexpr Device kCuda{DeviceKind::cuda, 0};
@@ -38,7 +43,7 @@ void collect(Graph graph, DType type, bool tf32, Convolutions& found) {
   for (const Node& node : graph.nodes()) {
     const KernelRequest request =
         request_of(graph, node, std::vector<bool>(node.outputs.size(), true), kCuda, {.tf32 = tf32});
-    if (const auto convolution = convolution_of(request)) found[to_string(*convolution)] = *convolution;
+    for (const Convolution& convolution : convolutions_of(request)) found[to_string(convolution)] = convolution;
   }
 }
 

@@ -35,7 +35,8 @@ std::vector<std::string> allowed(const std::string& path) {
   if (starts_with(path, "engine/")) return {"engine/"};
   // What is fused uses the arithmetic of what it fuses.
   if (starts_with(path, "kernels/decoder_step/"))
-    return {"engine/", "kernels/launch/", "kernels/decoder_step/", "kernels/conv2d/", "kernels/batch_norm/"};
+    return {"engine/",         "kernels/launch/",    "kernels/vendor/", "kernels/decoder_step/",
+            "kernels/conv2d/", "kernels/batch_norm/"};
   if (starts_with(path, "kernels/batch_norm_relu/"))
     return {"engine/", "kernels/launch/", "kernels/batch_norm_relu/", "kernels/batch_norm/"};
   if (starts_with(path, "kernels/segmentation_loss/"))

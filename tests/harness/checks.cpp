@@ -153,6 +153,7 @@ AssertionResult check_in_place(const OpCase& op_case, const Implementation& impl
     const auto output = static_cast<std::size_t>(pair.output);
     // The program shares only where the output fits, and never the plain form of an input that it prepares.
     if (output >= instance.outputs.size() || input >= instance.inputs.size() || kernel.prepares(pair.input)) continue;
+    if (!kernel.works_in_place(pair)) continue;
     if (!instance.inputs[input].defined() || instance.inputs[input].bytes() < instance.outputs[output].bytes())
       continue;
     const auto shared = kernel.run(instance, implementation.place(), {.used = {}, .shared = pair});

@@ -26,6 +26,7 @@ class ReadyKernel {
   std::vector<Tensor> run(const Instance& instance, Device device) const { return run(instance, device, {}); }
 
   bool prepares(int input) const;
+  bool works_in_place(const InPlace& pair) const { return kernel_->works_in_place(pair.output, pair.input); }
   std::string describe() const { return kernel_->describe(); }
 
  private:

@@ -7,8 +7,6 @@ namespace {
 
 std::vector<Rewrite::Replacement> apply(Builder& builder, const Match& match) {
   const Node norm = builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find("n")->second)];
-  // With fixed statistics a convolution in front may take all of it, where nothing in front learns.
-  if (norm.attributes.choice("mode") != "train") return {};
   std::vector<Value> inputs = norm.inputs;
   if (const Value residual = match.value("residual")) inputs.push_back(residual);
   const auto outputs = builder.call_all("batch_norm_relu", inputs, norm.attributes);

@@ -36,7 +36,7 @@ bool can_fuse(const Builder& builder, const Node& convolution) {
   return builder.desc(convolution.outputs[0]).type == builder.desc(convolution.inputs[0]).type;
 }
 
-Replacements fuse_batch_norm(Builder& builder, const Match& match, bool relu_first) {
+Replacements fuse_batch_norm(Builder& builder, const Match& match, Relus relus, Value residual = {}) {
   const Node norm = labelled(builder, match, "norm");
   const Node convolution = labelled(builder, match, "convolution");
   if (norm.attributes.choice("mode") == "train" || !can_fuse(builder, convolution)) return {};
@@ -45,15 +45,22 @@ Replacements fuse_batch_norm(Builder& builder, const Match& match, bool relu_fir
       "batch_norm_affine", {match.value("gamma"), match.value("beta"), match.value("mean"), match.value("variance")},
       {{"eps", norm.attributes.real("eps")}});
   return fuse(builder, match, convolution,
-              {match.value("x"), match.value("weight"), match.value("bias"), affine[0], affine[1]},
-              {.first = relu_first, .last = false});
+              {match.value("x"), match.value("weight"), match.value("bias"), affine[0], affine[1], residual}, relus);
 }
 
 Replacements fuse_relu_batch_norm(Builder& builder, const Match& match) {
-  return fuse_batch_norm(builder, match, true);
+  return fuse_batch_norm(builder, match, {.first = true, .last = false});
 }
 Replacements fuse_batch_norm_alone(Builder& builder, const Match& match) {
-  return fuse_batch_norm(builder, match, false);
+  return fuse_batch_norm(builder, match, {.first = false, .last = false});
+}
+
+// Where a network learns, batch norm and ReLU are one before gradients are made. What no gradient asked for is this.
+Replacements fuse_batch_norm_relu(Builder& builder, const Match& match) {
+  constexpr std::size_t kResidualOfNorm = 5;
+  const auto& inputs = labelled(builder, match, "norm").inputs;
+  const Value residual = inputs.size() > kResidualOfNorm ? inputs[kResidualOfNorm] : Value{};
+  return fuse_batch_norm(builder, match, {.first = false, .last = true}, residual);
 }
 
 Replacements fuse_residual(Builder& builder, const Match& match) {
@@ -104,6 +111,13 @@ const RewriteRegistrar batch_norm_relu({.name = "fuse_conv_batch_norm_relu",
                                         .pattern = "relu(convolution=conv2d_fused())",
                                         .apply = fuse_relu,
                                         .needs_kernels = true});
+const RewriteRegistrar batch_norm_relu_in_one(
+    {.name = "fuse_conv_batch_norm_relu",
+     .summary = "ReLU behind a batch norm that the convolution applies",
+     .order = 4,
+     .pattern = "norm=batch_norm_relu(convolution=conv2d(x, weight, bias), gamma, beta, mean, variance)",
+     .apply = fuse_batch_norm_relu,
+     .needs_kernels = true});
 const RewriteRegistrar relu_alone({.name = "fuse_conv_relu",
                                    .summary = "ReLU as the convolution stores, training too",
                                    .order = 5,

@@ -198,6 +198,34 @@ TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
             1.15 * static_cast<double>(program.memory().arena_lower_bound));
 }
 
+// With frozen batch norm, ReLU joins it where gradients are wanted; where none is, the convolution takes both.
+TEST_F(EmulatedProgram, FusesFrozenBatchNorm) {
+  const Model model = find_model("unet34");
+  StageSettings stage;
+  stage.size = 64;
+  stage.batch_norm = "frozen";
+  const auto operations_of = [&](const std::vector<std::string>& frozen) {
+    stage.frozen = frozen;
+    StateStore store(kCuda);
+    store.create(states_of(model, DType::f32), 1);
+    const StagePrograms programs{.model = model, .stage = stage, .resident = 2, .compile = {}, .device = kCuda};
+    store.create_contiguous(gradient_states(programs));
+    const Program program(accumulate_graph(programs, 2, false), kCuda, store, {});
+    std::map<std::string, int> operations;
+    for (const Node& node : program.graph().nodes()) ++operations[node.op->name()];
+    return operations;
+  };
+  auto learning = operations_of({});
+  EXPECT_EQ(learning["batch_norm_relu"], 33);
+  EXPECT_EQ(learning["batch_norm_relu_gradient"], 33);
+  EXPECT_EQ(learning["conv2d_fused"], 0);
+  auto early = operations_of({"encoder.early"});
+  EXPECT_EQ(early["relu"], learning["relu"]);
+  EXPECT_GT(early["conv2d_fused"], 10);
+  EXPECT_EQ(early["batch_norm_relu"], early["batch_norm_relu_gradient"]);
+  EXPECT_LT(early["batch_norm_relu"], learning["batch_norm_relu"]);
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Unet34OnCuda, ::testing::Values(DType::f32, DType::bf16),
                          [](const auto& setting) { return std::string(name_of(setting.param)); });
 

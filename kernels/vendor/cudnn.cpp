@@ -6,6 +6,7 @@
 #include "engine/core/error.h"
 #include "kernels/vendor/cuda.h"
 #include "kernels/vendor/cudnn.h"
+#include "kernels/vendor/cudnn_convolution.h"
 #include "kernels/vendor/cudnn_plan_cache.h"
 #include "kernels/vendor/shared_library.h"
 
@@ -243,9 +244,9 @@ Trial make_trial(const Convolution& c, int device) {
 constexpr int kPlansTimed = 8;
 constexpr int kTimings = 5;
 
-// The shortest of several runs behind one that warms up.
-double time_plan(Plan& plan, const Trial& trial, int device) {
-  const Buffer workspace({DeviceKind::cuda, device}, static_cast<std::size_t>(plan.workspace_bytes()));
+// The shortest of several runs behind one that warms up; with the pass behind a plan that lacks the epilogue.
+double time_plan(const Planned& planned, const Trial& trial, int device) {
+  const Buffer workspace({DeviceKind::cuda, device}, static_cast<std::size_t>(planned.plan->workspace_bytes()));
   const auto* channels = reinterpret_cast<const float*>(trial.channels.data());
   const Operands operands{.first = trial.first.data(),
                           .second = trial.second.data(),
@@ -256,13 +257,15 @@ double time_plan(Plan& plan, const Trial& trial, int device) {
                           .residual_factor = channels,
                           .result = trial.result.data(),
                           .workspace = workspace.data()};
-  plan.run(operands, *trial.stream);
+  Call call{};
+  call.stream = trial.stream.get();
+  planned.run(call, operands);
   cuda::Event start;
   cuda::Event end;
   double shortest = 0;
   for (int i = 0; i < kTimings; ++i) {
     start.record(cuda::native(*trial.stream));
-    plan.run(operands, *trial.stream);
+    planned.run(call, operands);
     end.record(cuda::native(*trial.stream));
     end.wait();
     const double seconds = end.seconds_since(start);
@@ -288,19 +291,20 @@ struct Timed {
   double seconds = 0;
 };
 
-// Appends what the first plans of a candidate take. A plan that cannot be built or run is passed over.
-void time_candidate(const Convolution& c, std::size_t candidate, int device, std::vector<Timed>& timed) {
+// Appends what the first plans of a candidate for `wanted` take. A plan that cannot be built or run is passed over.
+void time_candidate(const Convolution& wanted, const Convolution& c, std::size_t candidate, int device,
+                    std::vector<Timed>& timed) {
   const auto listed = prepared_graph(c, device);
   if (listed == nullptr) return;
-  const Trial trial = make_trial(c, device);
+  const Trial trial = make_trial(wanted, device);
   const std::int64_t count = listed->get_execution_plan_count();
   int taken = 0;
   for (std::int64_t i = 0; i < count && taken < kPlansTimed; ++i) {
     const std::string name = name_at(*listed, i);
     try {
-      const auto plan = plan_named(c, device, name);
-      if (plan == nullptr) continue;
-      timed.push_back({candidate, name, time_plan(*plan, trial, device)});
+      const Planned planned{wanted, c, plan_named(c, device, name)};
+      if (planned.plan == nullptr) continue;
+      timed.push_back({candidate, name, time_plan(planned, trial, device)});
       ++taken;
     } catch (const Error&) {
       continue;
@@ -318,7 +322,8 @@ std::string version() {
   return library().handle == nullptr ? "" : text_of(fe::detail::get_backend_version());
 }
 
-Choice choose_plan(const std::vector<Convolution>& candidates, int device, const std::string& plans) {
+Choice choose_plan(const Convolution& wanted, const std::vector<Convolution>& candidates, int device,
+                   const std::string& plans) {
   if (const std::string why = why_absent(); !why.empty()) fail("{}", why);
   std::string key = fmt::format("{} | cuDNN {}", cuda::name_of_device(device), version());
   for (const Convolution& c : candidates) key += " | " + to_string(c);
@@ -327,7 +332,7 @@ Choice choose_plan(const std::vector<Convolution>& candidates, int device, const
       return {std::move(plan), known->candidate};
   }
   std::vector<Timed> timed;
-  for (std::size_t i = 0; i < candidates.size(); ++i) time_candidate(candidates[i], i, device, timed);
+  for (std::size_t i = 0; i < candidates.size(); ++i) time_candidate(wanted, candidates[i], i, device, timed);
   std::stable_sort(timed.begin(), timed.end(), [](const Timed& a, const Timed& b) { return a.seconds < b.seconds; });
   if (timed.empty()) return {};
   keep_plan(key, {.candidate = timed.front().candidate, .plan = timed.front().plan, .seconds = timed.front().seconds},
@@ -346,8 +351,9 @@ double matrix_product_seconds(DType type, std::int64_t side, int device) {
                             .kernel = 1,
                             .type = type,
                             .result = type};
-  const Choice choice = choose_plan({product}, device);
-  return choice.plan == nullptr ? 0 : time_plan(*choice.plan, make_trial(product, device), device);
+  Choice choice = choose_plan(product, {product}, device);
+  if (choice.plan == nullptr) return 0;
+  return time_plan({product, product, std::move(choice.plan)}, make_trial(product, device), device);
 }
 
 Acceptance accepted_for(const Convolution& c, const std::string& profile, int capability, bool build) {

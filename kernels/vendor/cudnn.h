@@ -79,14 +79,15 @@ class Plan {
 std::string why_absent();
 std::string version();  // "9.19.0"; empty without
 
-// The candidates' fastest plan on that GPU, and which candidate it is of: timed when first asked for, then known from
-// the plan caches: a run's own file `plans` where there is one, then the user's. Null where cuDNN accepts none. Throws
-// Error where cuDNN is absent.
+// The candidates' fastest plan on that GPU, and which candidate it is of: timed when first asked for, with the pass
+// that makes `wanted` of what a candidate lacks; then known from the plan caches: a run's own file `plans` where there
+// is one, then the user's. Null where cuDNN accepts none. Throws Error where cuDNN is absent.
 struct Choice {
   std::unique_ptr<Plan> plan;
   std::size_t candidate = 0;
 };
-Choice choose_plan(const std::vector<Convolution>& candidates, int device, const std::string& plans = {});
+Choice choose_plan(const Convolution& wanted, const std::vector<Convolution>& candidates, int device,
+                   const std::string& plans = {});
 
 // Shortest seconds of a product of two square matrices on that GPU; 0 where cuDNN has no plan for it.
 double matrix_product_seconds(DType type, std::int64_t side, int device);

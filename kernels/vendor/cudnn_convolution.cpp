@@ -10,11 +10,11 @@ namespace {
 constexpr std::int64_t kAlignment = 64;
 
 // A device whose streams have no native handle is the host in a device's role.
-Choice choose(const std::vector<Convolution>& candidates, const KernelRequest& request) {
+Choice choose(const Convolution& wanted, const std::vector<Convolution>& candidates, const KernelRequest& request) {
   if (candidates.empty()) return {};
   if (backend_of(request.device.kind).make_stream(request.device.index)->native() == nullptr)
     return {make_host_plan(candidates.front()), 0};
-  return choose_plan(candidates, request.device.index, request.plans);
+  return choose_plan(wanted, candidates, request.device.index, request.plans);
 }
 
 // All weights of a network: each alone is less work than starting a kernel.
@@ -146,12 +146,12 @@ void Planned::run(const Call& call, const Operands& operands) const {
 Planned plan_for(const Convolution& wanted, const KernelRequest& request) {
   const auto candidates = candidates_for(wanted);
   if (wanted.direction != Direction::weight_gradient) {
-    Choice choice = choose(candidates, request);
+    Choice choice = choose(wanted, candidates, request);
     if (choice.plan == nullptr) return {};
     return {wanted, candidates[choice.candidate], std::move(choice.plan)};
   }
   for (const Convolution& candidate : candidates) {
-    Choice choice = choose({candidate}, request);
+    Choice choice = choose(candidate, {candidate}, request);
     if (choice.plan != nullptr) return {wanted, candidate, std::move(choice.plan)};
   }
   return {};

@@ -164,6 +164,7 @@ bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern, co
 // To its fixed point. How often it changed the graph.
 int run_rewrite(Graph& graph, const Rewrite& rewrite, const CompileOptions& options, std::optional<Device> device) {
   if (!options.pass_enabled(rewrite.name)) return 0;
+  if (rewrite.activations && options.activations != *rewrite.activations) return 0;
   if (rewrite.apply_to_graph != nullptr) return rewrite.apply_to_graph(graph, options);
   const Pattern pattern(rewrite.pattern);
   int count = 0;

@@ -60,6 +60,8 @@ struct Rewrite {
   // Leaves a place as it is where the device has no kernel for what `apply` made of it, in the types of the
   // activations.
   bool needs_kernels = false;
+  // Only where activations are of that type.
+  std::optional<DType> activations = {};
 };
 
 void register_rewrite(Rewrite rewrite);

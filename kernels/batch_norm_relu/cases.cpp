@@ -21,6 +21,16 @@ OpCase forward(std::string name, Shape x, std::string mode, bool joined, bool ch
   return result;
 }
 
+// Statistics by sums that are not x's, so that it shows who read which. `joined`: with a residual, too.
+OpCase by_sums(std::string name, Shape x, bool joined) {
+  const TensorDesc channels{DType::f32, {x[-1]}};
+  OpCase result = forward(std::move(name), x, "train", joined, false);
+  if (!joined) result.inputs.push_back({{DType::f32, x}, {Kind::absent}});
+  result.inputs.push_back({channels});
+  result.inputs.push_back({channels, kPositive});
+  return result;
+}
+
 // The mask comes from x; with `joined` from y.
 OpCase backward(std::string name, Shape x, bool fixed, bool joined) {
   const TensorDesc channels{DType::f32, {x[-1]}};
@@ -40,6 +50,8 @@ const CaseRegistrar cases{
     forward("train_wide", {2, 4, 4, 512}, "train", false, false),
     forward("train_residual", {2, 3, 5, 3}, "train", true, true),
     forward("train_residual_many_pixels", {1, 260, 255, 4}, "train", true, false),
+    by_sums("by_sums", {2, 3, 5, 3}, false),
+    by_sums("by_sums_residual", {2, 4, 4, 512}, true),
     forward("frozen_residual", {2, 3, 5, 3}, "frozen", true, true),
     forward("eval_odd_sides", {2, 3, 5, 3}, "eval", false, false),
     forward("eval_one_pixel", {1, 1, 1, 4}, "eval", true, true),

@@ -23,6 +23,18 @@ const T* optional_input(const Call& call, int i) {
   return call.input_count > i ? launch::in<T>(call, i) : nullptr;
 }
 
+// From sums that the convolution in front took as it stored x.
+void set_by_sums(const Call& call, const float* sum, const float* sum_of_squares, Sizes size,
+                 const batch_norm::Forward& f) {
+  const auto count = static_cast<double>(size.rows);
+  launch::cuda::for_each(
+      call, size.channels, DERMATOME_LAMBDA(Index c) {
+        const double mean = static_cast<double>(sum[c]) / count;
+        const double variance = static_cast<double>(sum_of_squares[c]) / count - mean * mean;
+        f.batch(c, mean, variance > 0 ? variance : 0, count);
+      });
+}
+
 // residual may be null.
 template <typename T, int N>
 void apply_rows(const Call& call, const T* x, const T* residual, Sizes size, const float* scale, const float* shift,
@@ -51,8 +63,12 @@ void forward_in_packs(const Call& call) {
   T* y = launch::out<T>(call, 0);
   const Sizes size = batch_norm::sizes_of(call, 0, 1);
   const batch_norm::Forward f = batch_norm::forward_of(call, size.channels);
-  batch_norm::set_scale_and_shift<T, N>(call, x, size, f);
-  if (y != nullptr) apply_rows<T, N>(call, x, optional_input<T>(call, 5), size, f.scale, f.shift, y);
+  if (const float* sum = optional_input<float>(call, kSum); sum != nullptr) {
+    set_by_sums(call, sum, launch::in<float>(call, kSumOfSquares), size, f);
+  } else {
+    batch_norm::set_scale_and_shift<T, N>(call, x, size, f);
+  }
+  if (y != nullptr) apply_rows<T, N>(call, x, optional_input<T>(call, kResidual), size, f.scale, f.shift, y);
 }
 
 template <typename T>

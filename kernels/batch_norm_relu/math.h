@@ -7,6 +7,8 @@
 namespace dermatome::batch_norm_relu {
 inline namespace DERMATOME_ISA {
 
+// Inputs of batch_norm_relu that may be absent.
+enum { kResidual = 5, kSum, kSumOfSquares };
 // Of batch_norm_relu_gradient, in the order of its signature.
 enum { kGradientEpsilon, kFixed };
 inline constexpr int kOutput = 6;  // the input y

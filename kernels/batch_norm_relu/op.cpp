@@ -2,6 +2,7 @@
 // recomputed from x and the statistics, or read off y where something was added; so the passes over memory shrink.
 #include "engine/graph/autograd.h"
 #include "kernels/batch_norm/signature.h"
+#include "kernels/batch_norm_relu/math.h"
 #include "kernels/launch/register.h"
 
 namespace dermatome {
@@ -14,13 +15,16 @@ class BatchNormRelu final : public Op {
  public:
   BatchNormRelu()
       : Op({.name = "batch_norm_relu",
-            .summary = "max(batch_norm(x) + residual, 0); made by the pass fuse_batch_norm_relu",
+            .summary = "max(batch_norm(x) + residual, 0); the batch's statistics come from the sums of x and of its "
+                       "square where they are given; made by the pass fuse_batch_norm_relu",
             .inputs = {follows("x"),
                        {"weight"},
                        {"bias"},
                        {"running_mean"},
                        {"running_var"},
-                       {.name = "residual", .optional = true, .precision = Precision::follows}},
+                       {.name = "residual", .optional = true, .precision = Precision::follows},
+                       {.name = "sum", .optional = true},
+                       {.name = "sum_of_squares", .optional = true}},
             .outputs = {{.name = "y"},
                         {.name = "mean", .differentiable = false},
                         {.name = "inverse_deviation", .differentiable = false},
@@ -34,7 +38,14 @@ class BatchNormRelu final : public Op {
     DERMATOME_CHECK(!call.has_input(5) || call.input(5) == x, "residual is {} but x is {}", to_string(call.input(5)),
                     to_string(x));
     std::vector<TensorDesc> outputs{x};
-    if (call.attributes.choice("mode") != "train") return outputs;
+    const bool train = call.attributes.choice("mode") == "train";
+    for (const int i : {int{batch_norm_relu::kSum}, int{batch_norm_relu::kSumOfSquares}}) {
+      DERMATOME_CHECK(call.has_input(i) == call.has_input(batch_norm_relu::kSum) && (train || !call.has_input(i)),
+                      "takes both sums or none, and with batch statistics only");
+      DERMATOME_CHECK(!call.has_input(i) || call.input(i) == call.input(1), "sums {} do not fit x {}",
+                      to_string(call.input(i)), to_string(x));
+    }
+    if (!train) return outputs;
     DERMATOME_CHECK(x.shape.elements() > x.shape[-1], "batch statistics need more than one value a channel, x is {}",
                     to_string(x));
     outputs.resize(5, call.input(1));
@@ -83,7 +94,9 @@ class BatchNormRelu final : public Op {
     return cost;
   }
 
+  // With sums given there is none: batch_norm takes its own.
   std::vector<Value> composition(Builder& b, const Attributes& a, const std::vector<Value>& inputs) const override {
+    if (inputs.size() > batch_norm_relu::kSum && inputs[batch_norm_relu::kSum]) return {};
     auto outputs =
         b.call_all("batch_norm", {inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]},
                    {{"eps", a.real("eps")}, {"momentum", a.real("momentum")}, {"mode", std::string(a.choice("mode"))}});

@@ -18,9 +18,16 @@ void put(const Call& call, int output, std::int64_t c, T value) {
 }
 
 template <typename T>
+const T* optional(const Call& call, int input) {
+  return call.input_count > input ? launch::in<T>(call, input) : nullptr;
+}
+
+template <typename T>
 void forward(const Call& call) {
   const T* x = launch::in<T>(call, 0);
-  const T* residual = call.input_count > 5 ? launch::in<T>(call, 5) : nullptr;
+  const T* residual = optional<T>(call, batch_norm_relu::kResidual);
+  const T* sum = optional<T>(call, batch_norm_relu::kSum);
+  const T* sum_of_squares = optional<T>(call, batch_norm_relu::kSumOfSquares);
   const T* running_mean = launch::in<T>(call, 3);
   const T* running_var = launch::in<T>(call, 4);
   T* y = launch::out<T>(call, 0);
@@ -29,7 +36,11 @@ void forward(const Call& call) {
   const bool train = launch::integer(call, kMode) == kModeTrain;
   const auto momentum = static_cast<T>(launch::real(call, kMomentum));
   for (std::int64_t c = 0; c < channels; ++c) {
-    const auto s = train ? statistics_of(x, rows, channels, c) : Statistics<T>{running_mean[c], running_var[c]};
+    auto s = train ? statistics_of(x, rows, channels, c) : Statistics<T>{running_mean[c], running_var[c]};
+    if (sum != nullptr) {
+      s.mean = sum[c] / static_cast<T>(rows);
+      s.variance = sum_of_squares[c] / static_cast<T>(rows) - s.mean * s.mean;
+    }
     const T inverse = 1 / std::sqrt(s.variance + static_cast<T>(launch::real(call, kEpsilon)));
     for (std::int64_t r = 0; y != nullptr && r < rows; ++r) {
       const std::int64_t i = r * channels + c;

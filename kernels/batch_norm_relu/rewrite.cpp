@@ -1,6 +1,7 @@
 // fuse_batch_norm_relu: batch norm, what is added to it and ReLU become batch_norm_relu where the device has it, before
 // gradients are made, so that ReLU's gradient joins batch norm's.
 #include "engine/compile/pass.h"
+#include "kernels/batch_norm_relu/math.h"
 
 namespace dermatome {
 namespace {
@@ -28,6 +29,43 @@ Rewrite rewrite(int order, std::string pattern) {
 
 const RewriteRegistrar joined(rewrite(6, "relu(add(n=batch_norm(), residual))"));
 const RewriteRegistrar alone(rewrite(7, "relu(n=batch_norm())"));
+
+// The convolution in front takes the sums as it stores, for batch norm not to read them. In bf16 only: a sum of squares
+// loses digits that f32 has.
+std::vector<Rewrite::Replacement> apply_sums(Builder& builder, const Match& match) {
+  const Node norm = builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find("n")->second)];
+  const Value x = match.value("x");
+  const int producer = builder.graph().info(x).producer;
+  if (norm.attributes.choice("mode") != "train" || producer < 0) return {};
+  if (norm.inputs.size() > batch_norm_relu::kSum && norm.inputs[batch_norm_relu::kSum]) return {};
+  const Node convolution = builder.graph().nodes()[static_cast<std::size_t>(producer)];
+  if (convolution.op->name() != "conv2d" || convolution.attributes.choice("output_type") != "same") return {};
+  std::vector<Value> inputs = norm.inputs;
+  inputs.resize(batch_norm_relu::kSumOfSquares + 1);
+  builder.set_scope({.name = convolution.name, .group = convolution.group, .at = convolution.at});
+  const auto& a = convolution.attributes;
+  const auto summed = builder.call_all("conv2d_sums", convolution.inputs,
+                                       {{"channels", a.integer("channels")},
+                                        {"kernel", a.integer("kernel")},
+                                        {"stride", a.integer("stride")},
+                                        {"pad", a.integer("pad")}});
+  inputs[0] = summed[0];
+  inputs[batch_norm_relu::kSum] = summed[1];
+  inputs[batch_norm_relu::kSumOfSquares] = summed[2];
+  builder.set_scope({.name = norm.name, .group = norm.group, .at = norm.at});
+  const auto outputs = builder.call_all("batch_norm_relu", inputs, norm.attributes);
+  std::vector<Rewrite::Replacement> replacements{{x, inputs[0]}};
+  for (std::size_t i = 0; i < norm.outputs.size(); ++i) replacements.push_back({norm.outputs[i], outputs[i]});
+  return replacements;
+}
+
+const RewriteRegistrar sums({.name = "batch_norm_sums",
+                             .summary = "sums for batch norm as the convolution in front stores (bf16 on GPUs)",
+                             .order = 8,
+                             .pattern = "n=batch_norm_relu(x)",
+                             .apply = apply_sums,
+                             .needs_kernels = true,
+                             .activations = DType::bf16});
 
 }  // namespace
 }  // namespace dermatome

@@ -85,6 +85,23 @@ const CaseRegistrar cases{
     weight_gradient("pixel_doubling_head", {2, 32, 32, 1}, {2, 16, 16, 256}, 2, 2, 0),
 };
 
+// --- conv2d_sums ---
+
+OpCase sums(std::string name, Shape x, std::int64_t channels, std::int64_t kernel, std::int64_t stride,
+            std::int64_t pad, bool bias) {
+  OpCase c = forward(std::move(name), x, channels, kernel, stride, pad, bias, false);
+  c.op = "conv2d_sums";
+  c.bf16_tolerance = 0x1p-7;  // kernels may add up y before or behind its rounding
+  c.attributes.pop_back();  // bias
+  return c;
+}
+
+const CaseRegistrar sums_cases{
+    sums("odd_channels", {2, 5, 7, 3}, 5, 3, 2, 1, true),
+    sums("block", {2, 16, 16, 64}, 64, 3, 1, 1, false),
+    sums("many_pixels", {1, 260, 255, 3}, 4, 3, 1, 1, false),
+};
+
 // --- conv2d_fused: every part alone and all together, by each implementation of the convolution ---
 
 struct Parts {

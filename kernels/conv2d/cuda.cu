@@ -2,6 +2,7 @@
 // declines, and what the rest of a program is tested with where there is no cuDNN.
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cuda.cuh"
+#include "kernels/vendor/cuda_layouts.h"
 
 namespace dermatome::conv2d {
 namespace {
@@ -78,6 +79,29 @@ void fused(const Call& call) {
              given<T>(call, kResidual), launch::integer(call, kReluFirst) != 0, launch::integer(call, kRelu) != 0});
 }
 
+// y where nobody asks for it, then what the sums need.
+std::int64_t y_bytes(const Call& call) {
+  const Operand& y = call.outputs[0];
+  return (y.elements * static_cast<std::int64_t>(size_of(y.type)) + 63) / 64 * 64;
+}
+std::int64_t sums_workspace(const Call& call) {
+  const Operand& y = call.outputs[0];
+  return y_bytes(call) + cuda::channel_moments_workspace(y.elements / y.extent[3], y.extent[3]);
+}
+
+template <typename T>
+void sums(const Call& call) {
+  Operand y = call.outputs[0];
+  if (y.data == nullptr) y.data = call.workspace;
+  Call whole = call;
+  whole.outputs = &y;
+  forward<T>(whole);
+  const Index channels = y.extent[3];
+  cuda::channel_moments(call, {y.type, y.data, y.elements / channels, channels, channels},
+                        static_cast<std::byte*>(call.workspace) + y_bytes(call), launch::out<float>(call, 1),
+                        launch::out<float>(call, 2));
+}
+
 template <typename T>
 void data_gradient(const Call& call) {
   const Geometry g = data_gradient_geometry(call);
@@ -149,13 +173,14 @@ void weight_gradient(const Call& call) {
 }  // namespace
 }  // namespace dermatome::conv2d
 
-DERMATOME_CUDA_TABLE(conv2d, {"conv2d", DType::f32, conv2d::forward<float>},
-                     {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, nullptr, nullptr, true},
-                     {"conv2d_fused", DType::f32, conv2d::fused<float>},
-                     {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, nullptr, nullptr, true},
-                     {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>},
-                     {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>, nullptr, nullptr,
-                      true},
-                     {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>},
-                     {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>, nullptr,
-                      nullptr, true})
+DERMATOME_CUDA_TABLE(
+    conv2d, {"conv2d", DType::f32, conv2d::forward<float>},
+    {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, nullptr, nullptr, true},
+    {"conv2d_fused", DType::f32, conv2d::fused<float>},
+    {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, nullptr, nullptr, true},
+    {"conv2d_sums", DType::f32, conv2d::sums<float>, conv2d::sums_workspace},
+    {"conv2d_sums", DType::bf16, conv2d::sums<launch::Bfloat16>, conv2d::sums_workspace, nullptr, true},
+    {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>},
+    {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>, nullptr, nullptr, true},
+    {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>},
+    {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>, nullptr, nullptr, true})

@@ -47,6 +47,12 @@ cudnn::Convolution fused_by_cudnn(const KernelRequest& request) {
   return convolution;
 }
 
+cudnn::Convolution sums_by_cudnn(const KernelRequest& request) {
+  auto convolution = forward_by_cudnn(request);
+  convolution.epilogue.sums = true;
+  return convolution;
+}
+
 cudnn::Convolution data_gradient_by_cudnn(const KernelRequest& request) {
   return convolution_of(request, cudnn::Direction::data_gradient, request.outputs[0].shape, request.inputs[0].shape,
                         request.outputs[0].type);
@@ -84,6 +90,13 @@ std::unique_ptr<Kernel> fused(const KernelRequest& request) {
                                  request);
 }
 
+std::unique_ptr<Kernel> sums(const KernelRequest& request) {
+  const bool all_used = request.uses_output(0) && request.uses_output(1) && request.uses_output(2);
+  if (!takes(request) || !all_used) return nullptr;
+  return cudnn::make_convolution(conv2d::sums_by_cudnn(request), {.bias = given(request, conv2d::kBias), .sums = true},
+                                 request);
+}
+
 std::unique_ptr<Kernel> data_gradient(const KernelRequest& request) {
   if (!takes(request)) return nullptr;
   return cudnn::make_convolution(conv2d::data_gradient_by_cudnn(request), {}, request);
@@ -98,6 +111,7 @@ std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
 
 DERMATOME_REGISTER_KERNEL("conv2d", cuda, 10, "cudnn", forward);
 DERMATOME_REGISTER_KERNEL("conv2d_fused", cuda, 10, "cudnn", fused);
+DERMATOME_REGISTER_KERNEL("conv2d_sums", cuda, 10, "cudnn", sums);
 DERMATOME_REGISTER_KERNEL("conv2d_data_gradient", cuda, 10, "cudnn", data_gradient);
 DERMATOME_REGISTER_KERNEL("conv2d_weight_gradient", cuda, 10, "cudnn", weight_gradient);
 

@@ -8,6 +8,7 @@ namespace dermatome::conv2d {
 
 cudnn::Convolution forward_by_cudnn(const KernelRequest& request);
 cudnn::Convolution fused_by_cudnn(const KernelRequest& request);
+cudnn::Convolution sums_by_cudnn(const KernelRequest& request);
 cudnn::Convolution data_gradient_by_cudnn(const KernelRequest& request);
 cudnn::Convolution weight_gradient_by_cudnn(const KernelRequest& request);
 

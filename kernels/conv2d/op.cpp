@@ -166,6 +166,40 @@ class Conv2dWeightGradient final : public Op {
   DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
 };
 
+// What conv2d makes of the same x, weight and bias.
+std::vector<TensorDesc> infer_as_conv2d(const OpCall& call) {
+  Attributes plain(op_named("conv2d").signature().attributes);
+  for (const char* name : {"channels", "kernel", "stride", "pad"}) plain.set(name, call.attributes.integer(name));
+  plain.set("bias", call.has_input(conv2d::kBias));
+  return op_named("conv2d").infer({plain,
+                                   {&call.input(conv2d::kX), &call.input(conv2d::kWeight),
+                                    call.has_input(conv2d::kBias) ? &call.input(conv2d::kBias) : nullptr}});
+}
+
+// A convolution that also gives what the batch norm behind it would read y for. The compiler makes it (rewrite.cpp).
+class Conv2dSums final : public Op {
+ public:
+  Conv2dSums()
+      : Op({.name = "conv2d_sums",
+            .summary = "conv2d, with each channel's sums of y and of its square; made by the pass batch_norm_sums",
+            .inputs = {reduced("x"), {"weight"}, {.name = "bias", .optional = true}},
+            .outputs = {{"y"}, {"sum"}, {"sum_of_squares"}},
+            .attributes = {required_integer("channels", 1), required_integer("kernel", 1),
+                           integer_attribute("stride", 1, 1), integer_attribute("pad", 0, 0)}}) {}
+
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    auto outputs = infer_as_conv2d(call);
+    outputs.resize(3, {call.input(conv2d::kWeight).type, {outputs[0].shape[3]}});
+    return outputs;
+  }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = convolution_flops(outputs[0].shape, call.shape(conv2d::kWeight));
+    return cost;
+  }
+};
+
 // A convolution and what follows it up to the next one, in one pass over its output. The compiler makes it
 // (rewrite.cpp) where no gradient asks for what lies in between.
 class Conv2dFused final : public Op {
@@ -186,14 +220,7 @@ class Conv2dFused final : public Op {
                            boolean_attribute("relu_first", false), boolean_attribute("relu", false)}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
-    const auto& a = call.attributes;
-    Attributes plain(op_named("conv2d").signature().attributes);
-    for (const char* name : {"channels", "kernel", "stride", "pad"}) plain.set(name, a.integer(name));
-    plain.set("bias", call.has_input(conv2d::kBias));
-    const auto outputs =
-        op_named("conv2d").infer({plain,
-                                  {&call.input(conv2d::kX), &call.input(conv2d::kWeight),
-                                   call.has_input(conv2d::kBias) ? &call.input(conv2d::kBias) : nullptr}});
+    const auto outputs = infer_as_conv2d(call);
     DERMATOME_CHECK(call.has_input(conv2d::kScale) == call.has_input(conv2d::kShift),
                     "takes scale and shift together or neither");
     for (const int i : {int{conv2d::kScale}, int{conv2d::kShift}}) {
@@ -209,9 +236,7 @@ class Conv2dFused final : public Op {
 
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
-    const Shape& y = outputs[0].shape;
-    cost.flops =
-        2.0 * static_cast<double>(y[0] * y[1] * y[2]) * static_cast<double>(call.shape(conv2d::kWeight).elements());
+    cost.flops = convolution_flops(outputs[0].shape, call.shape(conv2d::kWeight));
     return cost;
   }
 
@@ -237,6 +262,7 @@ class Conv2dFused final : public Op {
 
 DERMATOME_REGISTER_OP(Conv2d);
 DERMATOME_REGISTER_OP(Conv2dFused);
+DERMATOME_REGISTER_OP(Conv2dSums);
 DERMATOME_REGISTER_OP(Conv2dDataGradient);
 DERMATOME_REGISTER_OP(Conv2dWeightGradient);
 

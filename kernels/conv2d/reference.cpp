@@ -1,6 +1,8 @@
 // conv2d, its gradients and conv2d_fused, the specification: naive loops, sums in the tensor's own type. The weight is
 // read, and its gradient made, in a copy [ky][kx][...] whose last axis is that of the innermost loop: otherwise a whole
 // network in f64 takes minutes.
+#include <vector>
+
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cpu.h"
 #include "kernels/launch/register.h"
@@ -49,6 +51,28 @@ void forward(const Call& call) {
       for (std::int64_t o = 0; o < g.out; ++o)
         y[to * g.out + o] += x[from * g.in + i] * copy[(tap * g.in + i) * g.out + o];
   });
+}
+
+template <typename T>
+void sums(const Call& call) {
+  std::vector<T> unused(static_cast<std::size_t>(call.outputs[0].elements));
+  std::vector<Operand> outputs(call.outputs, call.outputs + call.output_count);
+  if (outputs[0].data == nullptr) outputs[0].data = unused.data();
+  Call whole = call;
+  whole.outputs = outputs.data();
+  forward<T>(whole);
+  const T* y = launch::out<T>(whole, 0);
+  const auto channels = call.outputs[0].extent[3];
+  for (std::int64_t c = 0; c < channels; ++c) {
+    T sum = 0;
+    T squares = 0;
+    for (std::int64_t i = c; i < call.outputs[0].elements; i += channels) {
+      sum += y[i];
+      squares += y[i] * y[i];
+    }
+    if (T* to = launch::out<T>(call, 1); to != nullptr) to[c] = sum;
+    if (T* to = launch::out<T>(call, 2); to != nullptr) to[c] = squares;
+  }
 }
 
 // The convolution, then one step behind the other on each element.
@@ -122,6 +146,8 @@ DERMATOME_REFERENCE({"conv2d", DType::f32, forward<float>, weight_bytes<float>},
                     {"conv2d", DType::f64, forward<double>, weight_bytes<double>},
                     {"conv2d_fused", DType::f32, fused<float>, weight_bytes<float>},
                     {"conv2d_fused", DType::f64, fused<double>, weight_bytes<double>},
+                    {"conv2d_sums", DType::f32, sums<float>, weight_bytes<float>},
+                    {"conv2d_sums", DType::f64, sums<double>, weight_bytes<double>},
                     {"conv2d_data_gradient", DType::f32, data_gradient<float>, weight_bytes<float>},
                     {"conv2d_data_gradient", DType::f64, data_gradient<double>, weight_bytes<double>},
                     {"conv2d_weight_gradient", DType::f32, weight_gradient<float>, weight_gradient_bytes<float>},

@@ -10,6 +10,8 @@ using launch::load;
 using launch::store;
 using launch::cuda::Index;
 
+constexpr int kPack = 4;  // neighbouring channels that a thread handles
+
 template <typename T>
 void to_ohwi(const Call& call, const float* from, const std::int64_t* extents, T* to) {
   const Index in = extents[1], taps = extents[2] * extents[3];
@@ -47,7 +49,6 @@ DERMATOME_HD float finished(const Finish& f, Index c, float value, float residua
   return f.mask && !(residual > 0) ? 0.0f : value;
 }
 
-// N neighbouring channels a thread.
 template <typename T, int N>
 void finish(const Call& call, const Rows& rows, const Finish& f) {
   T* y = static_cast<T*>(rows.data);
@@ -67,7 +68,6 @@ void finish(const Call& call, const Rows& rows, const Finish& f) {
 
 template <typename T>
 void finish_in_packs(const Call& call, const Rows& y, const Finish& f) {
-  constexpr int kPack = 4;
   if (y.channels % kPack == 0 && y.step % kPack == 0) {
     finish<T, kPack>(call, y, f);
   } else {
@@ -86,6 +86,34 @@ void sum_channels(const Call& call, const Rows& rows, double* workspace, float* 
         terms.term[0][0] = static_cast<double>(load(x[row * step + c]));
       },
       DERMATOME_LAMBDA(Index c, const double* totals) { sums[c] = static_cast<float>(totals[0]); });
+}
+
+template <typename T, int N>
+void sum_moments(const Call& call, const Rows& rows, float* workspace, float* sum, float* sum_of_squares) {
+  const T* x = static_cast<const T*>(rows.data);
+  const Index step = rows.step;
+  launch::cuda::reduce_channels<float, 2, N>(
+      call, rows.rows, rows.channels, workspace, DERMATOME_LAMBDA(Index) { return 0; },
+      DERMATOME_LAMBDA(Index row, Index c, int, launch::cuda::ChannelSums<float, 2, N>& terms) {
+        const auto pack = launch::cuda::load_pack<T, N>(x + row * step + c);
+        for (int k = 0; k < N; ++k) {
+          terms.term[0][k] = load(pack.value[k]);
+          terms.term[1][k] = load(pack.value[k]) * load(pack.value[k]);
+        }
+      },
+      DERMATOME_LAMBDA(Index c, const double* totals) {
+        if (sum != nullptr) sum[c] = static_cast<float>(totals[0]);
+        if (sum_of_squares != nullptr) sum_of_squares[c] = static_cast<float>(totals[1]);
+      });
+}
+
+template <typename T>
+void sum_moments_in_packs(const Call& call, const Rows& x, float* workspace, float* sum, float* sum_of_squares) {
+  if (x.channels % kPack == 0 && x.step % kPack == 0) {
+    sum_moments<T, kPack>(call, x, workspace, sum, sum_of_squares);
+  } else {
+    sum_moments<T, 1>(call, x, workspace, sum, sum_of_squares);
+  }
 }
 
 }  // namespace
@@ -137,6 +165,18 @@ void channel_sum(const Call& call, const Rows& x, void* workspace, float* sums) 
     sum_channels<float>(call, x, static_cast<double*>(workspace), sums);
   } else {
     sum_channels<Bfloat16>(call, x, static_cast<double*>(workspace), sums);
+  }
+}
+
+std::int64_t channel_moments_workspace(std::int64_t rows, std::int64_t channels) {
+  return launch::cuda::reduce_channels_workspace<float, 2>(rows, channels);
+}
+
+void channel_moments(const Call& call, const Rows& x, void* workspace, float* sum, float* sum_of_squares) {
+  if (x.type == DType::f32) {
+    sum_moments_in_packs<float>(call, x, static_cast<float*>(workspace), sum, sum_of_squares);
+  } else {
+    sum_moments_in_packs<Bfloat16>(call, x, static_cast<float*>(workspace), sum, sum_of_squares);
   }
 }
 

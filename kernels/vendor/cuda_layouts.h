@@ -45,4 +45,8 @@ void finish_convolution(const Call& call, const Rows& y, const Finish& finish);
 std::int64_t channel_sum_workspace(std::int64_t rows, std::int64_t channels);
 void channel_sum(const Call& call, const Rows& x, void* workspace, float* sums);
 
+// sum[c] and sum_of_squares[c] over the rows of x[row][c]; either may be null.
+std::int64_t channel_moments_workspace(std::int64_t rows, std::int64_t channels);
+void channel_moments(const Call& call, const Rows& x, void* workspace, float* sum, float* sum_of_squares);
+
 }  // namespace dermatome::cuda

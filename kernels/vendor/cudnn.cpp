@@ -21,7 +21,18 @@ namespace fe = cudnn_frontend;
 using Dimensions = std::vector<std::int64_t>;
 using GraphTensor = std::shared_ptr<fe::graph::Tensor_attributes>;
 
-enum Uid : std::int64_t { kFirst = 1, kSecond, kBias, kScale, kShift, kResidual, kResidualFactor, kResult };
+enum Uid : std::int64_t {
+  kFirst = 1,
+  kSecond,
+  kBias,
+  kScale,
+  kShift,
+  kResidual,
+  kResidualFactor,
+  kResult,
+  kSum,
+  kSumOfSquares
+};
 
 // The first need loads the library; null with a reason where that fails.
 const SharedLibrary& library() {
@@ -100,6 +111,23 @@ GraphTensor add_epilogue(fe::graph::Graph& graph, const Convolution& c, GraphTen
   return value;
 }
 
+// Sums over all but the channels, of the value and of its square, in f32 before it is rounded.
+void add_sums(fe::graph::Graph& graph, const Convolution& c, const GraphTensor& value) {
+  const std::int64_t channels = c.channels_written();
+  const auto sum = [&](Uid uid, const GraphTensor& of) {
+    const Dimensions dimensions{1, channels, 1, 1};
+    graph.reduction(of, fe::graph::Reduction_attributes().set_mode(fe::ReductionMode_t::ADD))
+        ->set_uid(uid)
+        .set_output(true)
+        .set_data_type(fe::DataType_t::FLOAT)
+        .set_dim(dimensions)
+        .set_stride(strides_of(dimensions, channels));
+  };
+  sum(kSum, value);
+  sum(kSumOfSquares,
+      graph.pointwise(value, value, fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::MUL)));
+}
+
 // The one place where graphs are made: for kernels and for the question what a GPU that is not here accepts.
 std::unique_ptr<fe::graph::Graph> graph_of(const Convolution& c) {
   const Dimensions x{c.n, c.in, c.height, c.width};
@@ -132,6 +160,7 @@ std::unique_ptr<fe::graph::Graph> graph_of(const Convolution& c) {
   }
   result->set_dim(written);
   result = add_epilogue(*graph, c, result, written);
+  if (c.epilogue.sums) add_sums(*graph, c, result);
   result->set_uid(kResult)
       .set_output(true)
       .set_data_type(type_of(c.result))
@@ -192,6 +221,14 @@ class GpuPlan final : public Plan {
     if (epilogue.scale) pointers[kShift] = const_cast<float*>(operands.shift);
     if (epilogue.reads_residual()) pointers[kResidual] = const_cast<void*>(operands.residual);
     if (epilogue.residual_factor) pointers[kResidualFactor] = const_cast<float*>(operands.residual_factor);
+    if (epilogue.sums) {  // engines may add to what is there
+      pointers[kSum] = operands.sum;
+      pointers[kSumOfSquares] = operands.sum_of_squares;
+      const auto bytes = static_cast<std::size_t>(convolution_.channels_written()) * sizeof(float);
+      for (float* sums : {operands.sum, operands.sum_of_squares}) {
+        DERMATOME_CUDA_CALL(cudaMemsetAsync(sums, 0, bytes, cuda::native(stream)));
+      }
+    }
     check(graph_->execute_plan_at_index(handle, pointers, operands.workspace, index_), "execution", convolution_);
   }
 
@@ -212,7 +249,7 @@ std::unique_ptr<fe::graph::Graph> prepared_graph(const Convolution& c, int devic
 
 // Memory to time plans in.
 struct Trial {
-  Buffer first, second, channels, residual, result;
+  Buffer first, second, channels, residual, result, sums;
   std::unique_ptr<Stream> stream;
 };
 
@@ -233,6 +270,7 @@ Trial make_trial(const Convolution& c, int device) {
               .channels = Buffer(place, bytes(DType::f32, c.channels_written())),
               .residual = Buffer(place, c.epilogue.reads_residual() ? bytes(c.result, result) : 0),
               .result = Buffer(place, bytes(c.result, result)),
+              .sums = Buffer(place, bytes(DType::f32, 2 * c.channels_written())),
               .stream = backend_of(DeviceKind::cuda).make_stream(device)};
   Backend& backend = backend_of(DeviceKind::cuda);
   for (const Buffer* buffer : {&trial.first, &trial.second, &trial.channels, &trial.residual}) {
@@ -246,8 +284,9 @@ constexpr int kTimings = 5;
 
 // The shortest of several runs behind one that warms up; with the pass behind a plan that lacks the epilogue.
 double time_plan(const Planned& planned, const Trial& trial, int device) {
-  const Buffer workspace({DeviceKind::cuda, device}, static_cast<std::size_t>(planned.plan->workspace_bytes()));
+  const Buffer workspace({DeviceKind::cuda, device}, static_cast<std::size_t>(planned.workspace_bytes()));
   const auto* channels = reinterpret_cast<const float*>(trial.channels.data());
+  auto* sums = reinterpret_cast<float*>(trial.sums.data());
   const Operands operands{.first = trial.first.data(),
                           .second = trial.second.data(),
                           .bias = channels,
@@ -255,6 +294,8 @@ double time_plan(const Planned& planned, const Trial& trial, int device) {
                           .shift = channels,
                           .residual = trial.residual.data(),
                           .residual_factor = channels,
+                          .sum = sums,
+                          .sum_of_squares = sums + planned.wanted.channels_written(),
                           .result = trial.result.data(),
                           .workspace = workspace.data()};
   Call call{};

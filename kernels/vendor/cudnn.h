@@ -18,7 +18,9 @@ namespace dermatome::cudnn {
 struct Epilogue {
   bool bias = false, relu_first = false, scale = false, residual = false, relu = false;
   bool residual_factor = false, mask = false;
-  bool any() const { return bias || relu_first || scale || residual || relu || mask; }
+  bool sums = false;  // also each channel's sums of what comes out and of its square, f32
+  bool changes() const { return bias || relu_first || scale || residual || relu || mask; }
+  bool any() const { return changes() || sums; }
   bool reads_residual() const { return residual || mask; }
   friend bool operator==(const Epilogue&, const Epilogue&) = default;
 };
@@ -49,6 +51,7 @@ struct Convolution {
   std::int64_t written_step() const { return direction == Direction::data_gradient ? x_step() : y_step(); }
   std::int64_t x_pixels() const { return n * height * width; }
   std::int64_t y_pixels() const { return n * out_height * out_width; }
+  std::int64_t pixels_written() const { return direction == Direction::data_gradient ? x_pixels() : y_pixels(); }
 };
 
 std::string to_string(const Convolution& convolution);  // also the key in the plan cache
@@ -62,6 +65,8 @@ struct Operands {
   const float* shift = nullptr;
   const void* residual = nullptr;
   const float* residual_factor = nullptr;
+  float* sum = nullptr;
+  float* sum_of_squares = nullptr;
   void* result = nullptr;
   void* workspace = nullptr;
 };

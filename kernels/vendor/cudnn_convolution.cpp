@@ -54,7 +54,7 @@ class ConvolutionKernel final : public Kernel {
   ConvolutionKernel(Planned planned, const OperandsOfCall& operands, const TensorDesc& weight)
       : planned_(std::move(planned)), operands_(operands), weight_(weight) {}
 
-  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(planned_.plan->workspace_bytes()); }
+  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(planned_.workspace_bytes()); }
   std::vector<PreparedInput> take_prepared_inputs() override {
     std::vector<PreparedInput> prepared;
     prepared.push_back(weight_as_ohwi(operands_.weight, weight_, planned_.wanted.type));
@@ -68,6 +68,8 @@ class ConvolutionKernel final : public Kernel {
                         .scale = channel(operands_.scale),
                         .shift = channel(operands_.shift),
                         .residual = operands_.residual < 0 ? nullptr : call.inputs[operands_.residual].data,
+                        .sum = operands_.sums ? static_cast<float*>(call.outputs[1].data) : nullptr,
+                        .sum_of_squares = operands_.sums ? static_cast<float*>(call.outputs[2].data) : nullptr,
                         .result = call.outputs[0].data,
                         .workspace = call.workspace});
   }
@@ -120,26 +122,37 @@ std::int64_t aligned(std::int64_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+std::int64_t Planned::workspace_bytes() const {
+  const bool sums_behind = wanted.epilogue.sums && !chosen.epilogue.sums;
+  const std::int64_t of_sums =
+      sums_behind ? cuda::channel_moments_workspace(wanted.pixels_written(), wanted.channels_written()) : 0;
+  return std::max(plan->workspace_bytes(), of_sums);
+}
+
 void Planned::run(const Call& call, const Operands& operands) const {
   plan->run(operands, *call.stream);
   const Epilogue& epilogue = wanted.epilogue;
   if (!epilogue.any() || chosen.epilogue.any()) return;
-  const bool into_x = wanted.direction == Direction::data_gradient;
-  cuda::finish_convolution(call,
-                           {.type = wanted.result,
-                            .data = operands.result,
-                            .rows = into_x ? wanted.x_pixels() : wanted.y_pixels(),
-                            .channels = wanted.channels_written(),
-                            .step = wanted.written_step()},
-                           {.bias = operands.bias,
-                            .scale = operands.scale,
-                            .shift = operands.shift,
-                            .residual = operands.residual,
-                            .residual_factor = operands.residual_factor,
-                            .relu_first = epilogue.relu_first,
-                            .adds = epilogue.residual,
-                            .relu = epilogue.relu,
-                            .mask = epilogue.mask});
+  const cuda::Rows written{.type = wanted.result,
+                           .data = operands.result,
+                           .rows = wanted.pixels_written(),
+                           .channels = wanted.channels_written(),
+                           .step = wanted.written_step()};
+  if (epilogue.changes()) {
+    cuda::finish_convolution(call, written,
+                             {.bias = operands.bias,
+                              .scale = operands.scale,
+                              .shift = operands.shift,
+                              .residual = operands.residual,
+                              .residual_factor = operands.residual_factor,
+                              .relu_first = epilogue.relu_first,
+                              .adds = epilogue.residual,
+                              .relu = epilogue.relu,
+                              .mask = epilogue.mask});
+  }
+  if (epilogue.sums) {
+    cuda::channel_moments(call, written, operands.workspace, operands.sum, operands.sum_of_squares);
+  }
 }
 
 // A weight gradient takes its candidates in order, not by speed: the first keeps f32.
@@ -227,6 +240,7 @@ std::string to_string(const Convolution& c) {
                                                 {e.residual_factor, " residual_factor"},
                                                 {e.relu, " relu"},
                                                 {e.mask, " mask"},
+                                                {e.sums, " sums"},
                                                 {c.identity, " identity"},
                                                 {c.tf32, " tf32"},
                                                 {c.deterministic, " deterministic"}};

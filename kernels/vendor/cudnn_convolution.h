@@ -13,6 +13,7 @@ namespace dermatome::cudnn {
 // dy), the weight and what the epilogue asks for, and write output 0.
 struct OperandsOfCall {
   int read = 0, weight = 1, bias = -1, scale = -1, shift = -1, residual = -1;
+  bool sums = false;  // outputs 1 and 2
 };
 struct OperandsOfWeightGradient {
   int x, dy, dweight, dbias;
@@ -27,6 +28,7 @@ struct Planned {
   Convolution wanted, chosen;
   std::unique_ptr<Plan> plan;  // null where cuDNN accepts no candidate
 
+  std::int64_t workspace_bytes() const;
   void run(const Call& call, const Operands& operands) const;
 };
 Planned plan_for(const Convolution& wanted, const KernelRequest& request);

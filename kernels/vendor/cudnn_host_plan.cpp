@@ -68,10 +68,12 @@ class HostPlan final : public Plan {
   // `sums` without what lies between slices.
   void store(const std::vector<double>& sums, const Operands& operands, Index step) const {
     const Index channels = c_.channels_written();
-    for (Index sum = 0; sum < static_cast<Index>(sums.size()); ++sum) {
-      const Index c = sum % channels;
-      const Index i = sum / channels * step + c;
-      double value = sums[static_cast<std::size_t>(sum)];
+    std::vector<double> sum(static_cast<std::size_t>(channels));
+    std::vector<double> sum_of_squares(static_cast<std::size_t>(channels));
+    std::size_t at = 0;
+    for (double value : sums) {
+      const Index c = static_cast<Index>(at) % channels;
+      const Index i = static_cast<Index>(at++) / channels * step + c;
       if (c_.epilogue.bias) value += static_cast<double>(operands.bias[c]);
       if (c_.epilogue.relu_first && value < 0) value = 0;
       if (c_.epilogue.scale) {
@@ -82,7 +84,14 @@ class HostPlan final : public Plan {
       if (c_.epilogue.residual) value += residual * factor;
       if (c_.epilogue.relu && value < 0) value = 0;
       if (c_.epilogue.mask && !(residual > 0)) value = 0;
+      sum[static_cast<std::size_t>(c)] += value;
+      sum_of_squares[static_cast<std::size_t>(c)] += value * value;
       put(operands.result, c_.result, i, value);
+    }
+    if (!c_.epilogue.sums) return;
+    for (Index c = 0; c < channels; ++c) {
+      operands.sum[c] = static_cast<float>(sum[static_cast<std::size_t>(c)]);
+      operands.sum_of_squares[c] = static_cast<float>(sum_of_squares[static_cast<std::size_t>(c)]);
     }
   }
 

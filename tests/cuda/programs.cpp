@@ -116,7 +116,7 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithPhotographsThatStayOnTheHost) {
 TEST_F(EmulatedProgram, TrainsAlikeWithoutItsFusions) {
   const Outcome fused = train(kCuda, {});
   const Outcome bf16 = train(kCuda, {.activations = DType::bf16});
-  for (const char* pass : {"fuse_batch_norm_relu", "restructured_decoder"}) {
+  for (const char* pass : {"fuse_batch_norm_relu", "restructured_decoder", "batch_norm_sums"}) {
     expect_close(fused, train(kCuda, {.disabled_passes = {pass}}), 1e-4);
     expect_close(bf16, train(kCuda, {.activations = DType::bf16, .disabled_passes = {pass}}), 2e-2);
   }
@@ -180,6 +180,7 @@ TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
   for (const Node& node : program.graph().nodes()) ++operations[node.op->name()];
   EXPECT_EQ(operations["batch_norm_relu"], 33) << "the stem and two in each block";
   EXPECT_EQ(operations["batch_norm_relu_gradient"], 33);
+  EXPECT_EQ(operations["conv2d_sums"], GetParam() == DType::bf16 ? 33 : 0);
   EXPECT_EQ(operations["decoder_step"], 5);
   EXPECT_EQ(operations["concat"] + operations["slice"] + operations["conv_transpose2d"], 0);
   std::map<std::string, int> kernels;

@@ -23,6 +23,7 @@ std::vector<Convolution> convolutions_of(const KernelRequest& request) {
   const std::string& op = request.op.name();
   if (op == "conv2d") return {conv2d::forward_by_cudnn(request)};
   if (op == "conv2d_fused") return {conv2d::fused_by_cudnn(request)};
+  if (op == "conv2d_sums") return {conv2d::sums_by_cudnn(request)};
   if (op == "conv2d_data_gradient") return {conv2d::data_gradient_by_cudnn(request)};
   if (op == "conv2d_weight_gradient") return {conv2d::weight_gradient_by_cudnn(request)};
   if (op == "conv_transpose2d") return {conv_transpose2d::by_cudnn(request)};

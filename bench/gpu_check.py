@@ -9,6 +9,7 @@ Parts, each merged into bench/results/<GPU>.json as it ends, so that a run can b
   memcheck   the kernels' tests under compute-sanitizer's memcheck
   racecheck  the same under racecheck
   steps      whole training and inference steps beside PyTorch's best configuration, with ratios and peak memory
+  switches   training steps with and without the second branch, the recording and each fusion
   operations convolutions of U-Net34 one by one (dermatome bench op)
   training   a training run on --data on GPU and CPU: Jaccard of both (skipped without --data)
   profile    the ten slowest nodes of a step, and their times under ncu where it is installed
@@ -29,6 +30,8 @@ PART_SECONDS = 590
 # (mode, side, batch, the ratio to PyTorch's best that is asked for)
 STEPS = [("train", 256, 64, 1.3), ("train", 512, 16, 1.3), ("train", 128, 8, 1.5), ("infer", 256, 64, 1.5), ("infer", 128, 8, 1.5)]
 MEMORY_RATIO = 0.6
+SWITCHES = [("--second-branch",), ("--no-capture",), *(("--disable-pass", name) for name in
+            ("restructured_decoder", "fuse_batch_norm_relu", "batch_norm_sums"))]
 # shape, channels, kernel, stride: where U-Net34 spends its time
 CONVOLUTIONS = [("64x64x64x64", 64, 3, 1), ("64x64x64x64", 128, 3, 2), ("64x32x32x128", 128, 3, 1), ("64x16x16x256", 256, 3, 1),
                 ("64x8x8x512", 512, 3, 1), ("64x128x128x64", 128, 1, 1), ("64x256x256x3", 64, 7, 2)]
@@ -118,9 +121,9 @@ class Check:
     def part_racecheck(self):
         return self.sanitizer("racecheck")
 
-    def ours(self, mode, size, batch, kind):
+    def ours(self, mode, size, batch, kind, *switches):
         result = run([self.binary, "bench", "step", "--device", "cuda", "--mode", mode, "--size", size, "--batch", batch,
-                      "--type", kind, "--seconds", 5, "--json", "-"])
+                      "--type", kind, "--seconds", 5, "--json", "-", *switches])
         if result.returncode:
             return {"failed": last_line(result.stderr)}
         return json.loads(result.stdout)
@@ -146,6 +149,20 @@ class Check:
             cases.append(case)
         return {"passed": all(case.get("ratio", 0) >= case["wanted"] and case.get("memory_ratio", 9) <= MEMORY_RATIO for case in cases),
                 "memory_wanted": MEMORY_RATIO, "cases": cases}
+
+    def part_switches(self):
+        cases = []
+        for size, batch in ((128, 8), (256, 64)):
+            for switches in SWITCHES:
+                before, record, after = (self.ours("train", size, batch, "bf16", *some) for some in ((), switches, ()))
+                case = {"size": size, "batch": batch, "switches": " ".join(switches)}
+                if any("failed" in each for each in (before, record, after)):
+                    case["failed"] = [each.get("failed") for each in (before, record, after)]
+                else:
+                    plain = max(before["images_per_second_best"], after["images_per_second_best"])
+                    case["ratio"] = record["images_per_second_best"] / plain
+                cases.append(case)
+        return {"passed": all("failed" not in case for case in cases), "cases": cases}
 
     def part_operations(self):
         records = []

@@ -55,6 +55,7 @@ CompileOptions options_from_environment() {
   options.deterministic = switched_on("DERMATOME_DETERMINISTIC");
   options.tf32 = switched_on("DERMATOME_TF32");
   options.capture = !switched_on("DERMATOME_NO_CAPTURE");
+  options.second_branch = switched_on("DERMATOME_SECOND_BRANCH");
   const auto for_each_name = [](const char* list_variable, const auto& apply) {
     std::stringstream list(variable(list_variable));
     for (std::string name; std::getline(list, name, ',');) {

@@ -19,6 +19,7 @@ struct CompileOptions {
   bool deterministic = false;  // of a vendor's implementations only those that give the same bits every time
   bool tf32 = false;           // on CUDA f32 convolutions may round what they read to tf32
   bool capture = true;         // on CUDA a program's launches are recorded once and replayed as one
+  bool second_branch = false;  // on CUDA steps that nobody waits for (weight gradients) run beside those that follow
   std::string plans;           // file of the plans that a run chose by timing, which it keeps; empty: only the user's
   std::string implementation;  // of the operations that have one of this name it alone is asked; empty: all, in order
   std::vector<std::string> disabled_kernels;  // implementations that are not asked, such as "winograd" or "onednn"
@@ -26,10 +27,10 @@ struct CompileOptions {
   bool pass_enabled(const std::string& name) const;
 };
 
-// Also DERMATOME_DETERMINISTIC, DERMATOME_TF32 and DERMATOME_NO_CAPTURE. From DERMATOME_DISABLE_PASS and
-// DERMATOME_DISABLE_KERNEL (names separated by commas), DERMATOME_DISABLE_PLANNER, DERMATOME_POISON_ARENA,
-// DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and DERMATOME_DUMP_TENSORS. Throws UsageError
-// for a pass or an implementation that does not exist.
+// Also DERMATOME_DETERMINISTIC, DERMATOME_TF32, DERMATOME_NO_CAPTURE and DERMATOME_SECOND_BRANCH. From
+// DERMATOME_DISABLE_PASS and DERMATOME_DISABLE_KERNEL (names separated by commas), DERMATOME_DISABLE_PLANNER,
+// DERMATOME_POISON_ARENA, DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and
+// DERMATOME_DUMP_TENSORS. Throws UsageError for a pass or an implementation that does not exist.
 CompileOptions options_from_environment();
 
 // Throws UsageError, with the nearest name, for a pass that does not exist.

@@ -1,5 +1,6 @@
 // Running a compiled graph.
 #include <algorithm>
+#include <limits>
 
 #include "engine/compile/debug.h"
 #include "engine/compile/program_impl.h"
@@ -76,8 +77,56 @@ void Program::Impl::queue_all(RunTimes* times) {
   };
   copy_all(saved);
   if (times != nullptr) begin_marks();
-  for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, times != nullptr ? &times->steps[s] : nullptr);
+  const bool one_by_one =
+      times != nullptr || options.trace_nodes || options.verify_nodes || !options.dump_tensors.empty();
+  if (branch != nullptr && !one_by_one) {
+    queue_in_branches();
+  } else {
+    for (std::size_t s = 0; s < steps.size(); ++s) run_step(s, times != nullptr ? &times->steps[s] : nullptr);
+  }
   copy_all(copied);
+}
+
+// A step of the second branch runs behind what is queued when its turn comes; the first branch waits for it in front of
+// the step that it is awaited by, or at the end.
+void Program::Impl::queue_in_branches() {
+  std::multimap<int, const Fence*> awaited;
+  const auto fence_on = [&](Stream& queue) {
+    fences.push_back(queue.fence());
+    return fences.back().get();
+  };
+  const auto wait_until = [&](int index) {
+    while (!awaited.empty() && awaited.begin()->first <= index) {
+      if (awaited.begin()->second != nullptr) stream->wait_for(*awaited.begin()->second);
+      awaited.erase(awaited.begin());
+    }
+  };
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    wait_until(static_cast<int>(s));
+    Step& step = steps[s];
+    if (step.awaited < 0) {
+      run_step(s, nullptr);
+      continue;
+    }
+    if (const Fence* before = fence_on(*stream); before != nullptr) branch->wait_for(*before);
+    branch->submit([this, &step] {
+      const NamedRange range(backend_of(device.kind), step.name);
+      step.kernel->run(call_of(step, *branch));
+    });
+    awaited.emplace(step.awaited, fence_on(*branch));
+  }
+  wait_until(std::numeric_limits<int>::max());
+}
+
+Call Program::Impl::call_of(const Step& step, Stream& on) const {
+  return {.inputs = step.inputs.data(),
+          .outputs = step.outputs.data(),
+          .input_count = static_cast<int>(step.inputs.size()),
+          .output_count = static_cast<int>(step.outputs.size()),
+          .attributes =
+              step.node >= 0 ? graph.nodes()[static_cast<std::size_t>(step.node)].attributes.values().data() : nullptr,
+          .workspace = step.workspace,
+          .stream = &on};
 }
 
 void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
@@ -94,15 +143,7 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
   const bool by_marks = span != nullptr && !marks.empty();
   const bool timed = (span != nullptr && !by_marks) || options.trace_nodes;
   const double start = timed ? seconds_since_start() : 0;
-  const AttributeValue* attributes =
-      step.node >= 0 ? graph.nodes()[static_cast<std::size_t>(step.node)].attributes.values().data() : nullptr;
-  step.kernel->run({.inputs = step.inputs.data(),
-                    .outputs = step.outputs.data(),
-                    .input_count = static_cast<int>(step.inputs.size()),
-                    .output_count = static_cast<int>(step.outputs.size()),
-                    .attributes = attributes,
-                    .workspace = step.workspace,
-                    .stream = stream.get()});
+  step.kernel->run(call_of(step, *stream));
   if (timed) {
     stream->synchronize();
     const double elapsed = seconds_since_start() - start;
@@ -116,6 +157,7 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
 
 void Program::Impl::run(RunTimes* times) {
   run_start = Clock::now();
+  fences.clear();
   for (const auto& entry : graph.inputs()) {
     DERMATOME_CHECK(placements[at(entry.value)].tensor.defined(), "input '{}' was never set", entry.name);
   }

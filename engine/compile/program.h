@@ -22,6 +22,7 @@ struct Step {
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
   void* workspace = nullptr;
+  int awaited = -1;  // on the second branch: the step in front of which its memory is needed again; else -1
 };
 
 struct ProgramMemory {

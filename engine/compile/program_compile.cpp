@@ -222,12 +222,50 @@ void Program::Impl::make_steps() {
   }
 }
 
+// Whether a step reads nothing that later steps may overwrite but what the planner can keep, and nobody reads its
+// results in this program.
+bool Program::Impl::can_run_beside(std::size_t index, const std::vector<std::vector<int>>& users) const {
+  const Step& step = steps[index];
+  if (step.node < 0) return false;
+  const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
+  std::vector<TensorDesc> outputs;
+  for (const Value output : node.outputs) outputs.push_back(graph.desc(output));
+  if (node.op->cost(graph.call_of(node), outputs).flops <= 0) return false;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const Value input = node.inputs[i];
+    if (!input) continue;
+    const Storage storage = placements[at(input)].storage;
+    if (storage == Storage::state || storage == Storage::output || scratch_slots[index][i] >= 0) return false;
+  }
+  const auto is_copied = [&](Value value) {
+    return std::any_of(copies_at_end.begin(), copies_at_end.end(),
+                       [&](const NamedValue& write) { return write.value == value; });
+  };
+  return std::none_of(node.outputs.begin(), node.outputs.end(),
+                      [&](Value output) { return !users[at(output)].empty() || is_copied(output); });
+}
+
+// Steps that nobody waits for go to the second branch, and have this many of the others' time to finish in: what they
+// read is kept so long.
+constexpr int kStepsBeside = 4;
+
+void Program::Impl::choose_branch() {
+  if (!options.second_branch || device.kind != DeviceKind::cuda) return;
+  const auto users = graph.users();
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    if (can_run_beside(s, users)) steps[s].awaited = static_cast<int>(s) + kStepsBeside;
+  }
+  branch = backend_of(device.kind).make_stream(device.index);
+}
+
 // Gives every value that has no fixed place a slot with its lifetime; an output may take over a dying input's slot.
 void Program::Impl::make_slots() {
   std::vector<int> last_use(graph.values().size(), -1);
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const int value : input_values[s]) {
-      if (value >= 0) last_use[static_cast<std::size_t>(value)] = static_cast<int>(s);
+      if (value < 0) continue;
+      int& last = last_use[static_cast<std::size_t>(value)];
+      last = std::max({last, static_cast<int>(s), steps[s].awaited});
     }
   }
   step_slot.assign(steps.size(), -1);
@@ -240,7 +278,7 @@ void Program::Impl::make_slots() {
       if (value < 0 || placements[static_cast<std::size_t>(value)].storage != Storage::none) continue;
       Placement& placement = placements[static_cast<std::size_t>(value)];
       placement.storage = Storage::arena;
-      const int last = std::max(here, last_use[static_cast<std::size_t>(value)]);
+      const int last = std::max({here, step.awaited, last_use[static_cast<std::size_t>(value)]});
       const std::size_t bytes = graph.values()[static_cast<std::size_t>(value)].desc.bytes();
       const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
       for (const InPlace& pair : options.planner ? node.op->in_place(graph.call_of(node)) : std::vector<InPlace>{}) {
@@ -266,7 +304,7 @@ void Program::Impl::make_slots() {
     }
     if (const std::size_t workspace = step.kernel->workspace_bytes(); workspace > 0) {
       step_slot[s] = static_cast<int>(lifetimes.size());
-      lifetimes.push_back({.bytes = workspace, .first = here, .last = here});
+      lifetimes.push_back({.bytes = workspace, .first = here, .last = std::max(here, step.awaited)});
     }
   }
 }
@@ -318,6 +356,7 @@ void Program::Impl::compile() {
   order_nodes();
   place_fixed();
   make_steps();
+  choose_branch();
   make_slots();
   allocate();
   resolve_pointers();

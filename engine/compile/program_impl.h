@@ -43,6 +43,8 @@ struct Program::Impl {
   StateStore& store;
   CompileOptions options;
   std::unique_ptr<Stream> stream;
+  std::unique_ptr<Stream> branch;              // the second one, where steps run on it
+  std::vector<std::unique_ptr<Fence>> fences;  // between the two in the last run, kept until that has ended
   std::vector<Step> steps;
   // Per step, the values its operands are; -1 for a prepared copy (pointer fixed) or an absent operand.
   std::vector<std::vector<int>> input_values;
@@ -82,6 +84,8 @@ struct Program::Impl {
   Operand copy_source(Value value);
   void make_steps();
   void add_node_step(int node, const std::vector<std::vector<int>>& users, const std::set<int>& kept);
+  void choose_branch();
+  bool can_run_beside(std::size_t step, const std::vector<std::vector<int>>& users) const;
   void make_slots();
   void allocate();
   void resolve_pointers();
@@ -95,7 +99,9 @@ struct Program::Impl {
   void begin_marks();
   void read_marks(RunTimes& times);
   void run(RunTimes* times);
+  void queue_in_branches();
   void run_step(std::size_t index, RunTimes::Span* span);
+  Call call_of(const Step& step, Stream& on) const;
   double seconds_since_start() const { return std::chrono::duration<double>(Clock::now() - run_start).count(); }
 };
 

@@ -41,6 +41,12 @@ class Mark {
   virtual double seconds_since(const Mark& earlier) const = 0;
 };
 
+// What was queued on a stream until some moment, for another stream to wait for.
+class Fence {
+ public:
+  virtual ~Fence() = default;
+};
+
 // An in-order queue of work on one device. On the host work runs at once.
 class Stream {
  public:
@@ -54,6 +60,13 @@ class Stream {
 
   // Null where work runs at once, so that the host's clock serves.
   virtual std::unique_ptr<Mark> mark() { return nullptr; }
+
+  // Work that is queued on this stream from now on runs behind the fence of another stream of its device; null where
+  // work runs at once, and then there is nothing to wait for.
+  virtual std::unique_ptr<Fence> fence() { return nullptr; }
+  virtual void wait_for(const Fence& /*fence*/) {}
+  // Queues what `work` queues on this stream; a stream that stands in for a device's may put off calling it.
+  virtual void submit(const std::function<void()>& work) { work(); }
 };
 
 // One kind of device: the engine reaches memory only through it, so that a new device is one registration.

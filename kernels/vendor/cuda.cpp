@@ -125,6 +125,21 @@ struct DeviceState {
   Staging staging;
 };
 
+class EventFence final : public Fence {
+ public:
+  explicit EventFence(cudaStream_t stream) {
+    DERMATOME_CUDA_CALL(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming));
+    DERMATOME_CUDA_CALL(cudaEventRecord(event_, stream));
+  }
+  ~EventFence() override { cudaEventDestroy(event_); }  // waits on it that are queued stay as they are
+  EventFence(const EventFence&) = delete;
+  EventFence& operator=(const EventFence&) = delete;
+  cudaEvent_t event() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 class CudaStream final : public Stream {
  public:
   CudaStream(int device, DeviceState& state) : device_(device), state_(state) {
@@ -149,6 +164,14 @@ class CudaStream final : public Stream {
   std::unique_ptr<Mark> mark() override {
     use(device_);
     return std::make_unique<EventMark>(stream_);
+  }
+  std::unique_ptr<Fence> fence() override {
+    use(device_);
+    return std::make_unique<EventFence>(stream_);
+  }
+  void wait_for(const Fence& fence) override {
+    use(device_);
+    DERMATOME_CUDA_CALL(cudaStreamWaitEvent(stream_, static_cast<const EventFence&>(fence).event(), 0));
   }
   std::unique_ptr<Recording> record(const std::function<void()>& work) override {
     use(device_);

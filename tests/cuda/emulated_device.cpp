@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 
 #include "engine/core/error.h"
 
@@ -19,9 +20,33 @@ class EmulatedRecording final : public Recording {
   std::function<void()> work_;
 };
 
+class EmulatedStream;
+
+// What the stream had been given when the fence was made.
+struct EmulatedFence final : Fence {
+  EmulatedFence(EmulatedStream& of, std::size_t given) : stream(of), count(given) {}
+  EmulatedStream& stream;
+  std::size_t count;
+};
+
 class EmulatedStream final : public Stream {
  public:
   explicit EmulatedStream(EmulatedDevice::Log& log) : log_(log) {}
+  std::unique_ptr<Fence> fence() override { return std::make_unique<EmulatedFence>(*this, given_); }
+  void wait_for(const Fence& fence) override {
+    const auto& of = static_cast<const EmulatedFence&>(fence);
+    of.stream.run_until(of.count);
+  }
+  void submit(const std::function<void()>& work) override {
+    ++log_.submitted;
+    ++given_;
+    if (log_.put_off) {
+      put_off_.push_back(work);
+    } else {
+      ++done_;
+      work();
+    }
+  }
   void synchronize() override {}
   std::unique_ptr<Recording> record(const std::function<void()>& work) override {
     ++log_.recordings;
@@ -29,7 +54,17 @@ class EmulatedStream final : public Stream {
   }
 
  private:
+  void run_until(std::size_t count) {
+    for (; done_ < count; ++done_) {
+      put_off_.front()();
+      put_off_.pop_front();
+    }
+  }
+
   EmulatedDevice::Log& log_;
+  std::deque<std::function<void()>> put_off_;
+  std::size_t given_ = 0;
+  std::size_t done_ = 0;
 };
 
 class EmulatedBackend final : public Backend {

@@ -20,12 +20,18 @@ class EmulatedDevice {
   EmulatedDevice& operator=(const EmulatedDevice&) = delete;
 
   int recordings() const { return log_.recordings; }  // made on its streams
+  // Work that is submitted to a stream runs when another waits for it, the latest that a device may run it, and not at
+  // once, the earliest. `submitted`: how much there was.
+  void put_off_submitted_work(bool on) { log_.put_off = on; }
+  int submitted() const { return log_.submitted; }
   // The ranges that began while a profiler was asked to collect.
   const std::vector<std::string>& collected() const { return log_.collected; }
 
   struct Log {
     int recordings = 0;
     int open_ranges = 0;
+    int submitted = 0;
+    bool put_off = false;
     bool collecting = false;
     std::vector<std::string> collected;
   };

@@ -136,6 +136,19 @@ TEST_F(EmulatedProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
   expect_equal_bits(replayed, launched);
 }
 
+// Work of the second branch at the earliest and at the latest that a device may run it, replayed and launched.
+TEST_F(EmulatedProgram, HasTheSameBitsWithWeightGradientsOnASecondBranch) {
+  const Outcome one = train(kCuda, {});
+  EXPECT_EQ(device_.submitted(), 0);
+  for (const bool put_off : {false, true}) {
+    device_.put_off_submitted_work(put_off);
+    expect_equal_bits(one, train(kCuda, {.second_branch = true}));
+    expect_equal_bits(one, train(kCuda, {.capture = false, .second_branch = true}));
+    expect_equal_bits(one, train(kCuda, {.poison_arena = true, .second_branch = true}));
+  }
+  EXPECT_GT(device_.submitted(), 50);
+}
+
 // Programs of two batch sizes, an update and a validation, each recorded once for its steps and once for its weights.
 TEST_F(EmulatedProgram, IsRecordedOnceHoweverOftenItRuns) {
   train(kCuda, {});
@@ -247,6 +260,11 @@ TEST_F(GpuProgram, TrainsInBf16) {
 
 TEST_F(GpuProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
   expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.deterministic = true, .capture = false}));
+}
+
+TEST_F(GpuProgram, HasTheSameBitsWithWeightGradientsOnASecondBranch) {
+  expect_equal_bits(train(kCuda, {.deterministic = true}),
+                    train(kCuda, {.deterministic = true, .second_branch = true}));
 }
 
 TEST_F(GpuProgram, RepeatsItsBitsWithDeterministicEngines) {

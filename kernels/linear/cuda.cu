@@ -1,4 +1,4 @@
-// linear and its gradients on CUDA: one thread a result. Right for every shape; cuBLASLt serves the large ones.
+// linear and its gradients on CUDA, one thread a result: what serves where cuDNN declines.
 #include "kernels/launch/cuda.cuh"
 
 namespace dermatome::linear {

@@ -11,6 +11,7 @@
 #include "kernels/conv2d/cudnn.h"
 #include "kernels/conv_transpose2d/cudnn.h"
 #include "kernels/decoder_step/cudnn.h"
+#include "kernels/linear/cudnn.h"
 #include "kernels/vendor/cudnn_convolution.h"
 #include "models/builtin.h"
 #include "tests/cudnn/profiles.h"
@@ -23,6 +24,7 @@ std::vector<Convolution> convolutions_of(const KernelRequest& request) {
   const std::string& op = request.op.name();
   if (op == "conv2d") return {conv2d::forward_by_cudnn(request)};
   if (op == "conv2d_fused") return {conv2d::fused_by_cudnn(request)};
+  if (op.starts_with("linear")) return {linear::by_cudnn(request)};
   if (op == "conv2d_sums") return {conv2d::sums_by_cudnn(request)};
   if (op == "conv2d_data_gradient") return {conv2d::data_gradient_by_cudnn(request)};
   if (op == "conv2d_weight_gradient") return {conv2d::weight_gradient_by_cudnn(request)};
@@ -147,6 +149,30 @@ std::string name_of_setting(const testing::TestParamInfo<Setting>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Unet34, CudnnAcceptance, testing::ValuesIn(settings()), name_of_setting);
 INSTANTIATE_TEST_SUITE_P(Unet34, SlowCudnnAcceptance, testing::ValuesIn(settings()), name_of_setting);
+
+// resnet34's last layer and its gradients.
+TEST_F(CudnnLoaded, BuildsPlansForLinear) {
+  for (const char* name : {"linear", "linear_data_gradient", "linear_weight_gradient"}) {
+    const Op& op = op_named(name);
+    const Shape samples{64, 512};
+    const Shape weight{1000, 512};
+    const Shape result{64, 1000};
+    const bool forward = op.name() == "linear";
+    const bool of_weight = op.name() == "linear_weight_gradient";
+    const Attributes attributes(op.signature().attributes);
+    const KernelRequest request{
+        .op = op,
+        .attributes = attributes,
+        .inputs = {{DType::f32, forward || of_weight ? samples : result}, {DType::f32, of_weight ? result : weight}},
+        .input_present = {true, true, forward},
+        .outputs = {},
+        .output_used = {true},
+        .type = DType::f32,
+        .device = kCuda};
+    const Acceptance answer = accepted_for(linear::by_cudnn(request), profile_of(kGpuModels[1]), 90, true);
+    EXPECT_NE(answer.built, "") << name << ": " << answer.refusal;
+  }
+}
 
 // The check can fail: a kernel larger than cuDNN's window rules allow is refused.
 TEST_F(CudnnLoaded, RefusesWhatIsNoConvolution) {

@@ -26,14 +26,15 @@ void Program::Impl::queue_refresh() {
 }
 
 // After an update every copy is stale: then all are brought up to date by one replay, where the device records.
-void Program::Impl::refresh_prepared() {
+void Program::Impl::refresh_prepared(bool recorded) {
   const auto stale = [](const PreparedUse& use) { return use.copy->version != use.state->version; };
   if (std::none_of(prepared.begin(), prepared.end(), stale)) return;
   const bool all = std::all_of(prepared.begin(), prepared.end(), stale);
-  if (all && may_record() && refresh_recording == nullptr) {
+  recorded = recorded && may_record();
+  if (all && recorded && refresh_recording == nullptr) {
     refresh_recording = stream->record([this] { queue_refresh(); });
   }
-  if (all && may_record() && refresh_recording != nullptr) {
+  if (all && recorded && refresh_recording != nullptr) {
     refresh_recording->replay(*stream);
   } else if (all) {
     queue_refresh();
@@ -155,8 +156,8 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
   if (verify) verify_step(graph.nodes()[static_cast<std::size_t>(step.node)], step, before, device);
 }
 
-void Program::Impl::run(RunTimes* times) {
-  run_start = Clock::now();
+// Whether all that a run needs is there.
+void Program::Impl::check_ready() {
   fences.clear();
   for (const auto& entry : graph.inputs()) {
     DERMATOME_CHECK(placements[at(entry.value)].tensor.defined(), "input '{}' was never set", entry.name);
@@ -166,17 +167,22 @@ void Program::Impl::run(RunTimes* times) {
   }
   DERMATOME_CHECK(threads() == compiled_threads, "this program was compiled for {} threads and cannot run on {}",
                   compiled_threads, threads());
+}
+
+// `recorded`: as one launch, where the device and the options allow it.
+void Program::Impl::run(RunTimes* times, bool recorded) {
+  run_start = Clock::now();
+  check_ready();
   const double refresh_start = times != nullptr ? seconds_since_start() : 0;
-  refresh_prepared();
+  refresh_prepared(recorded);
   if (times != nullptr) {
     stream->synchronize();
     times->prepared = {.start = refresh_start, .seconds = seconds_since_start() - refresh_start};
   }
   for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
-  if (times == nullptr && may_record()) {
-    if (recording == nullptr) recording = stream->record([this] { queue_all(nullptr); });
-  }
-  if (times == nullptr && recording != nullptr) {
+  recorded = recorded && times == nullptr && may_record();
+  if (recorded && recording == nullptr) recording = stream->record([this] { queue_all(nullptr); });
+  if (recorded && recording != nullptr) {
     recording->replay(*stream);
   } else {
     queue_all(times);

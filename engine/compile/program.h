@@ -84,6 +84,7 @@ class Program {
   Device device() const;
 
  private:
+  friend class Chain;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -330,6 +330,7 @@ void* Program::Impl::address(int value) const {
 
 void Program::Impl::resolve_pointers() {
   recording.reset();
+  ++resolved;
   const auto slot_address = [&](int slot) { return arena.data() + plan.offsets[static_cast<std::size_t>(slot)]; };
   for (std::size_t s = 0; s < steps.size(); ++s) {
     Step& step = steps[s];

@@ -42,7 +42,7 @@ struct Program::Impl {
   Device device;
   StateStore& store;
   CompileOptions options;
-  std::unique_ptr<Stream> stream;
+  std::shared_ptr<Stream> stream;              // its own, or a chain's
   std::unique_ptr<Stream> branch;              // the second one, where steps run on it
   std::vector<std::unique_ptr<Fence>> fences;  // between the two in the last run, kept until that has ended
   std::vector<Step> steps;
@@ -66,6 +66,7 @@ struct Program::Impl {
   std::unique_ptr<Recording> refresh_recording;  // of bringing every prepared copy up to date
   std::vector<std::unique_ptr<Mark>> marks;      // in front of the first step and behind each, of a run that is timed
   double marks_start = 0;
+  int resolved = 0;         // how often pointers were: recordings made before hold others
   bool ran_before = false;  // the first run is never recorded: kernels may load code in it
   Clock::time_point run_start;
   Buffer arena;
@@ -93,12 +94,13 @@ struct Program::Impl {
   Call call_of(const PreparedUse& use);
   void group_reorders();
   void queue_refresh();
-  void refresh_prepared();
+  void refresh_prepared(bool recorded);
   void queue_all(RunTimes* times);
   bool may_record() const;
   void begin_marks();
   void read_marks(RunTimes& times);
-  void run(RunTimes* times);
+  void check_ready();
+  void run(RunTimes* times, bool recorded = true);
   void queue_in_branches();
   void run_step(std::size_t index, RunTimes::Span* span);
   Call call_of(const Step& step, Stream& on) const;

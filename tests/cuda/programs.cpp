@@ -44,8 +44,13 @@ struct Outcome {
   Snapshot states;
 };
 
+struct Setting {
+  bool on_device = true;  // the photographs
+  bool chained = false;   // a step's programs as one
+};
+
 // A few steps of training, the last batch of each epoch smaller, and a validation.
-Outcome train(Device device, const CompileOptions& options, bool on_device = true) {
+Outcome train(Device device, const CompileOptions& options, Setting setting = {}) {
   const Model model = Model::parse(kNetwork, "small.graph");
   StageSettings stage;
   stage.size = kSize;
@@ -60,17 +65,24 @@ Outcome train(Device device, const CompileOptions& options, bool on_device = tru
   }
   StateStore store(device);
   store.create(states_of(model, DType::f32), 5);
-  const auto part = [&] { return PhotographSet(pixels, masks, kSize, device, on_device, stage.batch); };
+  const auto part = [&] { return PhotographSet(pixels, masks, kSize, device, setting.on_device, stage.batch); };
   StageRunner runner(model, stage, 7, part(), part(), device, options, store);
   runner.compile(kPhotographs, kPhotographs);
   Outcome outcome;
   EpochSums sums;
   for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
+    const std::vector<std::uint32_t> first{0, 2, 1};
     const std::vector<std::uint32_t> rest{3};
-    outcome.losses.push_back(runner.accumulate(std::vector<std::uint32_t>{0, 2, 1}, epoch, sums, rest));
-    runner.update({.factor = 1, .beta1 = {}});
+    const SchedulePoint at{.factor = 1, .beta1 = {}};
+    if (setting.chained) {
+      outcome.losses.push_back(runner.step(first, epoch, sums, at, 0, rest));
+      outcome.losses.push_back(runner.step(rest, epoch, sums, at));
+      continue;
+    }
+    outcome.losses.push_back(runner.accumulate(first, epoch, sums, rest));
+    runner.update(at);
     outcome.losses.push_back(runner.accumulate(rest, epoch, sums));
-    runner.update({.factor = 1, .beta1 = {}});
+    runner.update(at);
   }
   EpochSums validation;
   runner.validate(std::vector<std::uint32_t>{0, 1, 2}, validation);
@@ -109,7 +121,7 @@ TEST_F(EmulatedProgram, TrainsAsTheCpuDoes) {
 }
 
 TEST_F(EmulatedProgram, HasTheSameBitsWithPhotographsThatStayOnTheHost) {
-  expect_equal_bits(train(kCuda, {}, false), train(kCuda, {}));
+  expect_equal_bits(train(kCuda, {}, {.on_device = false}), train(kCuda, {}));
   EXPECT_GT(device_.recordings(), 0);
 }
 
@@ -134,6 +146,19 @@ TEST_F(EmulatedProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
   const Outcome launched = train(kCuda, {.capture = false});
   EXPECT_EQ(device_.recordings(), recordings) << "nothing is recorded with capture off";
   expect_equal_bits(replayed, launched);
+}
+
+// One recording a batch size for weights, forward and backward passes and Adam; validation apart.
+TEST_F(EmulatedProgram, HasTheSameBitsWithAStepInOneLaunch) {
+  const Outcome apart = train(kCuda, {});
+  const int recordings = device_.recordings();
+  expect_equal_bits(apart, train(kCuda, {}, {.chained = true}));
+  EXPECT_EQ(device_.recordings(), recordings + 2);
+  expect_equal_bits(apart, train(kCuda, {}, {.on_device = false, .chained = true}));
+  expect_equal_bits(apart, train(kCuda, {.capture = false}, {.chained = true}));
+  expect_equal_bits(apart, train(kCuda, {.second_branch = true}, {.chained = true}));
+  const Outcome on_host = train(kHost, {});
+  expect_equal_bits(on_host, train(kHost, {}, {.chained = true}));
 }
 
 // Work of the second branch at the earliest and at the latest that a device may run it, replayed and launched.
@@ -260,6 +285,10 @@ TEST_F(GpuProgram, TrainsInBf16) {
 
 TEST_F(GpuProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
   expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.deterministic = true, .capture = false}));
+}
+
+TEST_F(GpuProgram, HasTheSameBitsWithAStepInOneLaunch) {
+  expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.deterministic = true}, {.chained = true}));
 }
 
 TEST_F(GpuProgram, HasTheSameBitsWithWeightGradientsOnASecondBranch) {

@@ -2,6 +2,7 @@
 #include "tools/training/stage_runner.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/core/error.h"
 
@@ -112,6 +113,35 @@ std::span<const std::uint32_t> StageRunner::first_batch(std::span<const std::uin
   return samples.first(std::min(samples.size(), static_cast<std::size_t>(stage_.batch)));
 }
 
+void StageRunner::bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch,
+                                      double divisor, std::span<const std::uint32_t> upcoming) {
+  std::vector<float> tables;
+  for (const std::uint32_t sample : batch) {
+    const auto table = data::draw_table(stage_.augmentation, seed_, epoch, sample, stage_.size);
+    tables.insert(tables.end(), table.begin(), table.end());
+  }
+  bind_batch(program, training_, batch, tables, divisor);
+  training_.prefetch(first_batch(upcoming));
+}
+
+double StageRunner::step(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
+                         const SchedulePoint& at, std::int64_t steps, std::span<const std::uint32_t> upcoming) {
+  const auto batch = static_cast<std::int64_t>(samples.size());
+  if (device_.kind != DeviceKind::cuda || batch > stage_.batch) {
+    const double loss = accumulate(samples, epoch, sums, upcoming);
+    if (std::isfinite(loss)) update(at, steps);
+    return loss;
+  }
+  Program& program = accumulate_program(batch, false);
+  const double pixels = static_cast<double>(stage_.size) * stage_.size;
+  bind_training_batch(program, samples, epoch, pixels * static_cast<double>(batch), upcoming);
+  Program& moving = bind_update(at, steps);
+  auto known = steps_.find(batch);
+  if (known == steps_.end()) known = steps_.emplace(batch, Chain({&program, &moving})).first;
+  known->second.run();
+  return collect(program, 1.0, sums);
+}
+
 double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
                                std::span<const std::uint32_t> upcoming) {
   const auto images = static_cast<double>(samples.size());
@@ -120,14 +150,8 @@ double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int6
   for (bool add = false; !samples.empty(); add = true) {
     const auto batch = first_batch(samples);
     samples = samples.subspan(batch.size());
-    std::vector<float> tables;
-    for (const std::uint32_t sample : batch) {
-      const auto table = data::draw_table(stage_.augmentation, seed_, epoch, sample, stage_.size);
-      tables.insert(tables.end(), table.begin(), table.end());
-    }
     Program& program = accumulate_program(static_cast<std::int64_t>(batch.size()), add);
-    bind_batch(program, training_, batch, tables, images * pixels);
-    training_.prefetch(first_batch(samples.empty() ? upcoming : samples));
+    bind_training_batch(program, batch, epoch, images * pixels, samples.empty() ? upcoming : samples);
     program.run();
     const double share = static_cast<double>(batch.size()) / images;
     step_loss += share * collect(program, share, sums);
@@ -135,7 +159,7 @@ double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int6
   return step_loss;
 }
 
-void StageRunner::update(const SchedulePoint& at, std::int64_t steps) {
+Program& StageRunner::bind_update(const SchedulePoint& at, std::int64_t steps) {
   std::vector<float> rates;
   for (const auto& group : model_.groups()) rates.push_back(static_cast<float>(stage_.rate_of(group) * at.factor));
   if (rates.empty()) rates.push_back(static_cast<float>(stage_.rate_of("") * at.factor));
@@ -146,7 +170,11 @@ void StageRunner::update(const SchedulePoint& at, std::int64_t steps) {
     const auto t = static_cast<double>(steps);
     set(program.input("decay"), {static_cast<float>(std::min(stage_.ema, (1 + t) / (10 + t)))});
   }
-  program.run();
+  return program;
+}
+
+void StageRunner::update(const SchedulePoint& at, std::int64_t steps) {
+  bind_update(at, steps).run();
 }
 
 void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& sums,

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "engine/compile/chain.h"
 #include "engine/compile/program.h"
 #include "tools/training/checkpoint.h"
 #include "tools/training/networks.h"
@@ -32,6 +33,11 @@ class StageRunner {
   // included. Throws Error naming the batch that would fit when the memory does not suffice.
   void compile(std::int64_t training, std::int64_t validation);
 
+  // One step: accumulate and, if its loss is a number, update. On a GPU that records, a step of one batch is one
+  // launch; there weights move whatever the loss is.
+  double step(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums, const SchedulePoint& at,
+              std::int64_t steps = 0, std::span<const std::uint32_t> upcoming = {});
+
   // Forward and backward passes of one step over these photographs, augmented as in that epoch of the run. Adds to the
   // sums; gives the step's loss. `upcoming`: the photographs of the next step, where they are known.
   double accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
@@ -53,6 +59,9 @@ class StageRunner {
   template <typename Make>
   Program& get(const std::string& key, std::int64_t batch, const Make& make);
   std::span<const std::uint32_t> first_batch(std::span<const std::uint32_t> samples) const;
+  void bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch, double divisor,
+                           std::span<const std::uint32_t> upcoming);
+  Program& bind_update(const SchedulePoint& at, std::int64_t steps);
   void bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,
                   std::span<const float> tables, double divisor);
 
@@ -65,6 +74,7 @@ class StageRunner {
   StateStore& store_;
   StagePrograms training_programs_, validation_programs_;
   std::map<std::string, Program> programs_;
+  std::map<std::int64_t, Chain> steps_;  // by batch
 };
 
 }  // namespace dermatome::training

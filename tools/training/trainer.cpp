@@ -301,10 +301,10 @@ class Trainer {
       const auto count = std::min(static_cast<std::size_t>(per_step), order.size() - first);
       const EpochSums before = sums_;
       const auto rest = std::span(order).subspan(first);
-      const double loss =
-          runner.accumulate(rest.first(count), position_.epochs_done, sums_,
-                            rest.subspan(count, std::min(static_cast<std::size_t>(per_step), rest.size() - count)));
       const SchedulePoint at = schedule_of(stage, steps, position_.step);
+      const double loss =
+          runner.step(rest.first(count), position_.epochs_done, sums_, at, position_.epoch * steps + position_.step,
+                      rest.subspan(count, std::min(static_cast<std::size_t>(per_step), rest.size() - count)));
       rate_ = largest_rate(stage) * at.factor;
       const double jaccard = (sums_.metrics[kJaccard] - before.metrics[kJaccard]) / static_cast<double>(count);
       writing([&] {
@@ -315,7 +315,6 @@ class Trainer {
                    jaccard);
       });
       if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
-      runner.update(at, position_.epoch * steps + position_.step);
       ++position_.step;
       ++position_.steps_done;
       sums_.seconds = seconds_before + seconds_since(epoch_start_);

@@ -159,7 +159,7 @@ class Check:
                 if any("failed" in each for each in (before, record, after)):
                     case["failed"] = [each.get("failed") for each in (before, record, after)]
                 else:
-                    plain = max(before["images_per_second_best"], after["images_per_second_best"])
+                    plain = (before["images_per_second_best"] + after["images_per_second_best"]) / 2
                     case["ratio"] = record["images_per_second_best"] / plain
                 cases.append(case)
         return {"passed": all("failed" not in case for case in cases), "cases": cases}

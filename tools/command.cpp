@@ -60,7 +60,7 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
                    "On a GPU, only convolutions that give the same bits every time");
   command.add_flag("--tf32", options->compile.tf32, "On a GPU, f32 convolutions may round what they read to tf32");
   command.add_flag("--second-branch", options->compile.second_branch,
-                   "On a GPU, compute weight gradients beside the steps that follow");
+                   "On a GPU, compute weight gradients of convolutions beside the steps that follow");
   command
       .add_option_function<std::vector<std::string>>(
           "--disable-pass",

@@ -2,6 +2,7 @@
 // declines, and what the rest of a program is tested with where there is no cuDNN.
 #include "kernels/conv2d/geometry.h"
 #include "kernels/launch/cuda.cuh"
+#include "kernels/launch/workspace.h"
 #include "kernels/vendor/cuda_layouts.h"
 
 namespace dermatome::conv2d {
@@ -79,26 +80,30 @@ void fused(const Call& call) {
              given<T>(call, kResidual), launch::integer(call, kReluFirst) != 0, launch::integer(call, kRelu) != 0});
 }
 
-// y where nobody asks for it, then what the sums need.
-std::int64_t y_bytes(const Call& call) {
-  const Operand& y = call.outputs[0];
-  return (y.elements * static_cast<std::int64_t>(size_of(y.type)) + 63) / 64 * 64;
-}
+// y where nobody asks for it, and what the sums need.
+struct SumsLayout {
+  launch::WorkspaceLayout layout;
+  std::int64_t y, partial;
+  explicit SumsLayout(const Operand& of) {
+    y = layout.take(of.elements * static_cast<std::int64_t>(size_of(of.type)));
+    partial = layout.take(cuda::channel_moments_workspace(of.elements / of.extent[3], of.extent[3]));
+  }
+};
 std::int64_t sums_workspace(const Call& call) {
-  const Operand& y = call.outputs[0];
-  return y_bytes(call) + cuda::channel_moments_workspace(y.elements / y.extent[3], y.extent[3]);
+  return SumsLayout(call.outputs[0]).layout.bytes();
 }
 
 template <typename T>
 void sums(const Call& call) {
   Operand y = call.outputs[0];
-  if (y.data == nullptr) y.data = call.workspace;
+  const SumsLayout parts(y);
+  if (y.data == nullptr) y.data = launch::part_of<void>(call.workspace, parts.y);
   Call whole = call;
   whole.outputs = &y;
   forward<T>(whole);
   const Index channels = y.extent[3];
   cuda::channel_moments(call, {y.type, y.data, y.elements / channels, channels, channels},
-                        static_cast<std::byte*>(call.workspace) + y_bytes(call), launch::out<float>(call, 1),
+                        launch::part_of<void>(call.workspace, parts.partial), launch::out<float>(call, 1),
                         launch::out<float>(call, 2));
 }
 

@@ -1,7 +1,10 @@
-// decoder_step and its gradient on CUDA where x is doubled to a single channel, U-Net's head: no product for a matrix
-// engine, but one read of x forward, and backward one for the sums and one for dx.
+// decoder_step and its gradient on CUDA where x becomes a single channel of one or two times its sides, U-Net's head:
+// no product for a matrix engine, but one read of x forward, and backward one for the sums and one for dx.
+#include <algorithm>
+
 #include "kernels/decoder_step/cuda_passes.h"
 #include "kernels/launch/cuda_dots.cuh"
+#include "kernels/launch/workspace.h"
 
 namespace dermatome::decoder_step {
 namespace {
@@ -15,35 +18,14 @@ using launch::cuda::load_pack;
 using launch::cuda::Pack;
 using launch::cuda::store_pack;
 
-constexpr int kKernel = 2;
-constexpr int kTaps = kKernel * kKernel;
-constexpr Index kAlignment = 64;
-
-Index aligned(Index bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-// Hands out the parts of a workspace, or of none, to learn its size.
-class Parts {
- public:
-  explicit Parts(void* workspace) : base_(static_cast<std::byte*>(workspace)) {}
-  template <typename T>
-  T* take(Index bytes) {
-    std::byte* at = base_ == nullptr ? nullptr : base_ + used_;
-    used_ += aligned(bytes);
-    return reinterpret_cast<T*>(at);
-  }
-  Index used() const { return used_; }
-
- private:
-  std::byte* base_;
-  Index used_ = 0;
-};
+using launch::part_of;
 
 bool is_narrow(const Sizes& s, const Operand& x) {
   const Index pack = x.type == DType::f32 ? 4 : 8;
-  return s.kernel == kKernel && s.out == 1 && s.channels == 1 && s.in % pack == 0;
+  return (s.kernel == 1 || s.kernel == 2) && s.out == 1 && s.channels == 1 && s.in % pack == 0;
 }
+
+constexpr int kMostTaps = 4;
 
 // --- forward ---
 
@@ -53,25 +35,27 @@ struct ForwardParts {
   Index bytes;
 
   ForwardParts(const Call& call, const Sizes& s) {
-    Parts parts(call.workspace);
-    scale = parts.take<float>(s.in * 4);
-    shift = parts.take<float>(s.in * 4);
-    weight = parts.take<float>(s.in * kTaps * 4);
-    biases = parts.take<float>(kTaps * 4);
-    const Index statistics = normalise_workspace(s, launch::integer(call, kMode));
-    const Index of_biases = tap_biases_workspace(s);
-    partial = parts.take<void>(statistics > of_biases ? statistics : of_biases);
-    bytes = parts.used();
+    launch::WorkspaceLayout layout;
+    const auto floats = [&](Index count) { return part_of<float>(call.workspace, layout.take_floats(count)); };
+    scale = floats(s.in);
+    shift = floats(s.in);
+    weight = floats(s.in * s.taps());
+    biases = floats(s.taps());
+    const Index most = std::max(normalise_workspace(s, launch::integer(call, kMode)), tap_biases_workspace(s));
+    partial = part_of<void>(call.workspace, layout.take(most));
+    bytes = layout.bytes();
   }
 };
 
-template <int N>
+template <int N, int kTaps>
 struct Weights {
   float tap[N * kTaps];  // [N][kTaps]
 };
 
-template <typename T, typename Result, int N>
+template <int kKernel, typename T, typename Result>
 void multiply(const Call& call, const Sizes& s, const ForwardParts& parts) {
+  constexpr int kTaps = kKernel * kKernel;
+  constexpr int N = 16 / sizeof(T);
   const T* x = launch::in<T>(call, kX);
   Result* y = launch::out<Result>(call, 0);
   const float* weight = parts.weight;
@@ -80,11 +64,11 @@ void multiply(const Call& call, const Sizes& s, const ForwardParts& parts) {
   launch::cuda::sum_along_rows<kTaps, N>(
       call, s.pixels(), in,
       DERMATOME_LAMBDA(Index c) {
-        Weights<N> kept;
+        Weights<N, kTaps> kept;
         for (int k = 0; k < N * kTaps; ++k) kept.tap[k] = weight[c * kTaps + k];
         return kept;
       },
-      DERMATOME_LAMBDA(Index pixel, Index c, const Weights<N>& kept, float* terms) {
+      DERMATOME_LAMBDA(Index pixel, Index c, const Weights<N, kTaps>& kept, float* terms) {
         const auto pack = load_pack<T, N>(x + pixel * in + c);
         for (int k = 0; k < N; ++k) {
           const float value = load(pack.value[k]);
@@ -98,9 +82,8 @@ void multiply(const Call& call, const Sizes& s, const ForwardParts& parts) {
       });
 }
 
-template <typename T>
-void forward(const Call& call) {
-  constexpr int kPack = 16 / sizeof(T);
+template <int kKernel, typename T>
+void forward_of(const Call& call) {
   const Sizes s = sizes_of_forward(call);
   const ForwardParts parts(call, s);
   const bool normalised = launch::integer(call, kMode) != kModeNone;
@@ -111,10 +94,15 @@ void forward(const Call& call) {
   tap_biases(call, weight, launch::in<float>(call, kBias), normalised ? parts.shift : nullptr, s, parts.partial,
              parts.biases);
   if (call.outputs[0].type == DType::f32) {
-    multiply<T, float, kPack>(call, s, parts);
+    multiply<kKernel, T, float>(call, s, parts);
   } else {
-    multiply<T, T, kPack>(call, s, parts);
+    multiply<kKernel, T, T>(call, s, parts);
   }
+}
+
+template <typename T>
+void forward(const Call& call) {
+  sizes_of_forward(call).kernel == 1 ? forward_of<1, T>(call) : forward_of<2, T>(call);
 }
 
 std::int64_t forward_workspace(const Call& call) {
@@ -134,25 +122,23 @@ struct GradientParts {
   Index bytes;
 
   GradientParts(const Call& call, const Sizes& s) {
-    Parts parts(call.workspace);
-    factors = {parts.take<float>(s.in * 4), parts.take<float>(s.in * 4), parts.take<float>(s.in * 4),
-               parts.take<float>(s.in * 4)};
-    sums = parts.take<float>(kTaps * 4);
-    raw = parts.take<float>(s.in * kTaps * 4);
-    weight = parts.take<float>(s.in * kTaps * 4);
-    Index most = tap_sums_workspace(s);
-    for (const Index other :
-         {launch::cuda::reduce_channels_workspace<float, kTaps>(s.pixels(), s.in), weight_gradients_workspace(s)}) {
-      if (other > most) most = other;
-    }
-    partial = parts.take<void>(most);
-    bytes = parts.used();
+    launch::WorkspaceLayout layout;
+    const auto floats = [&](Index count) { return part_of<float>(call.workspace, layout.take_floats(count)); };
+    factors = {floats(s.in), floats(s.in), floats(s.in), floats(s.in)};
+    sums = floats(s.taps());
+    raw = floats(s.in * s.taps());
+    weight = floats(s.in * s.taps());
+    const Index most = std::max({tap_sums_workspace(s), weight_gradients_workspace(s),
+                                 launch::cuda::reduce_channels_workspace<float, kMostTaps>(s.pixels(), s.in)});
+    partial = part_of<void>(call.workspace, layout.take(most));
+    bytes = layout.bytes();
   }
 };
 
 // raw [in, taps]: sums over the pixels of x * dy.
-template <typename T>
+template <int kKernel, typename T>
 void sum_products(const Call& call, const Sizes& s, const GradientParts& parts) {
+  constexpr int kTaps = kKernel * kKernel;
   constexpr int kPack = 4;
   const T* dy = launch::in<T>(call, kGradientDy);
   const T* x = launch::in<T>(call, kGradientX);
@@ -172,8 +158,10 @@ void sum_products(const Call& call, const Sizes& s, const GradientParts& parts) 
 }
 
 // The folded weight's sum over the taps, and what is x's, behind the mask.
-template <typename T, int N>
+template <int kKernel, typename T>
 void store_dx(const Call& call, const Sizes& s, const GradientParts& parts, bool of_x, bool masked) {
+  constexpr int kTaps = kKernel * kKernel;
+  constexpr int N = 16 / sizeof(T);
   const T* dy = launch::in<T>(call, kGradientDy);
   const T* x = launch::in<T>(call, kGradientX);
   T* dx = launch::out<T>(call, 0);
@@ -196,20 +184,25 @@ void store_dx(const Call& call, const Sizes& s, const GradientParts& parts, bool
       });
 }
 
-template <typename T>
-void gradient(const Call& call) {
+template <int kKernel, typename T>
+void gradient_of(const Call& call) {
   const Sizes s = sizes_of_gradient(call);
   const GradientParts parts(call, s);
   const DType type = call.inputs[kGradientX].type;
   const std::int64_t mode = launch::integer(call, kGradientMode);
   tap_sums(call, type, call.inputs[kGradientDy].data, s, parts.partial, parts.sums, launch::out<float>(call, 2));
   if (mode != kModeNone) set_factors(call, s, parts.factors);
-  sum_products<T>(call, s, parts);
+  sum_products<kKernel, T>(call, s, parts);
   weight_gradients(call, {DType::f32, parts.raw, s.out}, s, parts.sums, parts.factors, parts.partial);
   if (call.outputs[0].data == nullptr) return;
   fold_weight(call, launch::in<float>(call, kGradientWeight), s, mode == kModeNone ? nullptr : parts.factors.scale,
               DType::f32, parts.weight);
-  store_dx<T, 16 / sizeof(T)>(call, s, parts, mode == kModeTrain, launch::integer(call, kGradientMasked) != 0);
+  store_dx<kKernel, T>(call, s, parts, mode == kModeTrain, launch::integer(call, kGradientMasked) != 0);
+}
+
+template <typename T>
+void gradient(const Call& call) {
+  sizes_of_gradient(call).kernel == 1 ? gradient_of<1, T>(call) : gradient_of<2, T>(call);
 }
 
 std::int64_t gradient_workspace(const Call& call) {

@@ -6,6 +6,7 @@
 
 #include "kernels/decoder_step/cuda_passes.h"
 #include "kernels/launch/operands.h"
+#include "kernels/launch/workspace.h"
 #include "kernels/vendor/cuda_layouts.h"
 #include "kernels/vendor/cudnn_convolution.h"
 
@@ -13,7 +14,6 @@ namespace dermatome {
 namespace decoder_step {
 namespace {
 
-using cudnn::aligned;
 using cudnn::Convolution;
 using cudnn::Direction;
 using cudnn::Planned;
@@ -148,36 +148,19 @@ Planned plan_own(const Convolution& wanted, const KernelRequest&) {
   return {wanted, chosen, std::make_unique<OwnPlan>(chosen)};
 }
 
-// Offsets of the parts of a workspace.
-class Layout {
- public:
-  std::int64_t take(std::int64_t bytes) {
-    const std::int64_t at = bytes_;
-    bytes_ += aligned(bytes);
-    return at;
-  }
-  std::int64_t take_floats(std::int64_t count) { return take(count * 4); }
-  // Memory that several passes use after each other: as much as the largest needs.
-  std::int64_t take_largest(std::initializer_list<std::int64_t> needs) { return take(std::max(needs)); }
-  std::size_t bytes() const { return static_cast<std::size_t>(bytes_); }
-
- private:
-  std::int64_t bytes_ = 0;
-};
-
 void* part(const Call& call, std::int64_t offset) {
-  return static_cast<std::byte*>(call.workspace) + offset;
+  return launch::part_of<void>(call.workspace, offset);
 }
 float* floats(const Call& call, std::int64_t offset) {
-  return static_cast<float*>(part(call, offset));
+  return launch::part_of<float>(call.workspace, offset);
 }
 // The slice of an operand that begins at a channel.
 void* from_channel(const Operand& operand, std::int64_t channel) {
   return static_cast<std::byte*>(operand.data) + static_cast<std::size_t>(channel) * size_of(operand.type);
 }
 
-std::int64_t weight_bytes(const Sizes& s, DType type) {
-  return s.in * s.taps() * s.out * static_cast<std::int64_t>(size_of(type));
+std::int64_t weight_bytes(std::int64_t elements, DType type) {
+  return elements * static_cast<std::int64_t>(size_of(type));
 }
 
 class ForwardKernel final : public Kernel {
@@ -192,12 +175,12 @@ class ForwardKernel final : public Kernel {
     scale_ = layout_.take_floats(sizes_.in);
     shift_ = layout_.take_floats(sizes_.in);
     biases_ = layout_.take_floats(sizes_.taps() * sizes_.out);
-    weight_ = layout_.take(weight_bytes(sizes_, type_));
-    shared_ = layout_.take_largest({normalise_workspace(sizes_, mode_of(request)), tap_biases_workspace(sizes_),
-                                    up_.plan->workspace_bytes(), skip_ ? skip_->plan->workspace_bytes() : 0});
+    weight_ = layout_.take(weight_bytes(sizes_.in * sizes_.taps() * sizes_.out, type_));
+    shared_ = layout_.take(std::max({normalise_workspace(sizes_, mode_of(request)), tap_biases_workspace(sizes_),
+                                     up_.workspace_bytes(), skip_ ? skip_->workspace_bytes() : 0}));
   }
 
-  std::size_t workspace_bytes() const override { return layout_.bytes(); }
+  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(layout_.bytes()); }
   std::vector<PreparedInput> take_prepared_inputs() override {
     std::vector<PreparedInput> prepared;
     if (skip_) prepared.push_back(cudnn::weight_as_ohwi(kSkipWeight, skip_weight_, type_));
@@ -232,32 +215,38 @@ class ForwardKernel final : public Kernel {
   Planned up_;
   std::optional<Planned> skip_;
   TensorDesc skip_weight_;
-  Layout layout_;
+  launch::WorkspaceLayout layout_;
   std::int64_t scale_, shift_, biases_, weight_, shared_;
 };
 
+// With batch statistics dx needs what gamma's and beta's gradients are made of, and so all that weight's is.
+bool needs_weight_gradient(const KernelRequest& request) {
+  return request.uses_output(1) || request.uses_output(3) || request.uses_output(4) ||
+         (mode_of(request) == kModeTrain && request.uses_output(0));
+}
+
+std::int64_t workspace_of(const std::optional<Planned>& product) {
+  return product ? product->workspace_bytes() : 0;
+}
+
+// A product that no output asks for is not there.
 class GradientKernel final : public Kernel {
  public:
-  GradientKernel(const KernelRequest& request, Planned of_weight, Planned of_x)
+  GradientKernel(const KernelRequest& request, std::optional<Planned> of_weight, std::optional<Planned> of_x)
       : sizes_(gradient_sizes(request)),
         type_(request.type),
         mode_(mode_of(request)),
         of_weight_(std::move(of_weight)),
         of_x_(std::move(of_x)) {
-    // With batch statistics dx needs what gamma's and beta's gradients are made of.
-    needs_sums_ = request.uses_output(1) || request.uses_output(3) || request.uses_output(4) ||
-                  (mode_ == kModeTrain && request.uses_output(0));
-    const std::int64_t size = sizes_.taps() * sizes_.out;
     for (std::int64_t& offset : factors_) offset = layout_.take_floats(sizes_.in);
-    sums_ = layout_.take_floats(size);
-    const Convolution& raw = of_weight_.chosen;
-    raw_ = layout_.take(raw.in * raw.out * sizes_.taps() * static_cast<std::int64_t>(size_of(raw.result)));
-    weight_ = layout_.take(weight_bytes(sizes_, type_));
-    shared_ = layout_.take_largest({tap_sums_workspace(sizes_), weight_gradients_workspace(sizes_),
-                                    of_weight_.plan->workspace_bytes(), of_x_.plan->workspace_bytes()});
+    sums_ = layout_.take_floats(sizes_.taps() * sizes_.out);
+    if (of_weight_) raw_ = layout_.take(weight_bytes(sizes_.in * sizes_.taps() * of_weight_->chosen.in, DType::f32));
+    if (of_x_) weight_ = layout_.take(weight_bytes(sizes_.in * sizes_.taps() * sizes_.out, type_));
+    shared_ = layout_.take(std::max({tap_sums_workspace(sizes_), weight_gradients_workspace(sizes_),
+                                     workspace_of(of_weight_), workspace_of(of_x_)}));
   }
 
-  std::size_t workspace_bytes() const override { return layout_.bytes(); }
+  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(layout_.bytes()); }
   // dx is written before x is read for the last time.
   bool works_in_place(int, int) const override { return false; }
   void run(const Call& call) override {
@@ -269,118 +258,143 @@ class GradientKernel final : public Kernel {
                           floats(call, factors_[3])};
     const bool normalised = mode_ != kModeNone;
     if (normalised) set_factors(call, sizes_, factors);
-    if (needs_sums_ || call.outputs[2].data != nullptr) {
+    if (of_weight_ || call.outputs[2].data != nullptr) {
       tap_sums(call, type_, dy.data, sizes_, shared, sums, launch::out<float>(call, 2));
     }
-    if (needs_sums_) {
-      of_weight_.run(call, {.first = dy.data, .second = x, .result = part(call, raw_), .workspace = shared});
-      const Convolution& raw = of_weight_.chosen;
-      weight_gradients(call, {raw.result, part(call, raw_), raw.in}, sizes_, sums, factors, shared);
+    if (of_weight_) {
+      of_weight_->run(call, {.first = dy.data, .second = x, .result = part(call, raw_), .workspace = shared});
+      weight_gradients(call, {DType::f32, part(call, raw_), of_weight_->chosen.in}, sizes_, sums, factors, shared);
     }
-    if (call.outputs[0].data == nullptr) return;
+    if (!of_x_) return;
     fold_weight(call, launch::in<float>(call, kGradientWeight), sizes_, normalised ? factors.scale : nullptr, type_,
                 part(call, weight_));
-    const bool of_batch = mode_ == kModeTrain;
-    of_x_.run(call, {.first = dy.data,
-                     .second = part(call, weight_),
-                     .bias = of_batch ? factors.constant : nullptr,
-                     .residual = x,
-                     .residual_factor = of_batch ? factors.of_x : nullptr,
-                     .result = call.outputs[0].data,
-                     .workspace = shared});
+    of_x_->run(call, {.first = dy.data,
+                      .second = part(call, weight_),
+                      .bias = factors.constant,
+                      .residual = x,
+                      .residual_factor = factors.of_x,
+                      .result = call.outputs[0].data,
+                      .workspace = shared});
   }
-  std::string describe() const override { return of_x_.plan->describe(); }
+  std::string describe() const override {
+    return of_x_ ? of_x_->plan->describe() : of_weight_ ? of_weight_->plan->describe() : "cuda";
+  }
 
  private:
   Sizes sizes_;
   DType type_;
   std::int64_t mode_;
-  Planned of_weight_, of_x_;
-  bool needs_sums_;
-  Layout layout_;
-  std::int64_t factors_[4], sums_, raw_, weight_, shared_;
+  std::optional<Planned> of_weight_, of_x_;
+  launch::WorkspaceLayout layout_;
+  std::int64_t factors_[4], sums_, raw_ = 0, weight_ = 0, shared_;
 };
 
 class SkipGradientKernel final : public Kernel {
  public:
-  SkipGradientKernel(const KernelRequest& request, Planned of_weight, Planned of_skip)
-      : weight_(request.inputs[2]), of_weight_(std::move(of_weight)), of_skip_(std::move(of_skip)) {
-    const Convolution& c = of_weight_.chosen;
-    raw_ = layout_.take(c.in * c.out * static_cast<std::int64_t>(size_of(c.result)));
-    shared_ = layout_.take_largest({cuda::channel_sum_workspace(c.y_pixels(), weight_.shape[0]),
-                                    of_weight_.plan->workspace_bytes(), of_skip_.plan->workspace_bytes()});
+  SkipGradientKernel(const KernelRequest& request, std::optional<Planned> of_weight, std::optional<Planned> of_skip)
+      : type_(request.type),
+        weight_(request.inputs[2]),
+        pixels_(request.inputs[0].shape.elements() / request.inputs[0].shape[3]),
+        of_weight_(std::move(of_weight)),
+        of_skip_(std::move(of_skip)) {
+    if (of_weight_) raw_ = layout_.take(weight_bytes(of_weight_->chosen.in * of_weight_->chosen.out, raw_type()));
+    shared_ = layout_.take(std::max(
+        {cuda::channel_sum_workspace(pixels_, weight_.shape[0]), workspace_of(of_weight_), workspace_of(of_skip_)}));
   }
 
-  std::size_t workspace_bytes() const override { return layout_.bytes(); }
+  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(layout_.bytes()); }
   std::vector<PreparedInput> take_prepared_inputs() override {
     std::vector<PreparedInput> prepared;
-    prepared.push_back(cudnn::weight_as_ohwi(2, weight_, of_skip_.wanted.type));
+    if (of_skip_) prepared.push_back(cudnn::weight_as_ohwi(2, weight_, type_));
     return prepared;
   }
   void run(const Call& call) override {
-    const Convolution& c = of_weight_.chosen;
     const std::int64_t out = weight_.shape[0];
     const Operand& dy = call.inputs[0];
     void* slice = from_channel(dy, dy.extent[3] - out);
     void* shared = part(call, shared_);
-    if (call.outputs[1].data != nullptr) {
+    if (of_weight_) {
+      const Convolution& c = of_weight_->chosen;
       void* raw = part(call, raw_);
-      of_weight_.run(call, {.first = call.inputs[1].data,
-                            .second = from_channel(dy, dy.extent[3] - c.out),
-                            .result = raw,
-                            .workspace = shared});
-      const std::int64_t before = (c.out - out) * c.in * static_cast<std::int64_t>(size_of(c.result));
-      cuda::ohwi_to_oihw(call, static_cast<std::byte*>(raw) + before, c.result, call.outputs[1].extent,
-                         launch::out<float>(call, 1));
+      of_weight_->run(call, {.first = call.inputs[1].data,
+                             .second = from_channel(dy, dy.extent[3] - c.out),
+                             .result = raw,
+                             .workspace = shared});
+      void* from = static_cast<std::byte*>(raw) + weight_bytes((c.out - out) * c.in, raw_type());
+      cuda::ohwi_to_oihw(call, from, raw_type(), call.outputs[1].extent, launch::out<float>(call, 1));
     }
     if (float* dbias = launch::out<float>(call, 2); dbias != nullptr) {
-      cuda::channel_sum(call, {dy.type, slice, c.y_pixels(), out, dy.extent[3]}, shared, dbias);
+      cuda::channel_sum(call, {dy.type, slice, pixels_, out, dy.extent[3]}, shared, dbias);
     }
-    if (call.outputs[0].data == nullptr) return;
-    of_skip_.run(call,
-                 {.first = slice, .second = call.inputs[2].data, .result = call.outputs[0].data, .workspace = shared});
+    if (!of_skip_) return;
+    of_skip_->run(call,
+                  {.first = slice, .second = call.inputs[2].data, .result = call.outputs[0].data, .workspace = shared});
   }
-  std::string describe() const override { return of_skip_.plan->describe(); }
+  std::string describe() const override {
+    return of_skip_ ? of_skip_->plan->describe() : of_weight_ ? of_weight_->plan->describe() : "cuda";
+  }
 
  private:
+  DType raw_type() const { return of_weight_->chosen.result; }
+
+  DType type_;
   TensorDesc weight_;
-  Planned of_weight_, of_skip_;
-  Layout layout_;
-  std::int64_t raw_, shared_;
+  std::int64_t pixels_;
+  std::optional<Planned> of_weight_, of_skip_;
+  launch::WorkspaceLayout layout_;
+  std::int64_t raw_ = 0, shared_;
 };
 
-bool takes(const KernelRequest& request) {
-  return request.type == DType::f32 || request.type == DType::bf16;
+// cuDNN reads and writes slices that begin at multiples of this.
+constexpr std::int64_t kSliceAlignment = 16;
+
+// Whether `plan` serves f32 and bf16 operands with a slice that begins at that channel.
+template <Planner plan>
+bool takes(const KernelRequest& request, std::int64_t first_channel) {
+  if (request.type != DType::f32 && request.type != DType::bf16) return false;
+  return plan != cudnn::plan_for || weight_bytes(first_channel, request.type) % kSliceAlignment == 0;
+}
+
+// The product where it is wanted; `possible` turns false where it is, and there is no plan.
+template <Planner plan>
+std::optional<Planned> plan_if(bool wanted, const Convolution& convolution, const KernelRequest& request,
+                               bool& possible) {
+  if (!wanted || !possible) return std::nullopt;
+  Planned planned = plan(convolution, request);
+  possible = planned.plan != nullptr;
+  return planned;
 }
 
 template <Planner plan>
 std::unique_ptr<Kernel> forward(const KernelRequest& request) {
-  if (!takes(request)) return nullptr;
-  Planned up = plan(up_convolution(request), request);
-  if (up.plan == nullptr) return nullptr;
+  if (!takes<plan>(request, forward_sizes(request).out)) return nullptr;
+  bool possible = true;
+  auto up = plan_if<plan>(true, up_convolution(request), request, possible);
   std::optional<Planned> skip;
-  if (request.has_input(kSkip)) {
-    skip = plan(skip_convolution(request), request);
-    if (skip->plan == nullptr) return nullptr;
-  }
-  return std::make_unique<ForwardKernel>(request, std::move(up), std::move(skip));
+  if (request.has_input(kSkip)) skip = plan_if<plan>(true, skip_convolution(request), request, possible);
+  if (!possible) return nullptr;
+  return std::make_unique<ForwardKernel>(request, std::move(*up), std::move(skip));
 }
 
 template <Planner plan>
 std::unique_ptr<Kernel> gradient(const KernelRequest& request) {
-  if (!takes(request)) return nullptr;
-  Planned of_weight = plan(weight_gradient_convolution(request), request);
-  Planned of_x = plan(data_gradient_convolution(request), request);
-  if (of_weight.plan == nullptr || of_x.plan == nullptr) return nullptr;
+  if (!takes<plan>(request, 0)) return nullptr;
+  bool possible = true;
+  auto of_weight =
+      plan_if<plan>(needs_weight_gradient(request), weight_gradient_convolution(request), request, possible);
+  if (of_weight && of_weight->plan != nullptr) possible = of_weight->chosen.result == DType::f32;
+  auto of_x = plan_if<plan>(request.uses_output(0), data_gradient_convolution(request), request, possible);
+  if (!possible) return nullptr;
   return std::make_unique<GradientKernel>(request, std::move(of_weight), std::move(of_x));
 }
 
 template <Planner plan>
 std::unique_ptr<Kernel> skip_gradient(const KernelRequest& request) {
-  if (!takes(request)) return nullptr;
-  Planned of_weight = plan(skip_weight_gradient_convolution(request), request);
-  Planned of_skip = plan(skip_data_gradient_convolution(request), request);
-  if (of_weight.plan == nullptr || of_skip.plan == nullptr) return nullptr;
+  if (!takes<plan>(request, request.inputs[0].shape[3] - request.inputs[2].shape[0])) return nullptr;
+  bool possible = true;
+  auto of_weight = plan_if<plan>(request.uses_output(1), skip_weight_gradient_convolution(request), request, possible);
+  auto of_skip = plan_if<plan>(request.uses_output(0), skip_data_gradient_convolution(request), request, possible);
+  if (!possible) return nullptr;
   return std::make_unique<SkipGradientKernel>(request, std::move(of_weight), std::move(of_skip));
 }
 

@@ -111,7 +111,7 @@ GraphTensor add_epilogue(fe::graph::Graph& graph, const Convolution& c, GraphTen
   return value;
 }
 
-// Sums over all but the channels, of the value and of its square, in f32 before it is rounded.
+// Sums over all but the channels, of the value and of its square; whether before or behind rounding is the engine's.
 void add_sums(fe::graph::Graph& graph, const Convolution& c, const GraphTensor& value) {
   const std::int64_t channels = c.channels_written();
   const auto sum = [&](Uid uid, const GraphTensor& of) {
@@ -249,7 +249,7 @@ std::unique_ptr<fe::graph::Graph> prepared_graph(const Convolution& c, int devic
 
 // Memory to time plans in.
 struct Trial {
-  Buffer first, second, channels, residual, result, sums;
+  Buffer first, second, channels, residual, result, sum, sum_of_squares;
   std::unique_ptr<Stream> stream;
 };
 
@@ -270,7 +270,8 @@ Trial make_trial(const Convolution& c, int device) {
               .channels = Buffer(place, bytes(DType::f32, c.channels_written())),
               .residual = Buffer(place, c.epilogue.reads_residual() ? bytes(c.result, result) : 0),
               .result = Buffer(place, bytes(c.result, result)),
-              .sums = Buffer(place, bytes(DType::f32, 2 * c.channels_written())),
+              .sum = Buffer(place, bytes(DType::f32, c.channels_written())),
+              .sum_of_squares = Buffer(place, bytes(DType::f32, c.channels_written())),
               .stream = backend_of(DeviceKind::cuda).make_stream(device)};
   Backend& backend = backend_of(DeviceKind::cuda);
   for (const Buffer* buffer : {&trial.first, &trial.second, &trial.channels, &trial.residual}) {
@@ -286,7 +287,6 @@ constexpr int kTimings = 5;
 double time_plan(const Planned& planned, const Trial& trial, int device) {
   const Buffer workspace({DeviceKind::cuda, device}, static_cast<std::size_t>(planned.workspace_bytes()));
   const auto* channels = reinterpret_cast<const float*>(trial.channels.data());
-  auto* sums = reinterpret_cast<float*>(trial.sums.data());
   const Operands operands{.first = trial.first.data(),
                           .second = trial.second.data(),
                           .bias = channels,
@@ -294,8 +294,8 @@ double time_plan(const Planned& planned, const Trial& trial, int device) {
                           .shift = channels,
                           .residual = trial.residual.data(),
                           .residual_factor = channels,
-                          .sum = sums,
-                          .sum_of_squares = sums + planned.wanted.channels_written(),
+                          .sum = reinterpret_cast<float*>(trial.sum.data()),
+                          .sum_of_squares = reinterpret_cast<float*>(trial.sum_of_squares.data()),
                           .result = trial.result.data(),
                           .workspace = workspace.data()};
   Call call{};

@@ -2,18 +2,20 @@
 #include "kernels/vendor/cudnn_convolution.h"
 
 #include "engine/core/error.h"
+#include "kernels/launch/workspace.h"
 #include "kernels/vendor/cuda_layouts.h"
 
 namespace dermatome::cudnn {
 namespace {
 
-constexpr std::int64_t kAlignment = 64;
-
 // A device whose streams have no native handle is the host in a device's role.
 Choice choose(const Convolution& wanted, const std::vector<Convolution>& candidates, const KernelRequest& request) {
   if (candidates.empty()) return {};
-  if (backend_of(request.device.kind).make_stream(request.device.index)->native() == nullptr)
-    return {make_host_plan(candidates.front()), 0};
+  if (backend_of(request.device.kind).make_stream(request.device.index)->native() == nullptr) {
+    const bool last = host_takes_last_candidate && wanted.direction != Direction::weight_gradient;
+    const std::size_t candidate = last ? candidates.size() - 1 : 0;
+    return {make_host_plan(candidates[candidate]), candidate};
+  }
   return choose_plan(wanted, candidates, request.device.index, request.plans);
 }
 
@@ -81,46 +83,43 @@ class ConvolutionKernel final : public Kernel {
   TensorDesc weight_;
 };
 
-// Workspace: the gradient as OHWI, then what the plan or the bias's sums need.
+// By way of the gradient as OHWI.
 class WeightGradientKernel final : public Kernel {
  public:
   WeightGradientKernel(Planned planned, const OperandsOfWeightGradient& operands)
-      : chosen_(planned.chosen), plan_(std::move(planned.plan)), operands_(operands) {}
-
-  std::size_t workspace_bytes() const override {
-    const std::int64_t sums = operands_.dbias < 0 ? 0 : cuda::channel_sum_workspace(pixels(), chosen_.out);
-    return static_cast<std::size_t>(gradient_bytes() + std::max(plan_->workspace_bytes(), sums));
+      : chosen_(planned.chosen), plan_(std::move(planned.plan)), operands_(operands) {
+    gradient_ = layout_.take(chosen_.out * chosen_.in * chosen_.kernel * chosen_.kernel *
+                             static_cast<std::int64_t>(size_of(chosen_.result)));
+    const std::int64_t sums = operands_.dbias < 0 ? 0 : cuda::channel_sum_workspace(chosen_.y_pixels(), chosen_.out);
+    rest_ = layout_.take(std::max(plan_->workspace_bytes(), sums));
   }
+
+  std::size_t workspace_bytes() const override { return static_cast<std::size_t>(layout_.bytes()); }
   void run(const Call& call) override {
     const Operand& dy = call.inputs[operands_.dy];
-    void* rest = static_cast<std::byte*>(call.workspace) + gradient_bytes();
-    plan_->run({.first = call.inputs[operands_.x].data, .second = dy.data, .result = call.workspace, .workspace = rest},
+    void* gradient = launch::part_of<void>(call.workspace, gradient_);
+    void* rest = launch::part_of<void>(call.workspace, rest_);
+    plan_->run({.first = call.inputs[operands_.x].data, .second = dy.data, .result = gradient, .workspace = rest},
                *call.stream);
     const Operand& dweight = call.outputs[operands_.dweight];
-    cuda::ohwi_to_oihw(call, call.workspace, chosen_.result, dweight.extent, static_cast<float*>(dweight.data));
+    cuda::ohwi_to_oihw(call, gradient, chosen_.result, dweight.extent, static_cast<float*>(dweight.data));
     if (operands_.dbias < 0) return;
-    cuda::channel_sum(call, {dy.type, dy.data, pixels(), chosen_.out, chosen_.out}, rest,
+    cuda::channel_sum(call, {dy.type, dy.data, chosen_.y_pixels(), chosen_.out, chosen_.out}, rest,
                       static_cast<float*>(call.outputs[operands_.dbias].data));
   }
   std::string describe() const override { return plan_->describe(); }
 
  private:
-  std::int64_t pixels() const { return chosen_.y_pixels(); }
-  std::int64_t gradient_bytes() const {
-    return aligned(chosen_.out * chosen_.in * chosen_.kernel * chosen_.kernel *
-                   static_cast<std::int64_t>(size_of(chosen_.result)));
-  }
-
   Convolution chosen_;
   std::unique_ptr<Plan> plan_;
   OperandsOfWeightGradient operands_;
+  launch::WorkspaceLayout layout_;
+  std::int64_t gradient_, rest_;
 };
 
 }  // namespace
 
-std::int64_t aligned(std::int64_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
+bool host_takes_last_candidate = false;
 
 std::int64_t Planned::workspace_bytes() const {
   const bool sums_behind = wanted.epilogue.sums && !chosen.epilogue.sums;
@@ -139,12 +138,13 @@ void Planned::run(const Call& call, const Operands& operands) const {
                            .channels = wanted.channels_written(),
                            .step = wanted.written_step()};
   if (epilogue.changes()) {
+    const auto given = [](bool wanted_part, auto* pointer) { return wanted_part ? pointer : nullptr; };
     cuda::finish_convolution(call, written,
-                             {.bias = operands.bias,
-                              .scale = operands.scale,
-                              .shift = operands.shift,
-                              .residual = operands.residual,
-                              .residual_factor = operands.residual_factor,
+                             {.bias = given(epilogue.bias, operands.bias),
+                              .scale = given(epilogue.scale, operands.scale),
+                              .shift = given(epilogue.scale, operands.shift),
+                              .residual = given(epilogue.reads_residual(), operands.residual),
+                              .residual_factor = given(epilogue.residual_factor, operands.residual_factor),
                               .relu_first = epilogue.relu_first,
                               .adds = epilogue.residual,
                               .relu = epilogue.relu,

@@ -172,7 +172,8 @@ KernelRequest request_for(const Instance& instance, Device device, const std::ve
                         .outputs = instance.outputs,
                         .output_used = used.empty() ? std::vector<bool>(instance.outputs.size(), true) : used,
                         .type = DType::f32,
-                        .device = device};
+                        .device = device,
+                        .deterministic = true};  // bits are compared
   for (const Tensor& input : instance.inputs) {
     request.inputs.push_back(input.defined() ? input.desc() : TensorDesc{});
     request.input_present.push_back(input.defined());

@@ -4,19 +4,22 @@
     python3 bench/paper.py --data isic2017-256 --binary build/dermatome
 
 65 minutes on one core of an AMD EPYC (Zen 4, bf16) with the default --photographs and --epochs. Everything lies in runs/paper; a part whose results are there is
-not run again, so that a run which was stopped goes on. Standard library only.
+not run again, so that a run which was stopped goes on. The options lie beside the results, and other ones are refused. Standard library only.
 
-Parts: schedule  figure 1b, exact
+Parts: schedule  figure 1b
        finder    figure 1a: linear and exponential sweeps, training and validation loss, encoder.early frozen or not
        folds     three folds with growing sizes, each alone and the ensemble, on a test part that no member saw (and on one they saw)
        ablations one thing changed at a time against the first fold, with the same photographs and about the same computing
        figures   curves, best and worst photographs, Jaccard by lesion size
-       page      docs/paper.md
+       page      docs/paper.md, and the pictures that it names
 """
 import argparse
+import csv
 import json
+import math
 import pathlib
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -28,6 +31,10 @@ FOLDS = 3
 TEST_SHARE = 0.2
 RESAMPLES = 10000
 SMALL, LARGE = 64, 128  # sides in pixels; the paper has 128, 256 and 512
+FIRST_RATE, LAST_RATE = 1e-5, 10  # of an exponential sweep, lr-find's own
+LINEAR_LAST_RATE = 0.1
+HIGH_LOSS = 0.8  # above cross-entropy's ln 2 of a network that knows nothing
+DRAWN_ABLATIONS = 5  # beside the first fold: the report draws six curves at most
 
 HEAD = """model = "unet34"
 seed = 42
@@ -89,10 +96,29 @@ class Study:
     def __init__(self, options):
         self.options = options
         self.folder = options.out.resolve()
-        self.pictures = options.page.resolve().parent / "paper"
+        self.pictures = self.folder / "pictures"
         self.data = self.folder / "data"
         self.type = options.type or ("bf16" if "bf16" in self.said("info").split("instruction set", 1)[1].split("\n", 1)[0] else "f32")
         self.started = time.time()
+
+    def made_with(self):
+        """What results depend on, beside the photographs."""
+        return {"photographs": self.options.photographs, "epochs": list(self.options.epochs), "sweep steps": self.options.sweep_steps,
+                "type": self.type, "sizes": [SMALL, LARGE], "folds": FOLDS, "test share": TEST_SHARE, "version": self.said("--version").strip()}
+
+    def check_options(self):
+        """Stores the options in an empty folder; stops where the folder's results were made with others."""
+        marker = self.folder / "options.json"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        now = self.made_with()
+        if marker.exists():
+            before = json.loads(marker.read_text())
+            differing = [f"{name} {before.get(name)} instead of {value}" for name, value in now.items() if before.get(name) != value]
+            if differing:
+                sys.exit(f"{self.folder} was made with {', '.join(differing)}; name another --out, or remove it")
+        elif any(self.folder.iterdir()):
+            sys.exit(f"{self.folder} does not say with which options its results were made; name another --out, or remove it")
+        marker.write_text(json.dumps(now, indent=1))
 
     # Running the binary.
 
@@ -113,8 +139,29 @@ class Study:
         if not result.exists():
             self.tell(what)
             result.parent.mkdir(parents=True, exist_ok=True)
-            make()
+            self.timed(what, make)
         return result
+
+    def seconds(self):
+        path = self.folder / "seconds.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def timed(self, what, make):
+        """Adds the time of `make` to seconds.json; null stays where an earlier attempt ended without saying how long it took."""
+        def store(value):
+            (self.folder / "seconds.json").write_text(json.dumps(self.seconds() | {what: value}, indent=1))
+        before, start = self.seconds().get(what, 0), time.time()
+        store(None)
+        try:
+            make()
+        finally:
+            if before is not None:
+                store(before + time.time() - start)
+
+    def minutes(self):
+        """Of all parts, over all calls; None where one of them is unknown."""
+        seconds = list(self.seconds().values())
+        return None if not seconds or None in seconds else round(sum(seconds) / 60)
 
     # Parts.
 
@@ -142,8 +189,7 @@ class Study:
         return ["--images", self.data / "images", "--masks", self.data / "masks"]
 
     def part_schedule(self):
-        for name, settings in (("figure_1b", ["schedule=use_clr", "div=20", "cut_div=10"]), ("stlr", ["schedule=stlr"])):
-            self.said("schedule", *settings, "lr=0.01", "--steps", 1000, "--plot", self.pictures / f"{name}.svg")
+        self.said("schedule", "schedule=use_clr", "div=20", "cut_div=10", "lr=0.01", "--steps", 1000, "--plot", self.pictures / "figure_1b.svg")
 
     def part_finder(self):
         for sweep, flags in (("exponential", []), ("linear", ["--linear"])):
@@ -165,9 +211,9 @@ class Study:
         recipe = self.recipe("baseline", baseline(*self.options.epochs))
         folds = self.folder / "folds"
         if not (folds / "summary.csv").exists():
-            self.tell(f"{FOLDS} folds")
             more = ["--resume"] if (folds / "folds.json").exists() else [*self.where(), "--folds", FOLDS, "--test-share", TEST_SHARE, recipe]
-            self.network("train", "--run", folds, *more)
+            self.tell(f"{FOLDS} folds")
+            self.timed(f"{FOLDS} folds", lambda: self.network("train", "--run", folds, *more))
         for fold in range(1, FOLDS + 1):
             self.scores(f"fold{fold}", folds / f"fold{fold}")
         self.scores("ensemble", folds)
@@ -194,20 +240,31 @@ class Study:
 
     def part_figures(self):
         self.network("report", self.folder / "folds/fold1", "--figures", self.pictures)
-        self.network("report", self.folder / "folds/fold1", *(self.folder / name for name in list(ABLATIONS)[:5]), "--out",
+        self.network("report", self.folder / "folds/fold1", *(self.folder / name for name in list(ABLATIONS)[:DRAWN_ABLATIONS]), "--out",
                      self.folder / "comparison.html", "--figures", self.pictures / "ablations")
 
     def part_page(self):
-        self.options.page.write_text(page(self))
+        text = page(self)
+        for name in pictures_of(text):
+            target = self.options.page.parent / "paper" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.pictures / name, target)
+        self.options.page.write_text(text)
         self.tell(f"written: {self.options.page}")
 
     def run(self):
+        self.check_options()
         self.pictures.mkdir(parents=True, exist_ok=True)
         for part in ("data", "schedule", "finder", "folds", "ablations", "figures", "page"):
             getattr(self, f"part_{part}")()
 
 
 # The page.
+
+def pictures_of(text):
+    """The files of the folder paper that a page shows or links to."""
+    return sorted(set(re.findall(r"\(paper/([^)]+)\)", text)))
+
 
 def paired(scores, base):
     """Mean difference of the Jaccard index to `base`, photograph by photograph, and its 95 % bootstrap interval."""
@@ -230,16 +287,85 @@ def row(name, scores, base=None):
     return "| " + " | ".join(cells) + " |"
 
 
+def suggestion(study, name):
+    """As lr-find printed it, or None."""
+    lines = (study.folder / f"{name}.txt").read_text().splitlines()
+    return next((line.removeprefix("lr = ") for line in lines if line.startswith("lr = ")), None)
+
+
+def step_of(sweep, rate, steps):
+    """At which step of `steps` a sweep is at a rate."""
+    share = rate / LINEAR_LAST_RATE if sweep == "linear" else math.log(rate / FIRST_RATE) / math.log(LAST_RATE / FIRST_RATE)
+    return round(share * steps)
+
+
 def finder_rows(study):
     rows = []
     for sweep in ("exponential", "linear"):
         for loss in ("training", "validation"):
             for state, words in (("all", "everything learns"), ("frozen", "encoder.early frozen")):
                 name = f"finder_{sweep}_{loss}_{state}"
-                lines = (study.folder / f"{name}.txt").read_text().splitlines()
-                rate = next((line.removeprefix("lr = ") for line in lines if line.startswith("lr = ")), "none")
-                rows.append(f"| {sweep} | {loss} | {words} | {rate} | [curve](paper/{name}.svg) |")
+                rate = suggestion(study, name)
+                step = "" if rate is None else step_of(sweep, float(rate), study.options.sweep_steps)
+                rows.append(f"| {sweep} | {loss} | {words} | {rate or 'none'} | {step} | [curve](paper/{name}.svg) |")
     return "\n".join(rows)
+
+
+def first_high(study, name):
+    """The first rate of a sweep whose loss is above HIGH_LOSS, or None."""
+    with open(study.folder / f"{name}.csv", newline="") as file:
+        return next((float(line["rate"]) for line in csv.DictReader(file) if float(line["loss"]) > HIGH_LOSS), None)
+
+
+def finder_remarks(study):
+    steps = study.options.sweep_steps
+    text = f"""A suggestion is the rate at which the smoothed loss falls steepest over log(rate), and there is none where the loss does not fall beyond the
+noise between neighbouring steps ([more](recipes.md#finding-a-learning-rate)). A loss falls with the steps that were trained as well as with the rate,
+and the sweeps come to a rate after different numbers of steps: at 0.001 the exponential one is at step {step_of("exponential", 1e-3, steps)} of {steps}, the linear one at step {step_of("linear", 1e-3, steps)}.
+Below {LINEAR_LAST_RATE / steps:.3g}, its first rate above 0, a linear sweep of {steps} steps suggests nothing."""
+    validation = [f"finder_linear_validation_{state}" for state in ("all", "frozen")]
+    high = [first_high(study, name) for name in validation]
+    if any(suggestion(study, name) for name in validation) or None in high:
+        return text
+    text += f"""
+With validation loss the linear sweep suggests nothing: from rate {high[0]:.3g} on (with encoder.early frozen from {high[1]:.3g} on) single losses are above {HIGH_LOSS}
+and jump from step to step, so that no fall stands out of the noise."""
+    if all(first_high(study, name.replace("validation", "training")) is None for name in validation):
+        text += f""" The training loss of the same sweep stays below {HIGH_LOSS}.
+Both sweeps train the same steps; outside frozen groups a training batch is normalised with its own statistics, a validation batch with the running ones."""
+    return text
+
+
+def took(study):
+    minutes = study.minutes()
+    return "" if minutes is None else f"\nSweeps, training and scores took {minutes} minutes."
+
+
+def drawn_ablations():
+    drawn, left_out = list(ABLATIONS)[:DRAWN_ABLATIONS], list(ABLATIONS)[DRAWN_ABLATIONS:]
+    text = f"""The first {len(drawn)} of these rows beside the first fold (`fold1`), by their names in the
+picture: {', '.join(f'`{name}`' for name in drawn)}."""
+    if not left_out:
+        return text
+    return text + f"\n{len(drawn) + 1} curves are the most that the report draws; not drawn: {'; '.join(ABLATIONS[name][0] for name in left_out)}."
+
+
+def percent(share):
+    return f"{100 * share:.2f} %"
+
+
+# The paper's column holds what its text says, and nothing else.
+def beside_the_paper(study, mean, ensemble, seen):
+    first, second = study.options.epochs
+    return f"""| | the paper | here |
+|---|---|---|
+| photographs | ISIC 2018: 2597 for training and 101 for validation, as it counts them | {study.count} of ISIC 2017, {ensemble['images']} of them for test alone |
+| encoder starts from | weights of ImageNet | random weights |
+| sizes | 128, then 256 px; 512 suggested | {SMALL}, then {LARGE} px |
+| epochs | 30 a cycle | {first}, then {second} |
+| BestDice | 75.5 % online, on the official validation set; which index is not said | mean of the folds on the test part: Jaccard {percent(mean['jaccard'])}, thresholded {percent(mean['thresholded_jaccard'])} |
+| ensemble of 3 folds | on its own validation set: Jaccard 85.39 %, thresholded 78.43 % | on the test part: Jaccard {percent(ensemble['jaccard'])}, thresholded {percent(ensemble['thresholded_jaccard'])}; on photographs that two members were trained on: Jaccard {percent(seen['jaccard'])} |
+| the abstract's figure | thresholded 77.5 %; of which network and part is not said | none |"""
 
 
 def quarters(scores):
@@ -262,12 +388,12 @@ def page(study):
     best = "\n".join(f"![best](paper/best_{i}.jpg)" for i in range(1, 4) if (study.pictures / f"best_{i}.jpg").exists())
     return f"""# Guth & de Campos 2018, again
 
-Written by `make paper` (bench/paper.py), which trains everything below anew. J. Guth and T. E. de Campos, "Skin lesion segmentation using U-Net and good
-training strategies", arXiv 1811.11314.
+Written by `make paper` (bench/paper.py) from the results in its folder: a part that has none there is trained, one that has is read. F. Guth and
+T. E. de Campos, "Skin lesion segmentation using a U-Net and good training strategies", arXiv 1811.11314.
 
-What this is not: the paper's figures. They come from 2594 photographs of ISIC 2018 with an encoder that was trained on ImageNet, at up to 512 px. Here are
+What this is not: the paper's figures. They come from ISIC 2018 with an encoder that was trained on ImageNet, at 128 and 256 px. Here are
 {study.count} photographs of ISIC 2017 at {SMALL} and {LARGE} px, from random weights, {first} and {second} epochs, {study.type}, on {info.get('processor', 'one machine')}.
-So the table compares ways of training with each other, and nothing with the leaderboard.
+So the tables compare ways of training with each other, and nothing with the leaderboard.{took(study)}
 With ISIC 2018 and torchvision's weights the whole recipe is
 
 ```
@@ -275,18 +401,31 @@ dermatome train --data ISIC2018 --weights resnet34-b627a593.pth --run runs/isic2
 dermatome evaluate --run runs/isic2018 --data ISIC2018 --split runs/isic2018/fold1/split.csv --part test
 ```
 
+## The paper's figures and these
+
+{beside_the_paper(study, mean, ensemble, seen)}
+
+The columns differ in photographs, weights and sizes, so that a difference between them says nothing about either. Not reproduced: the paper's own
+figures, which need ISIC 2018 and weights of ImageNet, where `make paper` takes ISIC 2017 and random weights to run on one processor; 512 px, which the
+paper suggests and found costly in GPU memory; the online scores, which the challenge computed on its official validation set.
+
 ## The schedule (figure 1b)
 
-Exact: a slanted triangle that rises for a tenth of the steps. ![schedule](paper/figure_1b.svg)
+Drawn: `use_clr` with `div = 20` and `cut_div = 10`, fastai's slanted triangle, over 1000 steps up to a rate of 0.01. It rises from a twentieth of the
+rate for a tenth of the steps, and falls back to it. The runs below use `stlr`, the same with `div = 32`, but for the one with a constant rate.
+
+![schedule](paper/figure_1b.svg)
 
 ## The learning-rate finder (figure 1a)
 
 {study.options.sweep_steps} steps at {LARGE} px, batch 16. The paper's axis is linear and its label says validation loss; fastai's default is exponential and draws a running
 average of the training loss.
 
-| sweep | loss | | suggestion | |
-|---|---|---|---|---|
+| sweep | loss | | suggestion | at step | |
+|---|---|---|---|---|---|
 {finder_rows(study)}
+
+{finder_remarks(study)}
 
 ![exponential, training loss](paper/finder_exponential_training_all.svg)
 ![linear, training loss](paper/finder_linear_training_all.svg)
@@ -309,7 +448,6 @@ Dice index on the validation part of its fold (the paper's BestDice). The last c
 """ + "\n".join(row(f"BestDice, fold {i + 1}", fold, folds[0]) if i else row("BestDice, fold 1", fold) + " | |" for i, fold in enumerate(folds)) + f"""
 | mean (sd) of the folds | {mean['jaccard']:.4f} ({deviation['jaccard']:.4f}) | {mean['thresholded_jaccard']:.4f} ({deviation['thresholded_jaccard']:.4f}) | {mean['dice']:.4f} ({deviation['dice']:.4f}) | | |
 {row('ensemble', ensemble, folds[0])}
-| the paper's ensemble, on its own validation part (ISIC 2018) | 0.8539 | 0.7843 | | | |
 {row('ensemble, 8 views, largest region without holes', tta, folds[0])}
 
 The same ensemble on photographs that two of its three members were trained on: {seen['jaccard']:.4f}. An ensemble of folds that is scored on the data of its folds shows
@@ -330,6 +468,8 @@ of the seed is not in the intervals, which are about photographs.
 |---|---|---|---|---|---|
 {row('(the first fold)', folds[0])} | |
 {ablations}
+
+Jaccard index on the validation part by epoch. {drawn_ablations()}
 
 ![Jaccard index by epoch](paper/ablations/jaccard.svg)
 

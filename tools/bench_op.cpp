@@ -209,6 +209,8 @@ void add_bench_op(CLI::App& bench) {
   sub->add_option("--json", command->json, "Write the result to this file, - for standard output");
   command->options = add_run_options(*sub);
   sub->footer(
+      "MFLOP, MB and their rates count what the operation asks for, the roofline what\n"
+      "the kernel executes.\n\n"
       "Examples\n"
       "  dermatome bench op conv2d --shape 8x32x32x64 -a channels=64 -a kernel=3 \\\n"
       "      -a pad=1 -a bias=false --pass both --compare reference\n"

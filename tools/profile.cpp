@@ -114,6 +114,9 @@ void add_profile(CLI::App& app) {
       ->excludes(trace);
   command->options = add_run_options(*sub);
   sub->footer(
+      "GFLOP/s and GB/s count what an operation asks for, of a convolution all\n"
+      "multiplications of its sums. The roofline counts what the kernel executes, with\n"
+      "Winograd 36 of 144 multiplications and the transforms.\n\n"
       "Examples\n"
       "  dermatome profile --size 256 --batch 4 --json before.json\n"
       "  dermatome profile --mode infer --from-node 10 --nodes 5\n"

@@ -36,6 +36,13 @@ struct Call {
   Stream* stream;
 };
 
+// What a kernel executes, where its way differs from what Op::cost counts.
+struct Work {
+  double flops;            // a multiply-add counts as two
+  double workspace_bytes;  // written and read besides the operands; what stays in a thread's cache is left out
+  DType factors;           // of the products that make up most of it
+};
+
 // A kernel as a plain function, as the tables of each instruction set and of the reference offer them.
 struct FunctionEntry {
   const char* op;
@@ -44,6 +51,7 @@ struct FunctionEntry {
   std::int64_t (*workspace)(const Call&) = nullptr;  // bytes; operands carry shapes and presence, no data
   bool (*accepts)(const Call&) = nullptr;            // null: always
   bool mixes_types = false;                          // false: every floating operand must be of `type`
+  Work (*work)(const Call&) = nullptr;               // null: what the op's cost says; operands as for `workspace`
 };
 
 }  // namespace dermatome

@@ -15,18 +15,21 @@ std::vector<KernelEntry>& registry() {
   return instance;
 }
 
-// Calls a plain function; keeps nothing but the pointer.
+// Calls a plain function; keeps nothing of the entry but the pointer.
 class FunctionKernel final : public Kernel {
  public:
-  FunctionKernel(const FunctionEntry& entry, std::size_t workspace, std::string implementation)
-      : run_(entry.run), workspace_(workspace), implementation_(std::move(implementation)) {}
+  FunctionKernel(const FunctionEntry& entry, std::size_t workspace, std::optional<Work> work,
+                 std::string implementation)
+      : run_(entry.run), workspace_(workspace), work_(work), implementation_(std::move(implementation)) {}
   std::size_t workspace_bytes() const override { return workspace_; }
+  std::optional<Work> work() const override { return work_; }
   void run(const Call& call) override { run_(call); }
   std::string describe() const override { return implementation_; }
 
  private:
   void (*run_)(const Call&);
   std::size_t workspace_;
+  std::optional<Work> work_;
   std::string implementation_;
 };
 
@@ -130,7 +133,8 @@ std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const K
     return nullptr;
   if (entry.accepts != nullptr && !entry.accepts(call)) return nullptr;
   const auto workspace = entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call));
-  return std::make_unique<FunctionKernel>(entry, workspace, std::move(implementation));
+  const auto work = entry.work == nullptr ? std::nullopt : std::optional(entry.work(call));
+  return std::make_unique<FunctionKernel>(entry, workspace, work, std::move(implementation));
 }
 
 Operand operand_of(const TensorDesc& desc, void* data) {

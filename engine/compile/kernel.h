@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,6 +70,8 @@ class Kernel {
   // Runs many calls of kernels that name the same function in one go, where starting each costs more than its work.
   using RunTogether = void (*)(std::span<const Call>);
   virtual RunTogether together() const { return nullptr; }
+  // What run() executes; empty: what the op's cost says.
+  virtual std::optional<Work> work() const { return std::nullopt; }
   // What was chosen: "onednn brgemm:avx512_core", "cpu x86-64-v4".
   virtual std::string describe() const = 0;
 };

@@ -190,6 +190,18 @@ Index workspace_of(const Tiling& t) {
   return (layout.zeros + layout.kernels + thread_count() * layout.local) * 4;
 }
 
+template <typename F>
+Work work_of(const Tiling& t) {
+  const auto tiles = static_cast<double>(t.tiles);
+  const auto in = static_cast<double>(t.in);
+  const auto out = static_cast<double>(t.out);
+  const Index shared = kernels_outweigh(t) ? panel_layout<F>(t).shared : block_layout<F>(t).kernels;
+  return {
+      .flops = product_flops(t, t.tiles) + tiles * (kInputFlops * in + kOutputFlops * out) + kKernelFlops * in * out,
+      .workspace_bytes = 2 * 4 * static_cast<double>(shared),
+      .factors = factor_type<F>()};
+}
+
 Tiling forward_tiling(const Call& call) {
   const Geometry g = forward_geometry(call);
   return tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
@@ -240,19 +252,30 @@ Index data_gradient_workspace(const Call& call) {
   return workspace_of<T>(data_gradient_tiling(call));
 }
 
+Work forward_work(const Call& call) {
+  return work_of<float>(forward_tiling(call));
+}
+template <typename T>
+Work data_gradient_work(const Call& call) {
+  return work_of<T>(data_gradient_tiling(call));
+}
+
 }  // namespace
 }  // namespace dermatome::conv2d
 
 // bf16 in and out, f32 in between: the transforms would magnify the roundings of bf16.
 DERMATOME_CPU_TABLE(conv2d_winograd,
-                    {"conv2d", DType::f32, conv2d::forward<float>, conv2d::forward_workspace, conv2d::fits_forward},
+                    {"conv2d", DType::f32, conv2d::forward<float>, conv2d::forward_workspace, conv2d::fits_forward,
+                     false, conv2d::forward_work},
                     {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>,
-                     conv2d::data_gradient_workspace<float>, conv2d::fits_data_gradient},
-                    {"conv2d_fused", DType::f32, conv2d::fused<float>, conv2d::forward_workspace, conv2d::fits_forward},
+                     conv2d::data_gradient_workspace<float>, conv2d::fits_data_gradient, false,
+                     conv2d::data_gradient_work<float>},
+                    {"conv2d_fused", DType::f32, conv2d::fused<float>, conv2d::forward_workspace, conv2d::fits_forward,
+                     false, conv2d::forward_work},
                     {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, conv2d::forward_workspace,
-                     conv2d::in_bf16<conv2d::fits_forward>, true},
+                     conv2d::in_bf16<conv2d::fits_forward>, true, conv2d::forward_work},
                     {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::forward_workspace,
-                     conv2d::in_bf16<conv2d::fits_forward>, true},
+                     conv2d::in_bf16<conv2d::fits_forward>, true, conv2d::forward_work},
                     {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,
                      conv2d::data_gradient_workspace<launch::Bfloat16>, conv2d::in_bf16<conv2d::fits_data_gradient>,
-                     true})
+                     true, conv2d::data_gradient_work<launch::Bfloat16>})

@@ -180,6 +180,22 @@ Index weight_gradient_workspace(const Call& call) {
   return most(bytes, bias ? bias_gradient_workspace(t.n * t.out_height * t.out_width, t.out) : 0);
 }
 
+template <typename T>
+Work weight_gradient_work(const Call& call) {
+  const Geometry g = weight_gradient_geometry(call);
+  const Tiling t = tiling(g.n, g.height, g.width, g.in, g.out, g.pad);
+  const GradientLayout layout = gradient_layout<T>(t);
+  const auto tiles = static_cast<double>(t.tiles);
+  const auto in = static_cast<double>(t.in);
+  const auto out = static_cast<double>(t.out);
+  // Blocks of tiles stay in cache, so only their sum counts; without blocks all transforms are written and read.
+  const Index kept = layout.accumulate ? layout.du : floats_of<T>(kPoints * (layout.v_stride + layout.d_stride));
+  return {.flops = product_flops(t, ceil_divide(t.tiles, kTerms<T>) * kTerms<T>) +
+                   tiles * (kInputFlops * in + kOutputGradientFlops * out) + kKernelGradientFlops * in * out,
+          .workspace_bytes = 2 * 4 * static_cast<double>(kept),
+          .factors = factor_type<T>()};
+}
+
 bool fits_weight_gradient(const Call& call) {
   return call.outputs[0].data != nullptr && fits_winograd(weight_gradient_geometry(call));
 }
@@ -193,6 +209,8 @@ bool fits_weight_gradient_in_bf16(const Call& call) {
 
 DERMATOME_CPU_TABLE(conv2d_winograd_weight_gradient,
                     {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>,
-                     conv2d::weight_gradient_workspace<float>, conv2d::fits_weight_gradient},
+                     conv2d::weight_gradient_workspace<float>, conv2d::fits_weight_gradient, false,
+                     conv2d::weight_gradient_work<float>},
                     {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
-                     conv2d::weight_gradient_workspace<launch::Bfloat16>, conv2d::fits_weight_gradient_in_bf16, true})
+                     conv2d::weight_gradient_workspace<launch::Bfloat16>, conv2d::fits_weight_gradient_in_bf16, true,
+                     conv2d::weight_gradient_work<launch::Bfloat16>})

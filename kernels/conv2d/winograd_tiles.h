@@ -265,6 +265,24 @@ inline Index floats_of(Index count) {
   return ceil_divide(count, kTerms<F>);
 }
 
+// FLOP of each transform, for one channel of a tile or for one kernel: as many of winograd.h's transforms as the tile
+// has columns before it and rows behind it.
+constexpr double kInputFlops = (kInput + kInput) * 24;
+constexpr double kOutputFlops = (kInput + kOutput) * 16;
+constexpr double kOutputGradientFlops = (kOutput + kInput) * 16;
+constexpr double kKernelFlops = (3 + kInput) * 15;
+constexpr double kKernelGradientFlops = (kInput + 3) * 16;
+
+// The products at the points over `tiles` tiles, those at the border as if they were whole.
+inline double product_flops(const Tiling& t, Index tiles) {
+  return 2.0 * kPoints * static_cast<double>(tiles) * static_cast<double>(t.in * t.out);
+}
+
+template <typename F>
+constexpr DType factor_type() {
+  return kTerms<F> == 1 ? DType::f32 : DType::bf16;
+}
+
 // Vectors run along channels; a tile more than half empty would cost more than it saves.
 inline bool fits_winograd(const Geometry& g) {
   return g.kernel == 3 && g.stride == 1 && g.pad <= 2 && g.in % 16 == 0 && g.out % 16 == 0 &&

@@ -21,6 +21,7 @@ class CudaFunctionKernel final : public Kernel {
  public:
   CudaFunctionKernel(std::string op, std::unique_ptr<Kernel> kernel) : op_(std::move(op)), kernel_(std::move(kernel)) {}
   std::size_t workspace_bytes() const override { return kernel_->workspace_bytes(); }
+  std::optional<Work> work() const override { return kernel_->work(); }
   std::string describe() const override { return kernel_->describe(); }
   void run(const Call& call) override {
     try {

@@ -1,7 +1,9 @@
 // A program that has run before asks for no memory when it runs again: not the engine, not a kernel. What oneDNN asks
-// for to hand a primitive its arguments cannot be helped from outside; it stays small, and no scratchpad is among it.
+// for to hand a primitive its arguments cannot be helped from outside; it is little and a bounded number of times a
+// node, and no scratchpad is among it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 
@@ -32,6 +34,11 @@ TEST(Allocations, AreCountedWhereverTheyHappen) {
 }
 
 constexpr std::size_t kLargestArgumentBytes = 1024;
+constexpr std::size_t kMostOfANode = 64;  // requests of oneDNN: of one primitive, or of a gradient's and its reorder
+
+bool is_onednn(const Step& step) {
+  return step.kernel->describe().starts_with("onednn");
+}
 
 struct Situation {
   const char* mode;
@@ -41,7 +48,7 @@ struct Situation {
 
 class SteadyState : public ::testing::TestWithParam<Situation> {};
 
-TEST_P(SteadyState, AllocatesNothing) {
+TEST_P(SteadyState, AllocatesNothingButOnednnsArguments) {
   const Situation& situation = GetParam();
   if (situation.activations == DType::bf16 && instruction_set() != InstructionSet::v4_bf16) {
     GTEST_SKIP() << "this processor has no bf16 instructions";
@@ -59,7 +66,29 @@ TEST_P(SteadyState, AllocatesNothing) {
     const Counted counted = stop();
     EXPECT_EQ(counted.ours, 0u) << counted.places;
     EXPECT_LE(counted.largest_bytes, kLargestArgumentBytes);
+    std::size_t nodes = 0;
+    std::size_t most = 0;
+    for (const auto& part : bench.parts()) {
+      const auto& steps = part.program->steps();
+      for (std::size_t i = 0; i < steps.size(); ++i) {  // in their order, as run() runs them
+        start();
+        part.program->run_step(i);
+        const Counted alone = stop();
+        EXPECT_EQ(alone.ours, 0u) << steps[i].name << alone.places;
+        if (is_onednn(steps[i])) {
+          ++nodes;
+          most = std::max(most, alone.in_onednn);
+        } else {
+          EXPECT_EQ(alone.in_onednn, 0u) << steps[i].name;
+        }
+      }
+    }
+    EXPECT_LE(most, kMostOfANode);
+    // After an update each of them may also have a weight's copy made anew.
+    EXPECT_LE(counted.in_onednn, 2 * nodes * kMostOfANode);
     RecordProperty("onednn", static_cast<int>(counted.in_onednn));
+    RecordProperty("onednn_nodes", static_cast<int>(nodes));
+    RecordProperty("most_of_a_node", static_cast<int>(most));
   }
   set_threads(before);
 }

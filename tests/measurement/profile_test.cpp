@@ -7,6 +7,7 @@
 
 #include "tests/data/support.h"
 #include "tests/measurement/support.h"
+#include "tools/measurement/operation_bench.h"
 
 namespace dermatome::measurement {
 namespace {
@@ -88,6 +89,33 @@ TEST(Profile, TraceHasOneBarANodeAndNoneOverlap) {
     ++bars;
   }
   EXPECT_EQ(bars, profile.nodes.size());
+}
+
+// A convolution of U-Net34's first layer. Winograd leaves a quarter of its multiplications and adds transforms.
+TEST(Profile, TheBoundCountsWhatTheKernelExecutes) {
+  OperationSettings settings{.op = "conv2d",
+                             .shapes = {"8x32x32x64"},
+                             .attributes = {"channels=64", "kernel=3", "pad=1", "bias=false"},
+                             .gradient = true};
+  for (const std::string implementation : {"winograd", "onednn"}) {
+    settings.compile.implementation = implementation;
+    OperationBench bench(settings);
+    for (const char* pass : {"forward", "gradient"}) {
+      for (const auto& timing : bench.time(pass, 0.001, kRoundRates)) {
+        const NodeProfile& node = timing.node;
+        ASSERT_TRUE(node.kernel.starts_with(implementation)) << node.kernel;
+        const double direct = bound_of(node.cost, DType::f32, kRoundRates).seconds;
+        EXPECT_DOUBLE_EQ(node.cost.flops, 2.0 * 8 * 32 * 32 * 64 * 64 * 9) << node.op;
+        EXPECT_TRUE(node.bound.by_matrix) << node.op;
+        if (implementation == "onednn") {
+          EXPECT_DOUBLE_EQ(node.bound.seconds, direct) << node.op;
+        } else {
+          EXPECT_GT(node.bound.seconds, direct / 4) << node.op;
+          EXPECT_LT(node.bound.seconds, direct / 2) << node.op;
+        }
+      }
+    }
+  }
 }
 
 // Two nodes of 3 and 1 ms, bound by 1.5 ms of computing and 0.1 ms of moving.

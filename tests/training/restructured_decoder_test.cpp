@@ -146,9 +146,9 @@ class Results {
   std::vector<std::pair<std::string, double>> values_;
 };
 
-void expect_equal_results(const std::vector<std::string>& frozen) {
+void expect_equal_results(const std::vector<std::string>& frozen, const CompileOptions& other = without_it()) {
   const Results with({}, frozen);
-  const Results without(without_it(), frozen);
+  const Results without(other, frozen);
   ASSERT_EQ(with.values().size(), without.values().size());
   ASSERT_GT(with.values().size(), 100u);
   for (std::size_t i = 0; i < with.values().size(); ++i) {
@@ -164,6 +164,18 @@ TEST(RestructuredDecoder, GivesTheGradientsOfTheDecoderAsItIsWritten) {
 TEST(RestructuredDecoder, GivesThemWithAFrozenDecoderOrEncoder) {
   expect_equal_results({"decoder"});
   expect_equal_results({"encoder"});
+}
+
+TEST(RestructuredDecoder, GivesTheGradientsWithReluOutsideOfTheStep) {
+  CompileOptions apart;
+  disable_pass(apart, "decoder_step_mask");
+  const Model model = Model::parse(kSmallUnet, "small.graph");
+  const StageSettings stage = stage_of(16);
+  auto with = operations_of(training_graph(model, stage, {}));
+  auto without = operations_of(training_graph(model, stage, apart));
+  EXPECT_LT(with["relu_gradient"], without["relu_gradient"]);
+  EXPECT_EQ(with["decoder_step_gradient"], without["decoder_step_gradient"]);
+  expect_equal_results({}, apart);
 }
 
 }  // namespace

@@ -67,6 +67,10 @@ NodeProfile describe_step(const Program& program, const Step& step, const Machin
   node.op = source.op->name();
   node.cost = source.op->cost(call, outputs);
   node.bound = bound_of(node.cost, source.op->compute_type(call, outputs), rates);
+  if (const auto work = step.kernel->work()) {
+    node.bound =
+        bound_of({.flops = work->flops, .bytes = node.cost.bytes + work->workspace_bytes}, work->factors, rates);
+  }
   return node;
 }
 

@@ -22,8 +22,8 @@ struct NodeProfile {
   double seconds = 0;   // median
   double fastest = 0;
   RunTimes::Span last;  // in the last run, counted from the beginning of the step; for the trace, not in the JSON
-  Cost cost;
-  Bound bound;
+  Cost cost;            // of the operation, whatever way its kernel takes: GFLOP/s and GB/s count this
+  Bound bound;          // of what the kernel executes (Kernel::work)
 };
 
 struct Profile {

@@ -116,6 +116,7 @@ std::string summary_text(const Profile& p) {
                       gap * 1e3, 100 * gap / p.wall);
   text += fmt::format("roofline  {:.3f} ms, {:.0f} % of the step\n", p.bound_seconds() * 1e3,
                       100 * p.bound_seconds() / p.wall);
+  text += "counts    GFLOP/s and GB/s of what the operation asks for; roofline of what its kernel executes\n";
   text += fmt::format("memory    arena {:.1f} MiB, largest live set {:.1f} MiB; process {} MiB at its peak\n",
                       static_cast<double>(p.arena_bytes) / 1048576,
                       static_cast<double>(p.arena_lower_bound_bytes) / 1048576, p.peak_bytes >> 20);

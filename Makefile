@@ -31,7 +31,7 @@ test-all: ## the slow tests too, GPU kernels for all architectures, again under 
 bench: ## speed and memory beside PyTorch, ONNX Runtime and OpenVINO, one table of ratios; BENCH_OPTIONS="--only train:f32"
 	@tools/scripts/bench.sh $(BUILD) $(JOBS)
 
-bench-check: ## fails where this machine's committed ratios are lost by more than 8 %
+bench-check: ## fails where this machine's committed ratios are lost by more than 8 %; says SKIPPED where there is nothing to compare with
 	@tools/scripts/bench-check.sh $(BUILD) $(JOBS)
 
 fuzz: ## libFuzzer over weight files, graph texts and recipes, FUZZ_SECONDS each

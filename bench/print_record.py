@@ -50,13 +50,15 @@ def print_frozen(cases):
     for case in cases:
         print(f"\n{title(case)}")
         for name, side in case["sides"].items():
-            print(f"  {name:<44}{side['images_per_second_median']:>10.2f} images/s{side['time_share']:>8.1%} of the time")
+            print(f"  {name:<44}{side['images_per_second_median']:>10.2f} images/s, {side['images_per_second_best']:>7.2f} at best,"
+                  f"{side['time_share']:>7.1%} of the time")
 
 
 def print_scaling(points):
-    print(f"\n{'axis':<10}{'case':<30}{'threads':>8}{'images/s':>10}")
+    print(f"\n{'axis':<10}{'case':<30}{'threads':>8}{'images/s':>10}{'best':>9}")
     for point in points:
-        print(f"{point['axis']:<10}{title(point):<30}{point['threads']:>8}{point['images_per_second_median']:>10.2f}")
+        print(f"{point['axis']:<10}{title(point):<30}{point['threads']:>8}{point['images_per_second_median']:>10.2f}"
+              f"{point['images_per_second_best']:>9.2f}")
 
 
 def print_part(part, cases):

@@ -35,6 +35,11 @@ class BenchTables(unittest.TestCase):
             self.assertIn("| training 128 px, batch 8, f32 | 32.0 | - | - | 20.0 (1.60) | **1.60** |", text)
             self.assertNotIn("old", text)
 
+    def test_the_latency_is_that_of_a_batch_of_one(self):
+        case = {**CASE, "mode": "infer", "size": 256, "batch": 1}
+        text = tables.latency_table({"inference": {"cases": [{**case, "batch": 4}, case]}})
+        self.assertEqual(text.splitlines()[2:], ["| latency of one 256 px photograph, f32 | 31.2 | - | - | 50.0 (1.60) | - | - |"])
+
     def test_an_unknown_table_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "page.md").write_text(DOCUMENT.replace("table train", "table tain"))

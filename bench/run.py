@@ -92,6 +92,7 @@ def main():
     for wanted in arguments.only:
         part, _, kind = wanted.partition(":")
         run_part(part, kind, programs, arguments, result, out)
+    print_record.print_ratios(result)
     print(f"\nwritten to {out}")
 
 

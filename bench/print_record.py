@@ -77,7 +77,7 @@ def ratios_of(record):
         yield "times as fast", f"predict {case['photograph']}", "pytorch", case["ratio"], day(case)
     for case in record.get("frozen", {}).get("cases", []):
         for name, side in case["sides"].items():
-            if side["time_share"] != 1:
+            if name != "nothing frozen":
                 yield "share of the time", f"{title(case)}, {name}", "nothing frozen", side["time_share"], day(case)
     on_threads = [point for point in record.get("scaling", {}).get("cases", []) if point["axis"] == "threads"]
     alone = {title(point): point["images_per_second_median"] for point in on_threads if point["threads"] == 1}

@@ -7,7 +7,7 @@ ONEDNN3 ?= $(HOME)/.cache/dermatome/onednn-3.2
 FUZZ_SECONDS ?= 900
 export PYTHON_ENVIRONMENT
 
-.PHONY: demo paper test test-all bench bench-check fuzz format lint build packages clean
+.PHONY: demo paper test test-all bench bench-check bench-operations fuzz format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
@@ -20,8 +20,8 @@ paper: packages ## the paper's experiments in little on DATA=FOLDER (ISIC 2017 a
 test: ## build and run every test but the slow ones
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --label-exclude slow
 
-test-all: ## the slow tests too, GPU kernels for all architectures, again under the sanitizers, a minute of each fuzzer, and again with oneDNN 3
-	@tools/scripts/test.sh $(BUILD) $(JOBS)
+test-all: ## the slow tests and the operation benchmark's too, GPU kernels for all architectures, again under the sanitizers, a minute of each fuzzer, and again with oneDNN 3
+	@tools/scripts/test.sh $(BUILD) $(JOBS) --benchmarks
 	@tools/scripts/cuda_architectures.sh $(BUILD)-cuda $(JOBS)
 	@tools/scripts/test.sh $(BUILD)-asan $(JOBS) --label-exclude slow --sanitize
 	@tools/scripts/fuzz.sh $(BUILD)-fuzz $(JOBS) 60
@@ -31,8 +31,11 @@ test-all: ## the slow tests too, GPU kernels for all architectures, again under 
 bench: ## speed and memory beside PyTorch, ONNX Runtime and OpenVINO, one table of ratios; BENCH_OPTIONS="--only train:f32"
 	@tools/scripts/bench.sh $(BUILD) $(JOBS)
 
-bench-check: ## fails where this machine's committed ratios are lost by more than 8 %
+bench-check: ## fails where this machine's committed ratios are lost by more than 8 %; says SKIPPED where there is nothing to compare with
 	@tools/scripts/bench-check.sh $(BUILD) $(JOBS)
+
+bench-operations: ## Google Benchmark of every kernel at the shapes of U-Net34; BENCH_OPTIONS="--type bf16 --benchmark_filter=train/conv2d/"
+	@tools/scripts/bench-operations.sh $(BUILD) $(JOBS)
 
 fuzz: ## libFuzzer over weight files, graph texts and recipes, FUZZ_SECONDS each
 	@tools/scripts/fuzz.sh $(BUILD)-fuzz $(JOBS) $(FUZZ_SECONDS)

@@ -5,8 +5,9 @@
 Every case of the record is measured anew in interleaved rounds and compared as a ratio, never in images a second. The yardstick is
 PyTorch's best configuration where the interpreter has the very version of the record; elsewhere the machine's own rates, and a case
 counts as lost when it lost against the copy bandwidth and against the matrix rate alike (against one of them alone, the machine has
-changed). A case that lost more than 8 % is measured once more and fails when it lost again. Without a record of the same processor and
-instruction set there is nothing to compare with: that is said, and the exit code is 77 (skipped). Standard library only.
+changed). A case that lost more than 8 % is measured once more and fails when it lost again; one that cannot be run any more fails too.
+Where nothing can be compared (no record of the same processor and instruction set, or one without the PyTorch that is here and without
+rates) that is said, and the exit code is 77 (skipped). Standard library only.
 """
 import argparse
 import os
@@ -47,11 +48,13 @@ def yardsticks(fields):
     return ratios
 
 
+def usable_yardsticks(committed, same_pytorch):
+    return {name: ratio for name, ratio in yardsticks(committed).items() if same_pytorch or name != "PyTorch"}
+
+
 def losses(committed, measured, same_pytorch):
     """Share lost against each yardstick that both have; positive is slower now."""
-    before, now = yardsticks(committed), yardsticks(measured)
-    if not same_pytorch:
-        before.pop("PyTorch", None)
+    before, now = usable_yardsticks(committed, same_pytorch), yardsticks(measured)
     return {name: 1 - now[name] / before[name] for name in before if name in now}
 
 
@@ -67,23 +70,40 @@ def line_of(fields, shares):
     return f"{case_of(fields)!s:<34}{text or 'nothing to compare with'}"
 
 
-def check(committed, pytorch_version, measure, say):
-    """Measures every case, the lost ones twice; the names of those that failed. `measure` turns a committed case into a new one."""
-    failed = []
+def recorded_cases(committed, pytorch_version):
+    """Every case that Dermatome could do when it was recorded, and whether the PyTorch of that day is the one here."""
     for part in ("train", "inference"):
         about = committed.get(part, {"cases": [], "python": {}})
         same_pytorch = pytorch_version is not None and about["python"].get("torch") == pytorch_version
-        for fields in about["cases"]:
-            if not yardsticks(fields):
-                continue
-            for attempt in ("", "again: "):
-                shares = losses(fields, measure(fields, same_pytorch), same_pytorch)
-                say(attempt + line_of(fields, shares))
-                if not is_lost(shares):
-                    break
-            else:
-                failed.append(str(case_of(fields)))
-    return failed
+        yield from ((fields, same_pytorch) for fields in about["cases"] if "absent" not in fields["sides"][OURS])
+
+
+def check_case(fields, same_pytorch, measure, say):
+    """What became of a case: "kept", "lost", or "incomparable". It is measured only where something can be compared, and twice when lost."""
+    if not usable_yardsticks(fields, same_pytorch):
+        say(line_of(fields, {}))
+        return "incomparable"
+    for attempt in ("", "again: "):
+        measured = measure(fields, same_pytorch)
+        gone = measured["sides"][OURS].get("absent")
+        if gone is not None:
+            say(f"{attempt}{case_of(fields)!s:<34}cannot be run any more: {gone}")
+            continue
+        shares = losses(fields, measured, same_pytorch)
+        say(attempt + line_of(fields, shares))
+        if not is_lost(shares):
+            return "kept" if shares else "incomparable"
+    return "lost"
+
+
+def why_incomparable(committed, pytorch_version):
+    """The sentence about a record with which nothing here can be compared."""
+    cases = [fields for fields, _ in recorded_cases(committed, None)]
+    if not cases:
+        return "the record holds no case of training or inference"
+    versions = sorted({committed[part]["python"].get("torch", "none") for part in ("train", "inference") if part in committed})
+    rates = "has no rates of the machine" if not any(fields.get("rates") for fields in cases) else "has rates that this build does not measure"
+    return f"the record {rates}, and its PyTorch ({', '.join(versions)}) could not be measured here (here: {pytorch_version or 'none'})"
 
 
 def measurer(programs, rounds, round_seconds, say):
@@ -96,12 +116,20 @@ def measurer(programs, rounds, round_seconds, say):
 
 
 def judge(committed, pytorch_version, measure, say):
-    """The exit code: 0 kept, 1 lost twice."""
-    failed = check(committed, pytorch_version, measure, say)
+    """The exit code: 0 kept, 1 lost twice, 77 where no case could be compared. `measure` turns a committed case into a new one."""
+    results = [(str(case_of(fields)), check_case(fields, same_pytorch, measure, say))
+               for fields, same_pytorch in recorded_cases(committed, pytorch_version)]
+    failed = [name for name, result in results if result == "lost"]
+    incomparable = sum(result == "incomparable" for _, result in results)
+    if incomparable == len(results):
+        say(f"SKIPPED: {why_incomparable(committed, pytorch_version)}; `make bench` renews it")
+        return SKIPPED
     for name in failed:
-        say(f"FAILED: {name} lost more than {LIMIT:.0%} twice in a row")
+        say(f"FAILED: {name} lost more than {LIMIT:.0%}, or could not be run, twice in a row")
+    if incomparable:
+        say(f"{incomparable} of {len(results)} cases could not be compared")
     if not failed:
-        say(f"no case lost more than {LIMIT:.0%} twice in a row")
+        say(f"no case that was compared lost more than {LIMIT:.0%} twice in a row")
     return 1 if failed else 0
 
 

@@ -5,12 +5,13 @@ import subprocess
 import time
 
 import record
-from sides import HERE, OURS, PYTORCH_CONFIGS, Absent, Case, Side, command_of, compare, last_line, peers_of, take_turns
+from sides import HERE, OURS, PYTORCH_CONFIGS, Absent, Case, Side, command_of, compare, last_line, peers_of, report_others, take_turns
 
 TYPES = ("f32", "bf16")
 SHAPES = {"train": ((128, 8), (256, 4)), "inference": ((128, 8), (256, 4), (256, 1))}
 MODES = {"train": "train", "inference": "infer"}
 MEMORY_CASES = (Case("train", 256, 16, "f32"), Case("train", 256, 16, "bf16"))
+LEAST_ROUNDS = 5  # of the parts that compare points of one program
 FROZEN = ((), ("encoder.early",), ("encoder.early", "encoder.late"))
 PHOTOGRAPH = "ISIC-2017_Training_Data/ISIC_0000085.jpg"  # of isic2017-original
 PREDICT_SIZE = 256
@@ -134,39 +135,49 @@ def frozen_name(groups):
     return "nothing frozen" if not groups else "frozen: " + ", ".join(groups)
 
 
-def measure_frozen(case, programs, options):
-    """Training steps with more and more of the network frozen, taking turns."""
-    sides = []
+def turns_of(starts, options, report, share_of_round=1.0):
+    """Sides by name, started one by one from (name, command, environment) and taking turns in LEAST_ROUNDS or more; the share of others."""
+    sides = {}
     try:
-        for groups in FROZEN:
-            command = command_of(OURS, case, programs)
-            for group in groups:
-                command += ["--frozen", group]
-            sides.append(Side(frozen_name(groups), command, programs.environment()))
-        take_turns(sides, options.rounds, options.round_seconds)
+        for name, command, environment in starts:
+            sides[name] = Side(name, command, environment)
+        others = take_turns(list(sides.values()), max(LEAST_ROUNDS, options.rounds), options.round_seconds * share_of_round)
     finally:
-        for side in sides:
+        for side in sides.values():
             side.stop()
-    results = {side.name: side.result(case.batch) for side in sides}
+    report_others(others, report)
+    return sides, others
+
+
+def frozen_command(case, groups, programs):
+    return command_of(OURS, case, programs) + [word for group in groups for word in ("--frozen", group)]
+
+
+def measure_frozen(case, programs, options, report):
+    """Training steps with more and more of the network frozen, taking turns."""
+    starts = [(frozen_name(groups), frozen_command(case, groups, programs), programs.environment()) for groups in FROZEN]
+    sides, others = turns_of(starts, options, report)
+    results = {name: side.result(case.batch) for name, side in sides.items()}
     whole = results[frozen_name(())]["images_per_second_median"]
     for result in results.values():
         result["time_share"] = whole / result["images_per_second_median"]
-    return {**case_fields(case, programs.threads), "sides": results}
+    return {**case_fields(case, programs.threads), "others_share": others, "sides": results}
 
 
-def scaling_points(threads):
-    """(axis, case, threads) of every point: threads, batch, and the side of the photographs."""
-    for mode in MODES.values():
-        yield from (("threads", Case(mode, 128, 8, "f32"), count) for count in range(1, threads + 1))
-        yield from (("batch", Case(mode, 128, batch, "f32"), threads) for batch in (1, 2, 4, 8, 16, 32))
-        yield from (("size", Case(mode, size, 2, "f32"), threads) for size in (64, 128, 192, 256, 384, 512))
+def scaling_points(mode, threads):
+    """(axis, case, threads) of every point of a mode: threads, batch, and the side of the photographs."""
+    yield from (("threads", Case(mode, 128, 8, "f32"), count) for count in range(1, threads + 1))
+    yield from (("batch", Case(mode, 128, batch, "f32"), threads) for batch in (1, 2, 4, 8, 16, 32))
+    yield from (("size", Case(mode, size, 2, "f32"), threads) for size in (64, 128, 192, 256, 384, 512))
 
 
-def measure_point(axis, case, threads, programs, options):
-    """One warm process; the median of a few rounds."""
-    side = Side(OURS, command_of(OURS, case, programs, threads), programs.environment(threads))
-    try:
-        take_turns([side], 2, options.round_seconds / 2)
-    finally:
-        side.stop()
-    return {"axis": axis, **case_fields(case, threads), "images_per_second_median": side.result(case.batch)["images_per_second_median"]}
+def measure_scaling(mode, programs, options, report):
+    """All points of a mode, taking turns; a point that lies on two axes is measured once. A dozen processes stay warm."""
+    points = list(scaling_points(mode, programs.threads))
+    names = {(case, threads): f"{case} on {threads} threads" for _, case, threads in points}
+    starts = [(name, command_of(OURS, case, programs, threads), programs.environment(threads)) for (case, threads), name in names.items()]
+    sides, others = turns_of(starts, options, report, share_of_round=0.5)
+    results = {name: sides[name].result(case.batch) for (case, _), name in names.items()}
+    kept = ("images_per_second_median", "images_per_second_best", "rounds")
+    return [{"axis": axis, **case_fields(case, threads), "others_share": others,
+             **{key: results[names[case, threads]][key] for key in kept}} for axis, case, threads in points]

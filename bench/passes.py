@@ -12,7 +12,7 @@ import os
 import pathlib
 import statistics
 
-from sides import OTHERS_LIMIT, Case, Programs, Side, command_of, take_turns
+from sides import Case, Programs, Side, command_of, report_others, take_turns
 
 STEPS_A_TURN = 2
 
@@ -59,8 +59,7 @@ def main():
         for with_it, without in zip(times["with"], times["without"]):
             cells += [f"{case.batch / without:.1f}", f"{case.batch / with_it:.1f}", f"{without / with_it - 1:.1%}"]
         print(f"| {case} | {' | '.join(cells)} |", flush=True)
-        if others > OTHERS_LIMIT:
-            print(f"  other programs used {others:.0%} of the machine meanwhile: measure this again when it is quiet")
+        report_others(others, print)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pathlib
 import platform
 import re
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 FORMAT = 2
@@ -26,10 +27,16 @@ def information(binary):
 
 
 def rates(programs):
-    """The machine's own copy bandwidth and matrix rates, as `dermatome bench machine` measures them; None from a binary without it."""
+    """The machine's own copy bandwidth and matrix rates, as `dermatome bench machine` measures them; ends the program where it cannot."""
     command = programs.ours("bench", "machine", "--threads", programs.threads, "--json", "-")
-    result = subprocess.run(command, capture_output=True, text=True, env=programs.environment())
-    return json.loads(result.stdout) if result.returncode == 0 else None
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, env=programs.environment())
+        if result.returncode == 0:
+            return json.loads(result.stdout)
+        why = result.stderr.strip() or f"exit code {result.returncode}"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    sys.exit(f"{' '.join(command)} measured no rates, without which nothing here compares with another day: {why}")
 
 
 def build_flags(binary):

@@ -61,11 +61,11 @@ def measured_cases(part, kind, programs, options):
     elif part == "frozen":
         for case in (Case("train", 128, 8, "f32"), Case("train", 256, 4, "f32")):
             say(f"frozen stages: {case}")
-            yield parts.measure_frozen(case, programs, options)
+            yield parts.measure_frozen(case, programs, options, say)
     else:
-        for axis, case, threads in parts.scaling_points(programs.threads):
-            say(f"scaling: {case} on {threads} threads")
-            yield parts.measure_point(axis, case, threads, programs, options)
+        for mode in parts.MODES.values():
+            say(f"scaling: {mode} by threads, batch and side on up to {programs.threads} threads")
+            yield from parts.measure_scaling(mode, programs, options, say)
 
 
 def run_part(part, kind, programs, options, result, out):
@@ -92,6 +92,7 @@ def main():
     for wanted in arguments.only:
         part, _, kind = wanted.partition(":")
         run_part(part, kind, programs, arguments, result, out)
+    print_record.print_ratios(result)
     print(f"\nwritten to {out}")
 
 

@@ -89,6 +89,7 @@ class Side:
     def stop(self):
         self.process.stdin.close()
         self.process.wait(timeout=60)
+        self.process.stdout.close()
         self.errors.close()
 
     def result(self, batch):
@@ -139,16 +140,32 @@ def processor_seconds(pids):
 
 
 def take_turns(sides, rounds, round_seconds):
-    """Rounds A, B, C, A, B, C: each side steps for about round_seconds in each. Returns the share of the machine that others used."""
+    """Rounds A, B, C, A, B, C: each side steps for about round_seconds in each. Rounds in which others used more than OTHERS_LIMIT of the
+    machine are repeated, as many again at most, and the quietest stay. Returns the share of the machine that others used in those."""
     pids = [os.getpid(), *(side.process.pid for side in sides)]
     steps = {side.name: max(2, round(round_seconds / statistics.median(side.run(2)))) for side in sides}
-    start, (all_before, own_before) = time.monotonic(), processor_seconds(pids)
-    for _ in range(rounds):
-        for side in sides:
-            side.rounds.append(side.run(steps[side.name]))
-    all_after, own_after = processor_seconds(pids)
-    others = (all_after - all_before) - (own_after - own_before)
-    return max(0.0, others / ((time.monotonic() - start) * len(os.sched_getaffinity(0))))
+    measured = []  # others' processor seconds, seconds, and each side's steps, of a round
+    while sum(others_share(*one[:2]) <= OTHERS_LIMIT for one in measured) < rounds and len(measured) < 2 * rounds:
+        start, (all_before, own_before) = time.monotonic(), processor_seconds(pids)
+        times = [side.run(steps[side.name]) for side in sides]
+        all_after, own_after = processor_seconds(pids)
+        measured.append(((all_after - all_before) - (own_after - own_before), time.monotonic() - start, times))
+    quietest = sorted(range(len(measured)), key=lambda index: others_share(*measured[index][:2]))[:rounds]
+    kept = [measured[index] for index in sorted(quietest)]
+    for _, _, times in kept:
+        for side, seconds in zip(sides, times):
+            side.rounds.append(seconds)
+    return others_share(sum(others for others, _, _ in kept), sum(seconds for _, seconds, _ in kept))
+
+
+def others_share(others, seconds):
+    """Processor seconds of others, as the share of what the machine's cores have in so long."""
+    return max(0.0, others / (seconds * len(os.sched_getaffinity(0))))
+
+
+def report_others(share, report):
+    if share > OTHERS_LIMIT:
+        report(f"  other programs used {share:.0%} of the machine even in the quietest rounds: measure this again when it is quiet")
 
 
 def compare(case, names, programs, rounds, round_seconds, report):
@@ -165,7 +182,6 @@ def compare(case, names, programs, rounds, round_seconds, report):
     finally:
         for side in sides:
             side.stop()
-    if others > OTHERS_LIMIT:
-        report(f"  other programs used {others:.0%} of the machine meanwhile: measure this again when it is quiet")
+    report_others(others, report)
     results.update({side.name: side.result(case.batch) for side in sides})
     return {name: results[name] for name in names}, others

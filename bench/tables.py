@@ -16,6 +16,7 @@ from sides import OURS
 
 HERE = pathlib.Path(__file__).resolve().parent
 MARKED = re.compile(r"(<!-- table (\S+) (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+INFERENCE_PEERS = ("pytorch nchw", "pytorch channels_last", "pytorch compile", "onnxruntime", "openvino")
 MODE_NAMES = {"train": "training", "infer": "inference"}
 
 
@@ -50,8 +51,27 @@ def train_table(record):
 
 
 def inference_table(record):
-    peers = ("pytorch nchw", "pytorch channels_last", "pytorch compile", "onnxruntime", "openvino")
-    return speed_table(record["inference"]["cases"], peers)
+    return speed_table(record["inference"]["cases"], INFERENCE_PEERS)
+
+
+def latency_cell(side, ours):
+    """Milliseconds, and in brackets how many times as long as Dermatome."""
+    if side is None or "absent" in side:
+        return "-"
+    speed = side["images_per_second_median"]
+    return f"{1e3 / speed:.1f} ({ours / speed:.2f})" if ours else f"{1e3 / speed:.1f}"
+
+
+def latency_table(record):
+    """One photograph at a time, from what the part inference measured with a batch of one: steps in the median."""
+    rows = []
+    for case in record["inference"]["cases"]:
+        if case["batch"] != 1:
+            continue
+        ours = case["sides"][OURS].get("images_per_second_median")
+        rows.append([f"latency of one {case['size']} px photograph, {case['type']}", f"{1e3 / ours:.1f}" if ours else "-",
+                     *(latency_cell(case["sides"].get(peer), ours) for peer in INFERENCE_PEERS)])
+    return rows_to_markdown(["ms", "Dermatome", *(peer.removeprefix("pytorch ") for peer in INFERENCE_PEERS)], rows)
 
 
 def memory_table(record):
@@ -116,7 +136,8 @@ def circumstances_table(record):
     return rows_to_markdown(["", "measured on"], rows)
 
 
-TABLES = {"train": train_table, "inference": inference_table, "memory": memory_table, "predict": predict_table, "frozen": frozen_table,
+TABLES = {"train": train_table, "inference": inference_table, "latency": latency_table, "memory": memory_table,
+          "predict": predict_table, "frozen": frozen_table,
           "threads": functools.partial(scaling_table, "threads"), "batch": functools.partial(scaling_table, "batch"),
           "size": functools.partial(scaling_table, "size"), "circumstances": circumstances_table}
 

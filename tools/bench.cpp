@@ -1,4 +1,4 @@
-// dermatome bench: how fast whole steps run here, and how fast one operation does.
+// dermatome bench: how fast whole steps run here, how fast one operation does, and what the machine can do.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -137,10 +137,11 @@ void add_bench_step(CLI::App& bench) {
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  auto* bench = app.add_subcommand("bench", "Measure the speed of whole steps or of one operation");
+  auto* bench = app.add_subcommand("bench", "Measure the speed of whole steps, of one operation, or of the machine");
   bench->require_subcommand(1);
   add_bench_step(*bench);
   add_bench_op(*bench);
+  add_bench_machine(*bench);
 }
 
 }  // namespace dermatome

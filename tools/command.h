@@ -26,7 +26,8 @@ void add_config(CLI::App& app);
 void add_schedule(CLI::App& app);
 void add_lr_find(CLI::App& app);
 void add_bench(CLI::App& app);
-void add_bench_op(CLI::App& bench);  // a command of bench
+void add_bench_op(CLI::App& bench);       // a command of bench
+void add_bench_machine(CLI::App& bench);  // another
 void add_profile(CLI::App& app);
 void add_info(CLI::App& app);
 void add_completion(CLI::App& app);

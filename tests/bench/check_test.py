@@ -1,10 +1,11 @@
-"""bench/check.py on made-up records: what is lost, what fails, what is skipped. Standard library only."""
+"""bench/check.py: its judgement on made-up cases, and the whole program on made-up records with a binary and an interpreter that only
+claim their speed. Standard library only."""
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
-from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 import check  # noqa: E402
@@ -72,28 +73,119 @@ class BenchCheck(unittest.TestCase):
     def test_a_case_that_the_record_lacks_is_left_alone(self):
         absent = case(30)
         absent["sides"]["dermatome"] = {"absent": "bf16 is refused here"}
-        self.assertEqual(judge(absent, [])[0], 0)
+        self.assertEqual(judge(absent, [])[0], check.SKIPPED)
+
+    def test_a_case_that_cannot_be_run_any_more_fails(self):
+        gone = case(30)
+        gone["sides"]["dermatome"] = {"absent": "it ended without a word"}
+        code, said, count = judge(case(30), [gone, gone])
+        self.assertEqual((code, count), (1, 2), said)
+        self.assertIn("cannot be run any more: it ended without a word", said)
+
+    def test_what_cannot_be_compared_is_not_measured(self):
+        without_rates = {**case(30), "rates": None}
+        code, said, count = judge(without_rates, [case(30)], torch="2.16.0")
+        self.assertEqual((code, count), (check.SKIPPED, 0), said)
+
+    def test_a_peer_that_fails_now_leaves_nothing_to_compare_with(self):
+        code, said, _ = judge({**case(30), "rates": None}, [case(30, pytorch=None)])
+        self.assertEqual(code, check.SKIPPED, said)
+
+
+# Answers every "run K" with K steps of the claimed length.
+STEPS = """echo '{{"ready": true}}'
+while read -r word count; do
+  all={seconds}
+  while [ "$count" -gt 1 ]; do all="$all, {seconds}"; count=$((count - 1)); done
+  echo "{{\\"seconds\\": [$all], \\"peak_rss_bytes\\": 1}}"
+done
+"""
+# Claims to be Dermatome: the information, the rates, and steps; nothing is computed.
+BINARY = """#!/bin/sh
+case "$1 $2" in
+  "info "*) echo "instruction set  x86-64-v4"; exit ;;
+  "bench machine") {machine}; exit ;;
+esac
+""" + STEPS
+# An interpreter with PyTorch, as claimed.
+PYTHON = """#!/bin/sh
+if [ "$1" = -c ]; then echo '{{"python": "3", "torch": "2.15.0"}}'; exit; fi
+""" + STEPS
+NO_RATES = """echo "dermatome: 'bench machine' is no command" >&2; exit 2"""
+
+
+class BenchCheckProgram(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+
+    def executable(self, name, text, **values):
+        path = self.path / name
+        path.write_text(text.format(**values))
+        path.chmod(0o755)
+        return path
+
+    def run_check(self, committed, ours=30.0, rates=RATES, pytorch=None):
+        """Exit code and everything said; `ours` and `pytorch` are the images a second that are claimed now, at batch 8."""
+        machine = NO_RATES if rates is None else f"echo '{json.dumps(rates)}'"
+        binary = self.executable("dermatome", BINARY, machine=machine, seconds=8 / ours)
+        python = self.executable("python", PYTHON, seconds=8 / pytorch) if pytorch else "/nowhere/python"
+        if committed is not None:
+            machine = record.machine({"instruction set": "x86-64-v4"})
+            record.save(record.file_of(machine, self.path), {"format": record.FORMAT, "machine": machine, **committed})
+        command = [sys.executable, str(pathlib.Path(check.__file__)), "--binary", str(binary), "--python", str(python),
+                   "--results", str(self.path), "--rounds", "2", "--threads", "1"]
+        result = subprocess.run(command, capture_output=True, text=True)
+        return result.returncode, result.stdout + result.stderr
+
+    @staticmethod
+    def recorded(*cases):
+        return {"train": {"cases": list(cases), "python": {"torch": "2.15.0"}}}
 
     def test_skipped_without_a_record_of_this_machine(self):
-        with tempfile.TemporaryDirectory() as folder:
-            code, said = self.run_main(folder)
-            self.assertEqual(code, check.SKIPPED)
-            self.assertIn("SKIPPED", said)
+        code, said = self.run_check(None)
+        self.assertEqual(code, check.SKIPPED, said)
+        self.assertIn("SKIPPED: there is no ", said)
 
-    def test_the_record_is_found_by_processor_and_instruction_set(self):
-        with tempfile.TemporaryDirectory() as folder:
-            machine = record.machine({"instruction set": "x86-64-v4"})
-            file = record.file_of(machine, pathlib.Path(folder))
-            file.write_text(json.dumps({"format": record.FORMAT, "machine": machine}))
-            code, said = self.run_main(folder)
-            self.assertEqual(code, 0, said)
+    def test_skipped_where_the_record_has_no_cases(self):
+        for committed in ({}, self.recorded()):
+            code, said = self.run_check(committed)
+            self.assertEqual(code, check.SKIPPED, said)
+            self.assertIn("SKIPPED: the record holds no case of training or inference", said)
 
-    def run_main(self, folder):
-        said = []
-        with mock.patch.object(record, "information", return_value={"instruction set": "x86-64-v4"}), \
-                mock.patch.object(sys, "argv", ["check.py", "--results", folder, "--python", "/nowhere/python"]), \
-                mock.patch("builtins.print", lambda text: said.append(text)):
-            return check.main(), "\n".join(said)
+    def test_skipped_without_pytorch_and_without_stored_rates(self):
+        code, said = self.run_check(self.recorded({**case(30), "rates": None}))
+        self.assertEqual(code, check.SKIPPED, said)
+        self.assertIn("SKIPPED: the record has no rates of the machine, and its PyTorch (2.15.0) could not be measured here (here: none)", said)
+
+    def test_rates_alone_decide_without_pytorch(self):
+        committed = self.recorded(case(30))
+        self.assertEqual(self.run_check(committed, ours=29)[0], 0)
+        code, said = self.run_check(committed, ours=27)
+        self.assertEqual(code, 1, said)
+        self.assertIn("FAILED: train 128 px batch 8 f32", said)
+        slower_machine = {name: value * 0.9 for name, value in RATES.items()}
+        self.assertEqual(self.run_check(committed, ours=27, rates=slower_machine)[0], 0)
+
+    def test_pytorch_decides_where_it_is(self):
+        committed = self.recorded({**case(30), "rates": None})
+        self.assertEqual(self.run_check(committed, ours=15, pytorch=10.0)[0], 0)
+        code, said = self.run_check(committed, ours=27, pytorch=20.0)
+        self.assertEqual(code, 1, said)
+        self.assertIn("lost 10.0% against PyTorch", said)
+
+    def test_says_how_many_cases_had_no_yardstick(self):
+        code, said = self.run_check(self.recorded(case(30), {**case(30, kind="bf16"), "rates": None}))
+        self.assertEqual(code, 0, said)
+        self.assertIn("1 of 2 cases could not be compared", said)
+
+    def test_a_binary_that_measures_no_rates_fails_in_a_sentence(self):
+        code, said = self.run_check(self.recorded(case(30)), rates=None)
+        self.assertEqual(code, 1, said)
+        self.assertIn("measured no rates", said)
+        self.assertIn("'bench machine' is no command", said)
+        self.assertNotIn("Traceback", said)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 """bench/tables.py: tables come from records, and the committed document equals the committed records."""
+import contextlib
+import io
 import json
 import pathlib
 import subprocess
@@ -8,6 +10,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
+import print_record  # noqa: E402
 import record  # noqa: E402
 import tables  # noqa: E402
 
@@ -34,6 +37,27 @@ class BenchTables(unittest.TestCase):
             self.assertTrue(text.startswith("Before.\n<!-- table train") and text.endswith("<!-- end of table -->\nAfter.\n"))
             self.assertIn("| training 128 px, batch 8, f32 | 32.0 | - | - | 20.0 (1.60) | **1.60** |", text)
             self.assertNotIn("old", text)
+
+    def test_the_latency_is_that_of_a_batch_of_one(self):
+        case = {**CASE, "mode": "infer", "size": 256, "batch": 1}
+        text = tables.latency_table({"inference": {"cases": [{**case, "batch": 4}, case]}})
+        self.assertEqual(text.splitlines()[2:], ["| latency of one 256 px photograph, f32 | 31.2 | - | - | 50.0 (1.60) | - | - |"])
+
+    def test_the_closing_table_holds_the_ratios_of_every_part(self):
+        point = {"mode": "train", "size": 128, "batch": 8, "type": "f32", "axis": "threads", "images_per_second_median": 10.0, "threads": 1}
+        whole = {"train": {"cases": [CASE, {**CASE, "ratio": None}]},
+                 "memory": {"cases": [{**CASE, "ratio": 0.5, "measured": {"date": "2026-11-24"}}]},
+                 "predict": {"cases": [{"photograph": "a.jpg", "ratio": 10.8}]},
+                 "frozen": {"cases": [{**CASE, "sides": {"nothing frozen": {"time_share": 1}, "frozen: early": {"time_share": 0.77}}}]},
+                 "scaling": {"cases": [point, {**point, "threads": 2, "images_per_second_median": 19.0},
+                                       {**point, "axis": "batch", "threads": 2}]}}
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            print_record.print_ratios(whole)
+        lines = [line.split() for line in shown.getvalue().splitlines()[3:]]
+        self.assertEqual([next(word for word in words[::-1] if "." in word) for words in lines], ["1.60", "0.50", "10.80", "0.77", "1.90"])
+        self.assertEqual(lines[1][-1], "2026-11-24")
+        self.assertIn("pytorch compile", shown.getvalue())
 
     def test_an_unknown_table_is_named(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-// dermatome profile and bench op through the binary.
+// dermatome profile and bench through the binary.
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/command.h"
@@ -73,6 +73,35 @@ TEST_F(CommandLine, BenchesOneOperation) {
   expect_refused(2, {"bench", "op", "conv3d", "--shape", "1x2x2x2"}, {"conv3d", "did you mean 'conv2d'?"});
   expect_refused(2, {"bench", "op", "conv2d"}, {"--shape is required"});
   expect_refused(2, {"bench", "op", "relu", "--shape", "1xx2"}, {"'1xx2' is no shape"});
+}
+
+TEST_F(CommandLine, BenchMachineTellsTheRates) {
+  const std::vector<std::string> machine{"bench", "machine",  "--seconds", "0.01",  "--threads",
+                                         "1",     "--device", "cpu",       "--json"};
+  const auto with_json = [&](const char* file) {
+    auto words = machine;
+    words.emplace_back(file);
+    return words;
+  };
+  const Outcome text = run(with_json("rates.json"));
+  ASSERT_EQ(text.code, 0) << text.err;
+  for (const char* part : {"copy  ", " GB/s", "matrix f32  ", "matrix bf16  ", "cpu, 1 threads, x86-64-v"}) {
+    EXPECT_NE(text.out.find(part), std::string::npos) << part << " not in:\n" << text.out;
+  }
+  const Outcome alone = run(with_json("-"));
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  const std::string info = run({"info"}).out;
+  const bool products = info.find("\noneDNN           off") == std::string::npos;
+  const bool bf16 = products && info.find("\nbf16             on the cpu") != std::string::npos;
+  for (const auto& json : {nlohmann::json::parse(text_of(folder_ / "rates.json")), nlohmann::json::parse(alone.out)}) {
+    EXPECT_GT(json.at("copy_bytes_per_second"), 0) << json;
+    EXPECT_EQ(json.at("matrix_f32_flops").get<double>() > 0, products) << json;
+    EXPECT_EQ(json.at("matrix_bf16_flops").get<double>() > 0, bf16) << json;
+    EXPECT_EQ(json.at("threads"), 1);
+    EXPECT_TRUE(json.at("instruction_set").get<std::string>().starts_with("x86-64-v")) << json;
+  }
+  expect_refused(2, {"bench", "machine", "--seconds", "0"}, {"--seconds must be a number above 0, not '0'"});
+  expect_refused(2, {"bench", "machine", "--device", "gpu"}, {"unknown device 'gpu'"});
 }
 
 TEST_F(CommandLine, BenchStepLeavesOutWhatFrozenGroupsNeedNot) {

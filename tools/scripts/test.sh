@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# test.sh BUILD JOBS [--label-exclude LABEL] [--sanitize] [--prefix FOLDER]: builds and runs the tests, each on one thread.
+# test.sh BUILD JOBS [--label-exclude LABEL] [--sanitize] [--prefix FOLDER] [--benchmarks]: builds and runs the tests, each on one thread.
 # --sanitize: with little optimisation, which compiles in a third of the time.
 # --prefix: where CMake looks for libraries first.
+# --benchmarks: the Google Benchmark of the operations too, and its test.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/scripts/common.sh
@@ -10,10 +11,12 @@ jobs=$2
 shift 2
 selection=()
 options=(-DDERMATOME_TESTS=ON)
+packages=(clang-format)
 while [ $# -gt 0 ]; do
   case $1 in
     --label-exclude) selection=(--label-exclude "$2"); shift 2 ;;
     --sanitize) options+=(-DDERMATOME_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1"); shift ;;
+    --benchmarks) options+=(-DDERMATOME_BENCHMARKS=ON) packages+=(libbenchmark-dev); shift ;;
     --prefix) options+=(-DCMAKE_PREFIX_PATH="$2"); shift 2 ;;
     *) echo "test.sh: unknown argument $1" >&2; exit 2 ;;
   esac
@@ -26,7 +29,7 @@ run_tests() {
   return "$status"
 }
 
-phase "install packages" tools/scripts/packages.sh clang-format
+phase "install packages" tools/scripts/packages.sh "${packages[@]}"
 phase "build" tools/scripts/build.sh "$build" "$jobs" "${options[@]}"
 phase "tests" run_tests
 print_phases

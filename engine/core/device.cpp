@@ -50,10 +50,10 @@ class HostBackend final : public Backend {
   void* allocate(int, std::size_t bytes) override {
     const bool huge = bytes >= kHugeFrom;
     const std::size_t alignment = huge ? kHugePage : kAlignment;
-    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;  // what lies behind stays untouched
     void* memory = std::aligned_alloc(alignment, rounded == 0 ? kAlignment : rounded);
     // Only a wish: without it the kernel maps small pages.
-    if (huge && memory != nullptr) ::madvise(memory, rounded / kHugePage * kHugePage, MADV_HUGEPAGE);
+    if (huge && memory != nullptr) ::madvise(memory, rounded, MADV_HUGEPAGE);
     DERMATOME_CHECK(memory != nullptr, "out of memory: {:.1f} MiB could not be allocated",
                     static_cast<double>(bytes) / 1048576.0);
     return memory;

@@ -60,6 +60,57 @@ TEST_F(Predict, MirrorsFoldersAndWritesATable) {
   EXPECT_TRUE(outcome.err.ends_with("; areas, boxes and probabilities in p/predictions.csv\n")) << outcome.err;
 }
 
+TEST_F(Predict, KeepsTheTableOfEarlierCalls) {
+  train("r");
+  for (std::size_t i = 0; i < 3; ++i) copy(i, fmt::format("in/{}.jpg", i));
+  ASSERT_EQ(run(predicting({"in/0.jpg", "in/1.jpg"})).code, 0);
+  const std::string before = text_of(folder_ / "p/predictions.csv");
+  const Outcome again = run(predicting({"--threshold", "1", "in/1.jpg", "in/2.jpg"}));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(again.err.ends_with(" in p/predictions.csv, with 1 of earlier calls\n")) << again.err;
+  const std::string table = text_of(folder_ / "p/predictions.csv");
+  const std::string first = before.substr(0, before.find("in/1.jpg"));  // the columns and the row of in/0.jpg
+  EXPECT_TRUE(table.starts_with(first)) << table;
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4) << table;
+  for (const char* row : {"in/1.jpg,1_segmentation.png,", "in/2.jpg,2_segmentation.png,"})
+    EXPECT_NE(table.find(row), std::string::npos) << table;
+  EXPECT_EQ(table.find(before.substr(first.size())), std::string::npos) << "in/1.jpg has its new row: " << table;
+}
+
+TEST_F(Predict, ReplacesATableOfOtherColumnsAndSaysSo) {
+  train("r");
+  folder_.add("p/predictions.csv", std::string_view("image,area\nold.jpg,3\n"));
+  const Outcome outcome = run(predicting({image(ids_[0]).string()}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.err.starts_with(
+      "p/predictions.csv has other columns than this version writes and will be replaced\n1 mask in p"))
+      << outcome.err;
+  EXPECT_EQ(text_of(folder_ / "p/predictions.csv").find("old.jpg"), std::string::npos);
+}
+
+TEST_F(Predict, ASignalLeavesATableOfTheMasksThatAreThere) {
+  train("r");
+  constexpr std::size_t kPhotographs = 60;
+  for (std::size_t i = 0; i < kPhotographs; ++i) copy(i % ids_.size(), fmt::format("in/{:02}.jpg", i));
+  for (const auto& [number, code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
+    fs::remove_all(folder_ / "p");
+    Process process(folder_.path(), predicting({"--batch", "1", "--overlay", "in"}));
+    ASSERT_TRUE(process.wait_until([&] { return fs::exists(folder_ / "p/00_segmentation.png"); }));
+    process.signal(number);
+    const Outcome outcome = process.wait();
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_TRUE(outcome.err.ends_with("stopped before all 60 photographs were predicted\n")) << outcome.err;
+    const std::string table = text_of(folder_ / "p/predictions.csv");
+    std::ptrdiff_t masks = 0;
+    for (std::size_t i = 0; i < kPhotographs; ++i) {
+      const bool there = fs::exists(folder_ / fmt::format("p/{:02}_segmentation.png", i));
+      EXPECT_EQ(there, table.find(fmt::format("in/{:02}.jpg,", i)) != std::string::npos) << i;
+      masks += there ? 1 : 0;
+    }
+    EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), masks + 1) << table;
+  }
+}
+
 TEST_F(Predict, AThresholdOfOneLeavesNoLesion) {
   train("r");
   const Outcome outcome = run(predicting({"--threshold", "1", kImages}));

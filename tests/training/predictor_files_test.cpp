@@ -143,5 +143,22 @@ TEST(PredictionTable, HasARowAPhotograph) {
             "\"in/a,b.jpg\",\"a,b_segmentation.png\",10,5,0,0.100000,2,1,5,1,0.125000,0.750000\n");
 }
 
+TEST(PredictionTable, KeepsRowsOfOtherPhotographsAndMasks) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(read_table(folder / "none.csv").rows.empty());
+  const std::string other = "\"in/a,b.jpg\",\"a,b_segmentation.png\",10,5\n";
+  const fs::path file = folder.add(
+      "p.csv", table_header() + other + "in/c.jpg,c_segmentation.png,1,1\n" + "old/d.jpg,d_segmentation.png,1,1\n");
+  const EarlierTable table = read_table(file);
+  EXPECT_EQ(table.rows.size(), 3u);
+  EXPECT_FALSE(table.other_columns);
+  EXPECT_EQ(kept_rows(table, {"in/c.jpg,sub/c_segmentation.png,2,2\n", "new/d.jpg,d_segmentation.png,2,2\n"}),
+            std::vector<std::string>{other})
+      << "one photograph anew, and one that wrote over the mask of another";
+  const EarlierTable foreign = read_table(folder.add("q.csv", std::string_view("image,mask\nx.jpg,x.png\n")));
+  EXPECT_TRUE(foreign.other_columns);
+  EXPECT_TRUE(foreign.rows.empty());
+}
+
 }  // namespace
 }  // namespace dermatome::training

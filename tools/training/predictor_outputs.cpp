@@ -47,6 +47,13 @@ fs::path with_suffix(fs::path name, const std::string& suffix) {
   return name += suffix;
 }
 
+// Of a row of the table, which ends a line.
+std::pair<std::string, std::string> photograph_and_mask(std::string_view row) {
+  auto fields = data::split_csv_line(row.substr(0, row.find('\n')));
+  fields.resize(2);
+  return {fields[0], fields[1]};
+}
+
 void check_names(const std::vector<PlannedFile>& files, const fs::path& out, const std::vector<std::string>& suffixes,
                  const std::set<fs::path>& photographs) {
   std::map<fs::path, fs::path> seen;
@@ -91,6 +98,32 @@ std::string table_row(const PlannedFile& file, const std::string& suffix, const 
                      data::csv_field(with_suffix(file.name, suffix).string()), p.width, p.height, p.is_empty() ? 1 : 0,
                      p.area_share(), p.box.left, p.box.top, p.box.width(), p.box.height(), p.mean_probability,
                      p.lesion_probability);
+}
+
+EarlierTable read_table(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return {};
+  const auto lines = data::read_lines(file);
+  if (lines.empty()) return {};
+  if (lines.front() + "\n" != table_header()) return {.rows = {}, .other_columns = true};
+  EarlierTable table;
+  for (auto line = lines.begin() + 1; line != lines.end(); ++line) table.rows.push_back(*line + "\n");
+  return table;
+}
+
+std::vector<std::string> kept_rows(const EarlierTable& earlier, const std::vector<std::string>& rows) {
+  std::set<std::string> photographs, masks;
+  for (const auto& row : rows) {
+    const auto [photograph, mask] = photograph_and_mask(row);
+    photographs.insert(photograph);
+    masks.insert(mask);
+  }
+  std::vector<std::string> kept;
+  for (const auto& row : earlier.rows) {
+    const auto [photograph, mask] = photograph_and_mask(row);
+    if (!photographs.contains(photograph) && !masks.contains(mask)) kept.push_back(row);
+  }
+  return kept;
 }
 
 }  // namespace dermatome::training

@@ -25,4 +25,14 @@ std::vector<PlannedFile> plan_files(const std::vector<std::filesystem::path>& in
 std::string table_header();
 std::string table_row(const PlannedFile& file, const std::string& suffix, const Prediction& prediction);
 
+// The rows of a table that an earlier call wrote; none where there is no file.
+struct EarlierTable {
+  std::vector<std::string> rows;
+  bool other_columns = false;  // than table_header(): then no row is kept
+};
+EarlierTable read_table(const std::filesystem::path& file);
+
+// The earlier rows whose photograph and mask none of the rows has, in their order.
+std::vector<std::string> kept_rows(const EarlierTable& earlier, const std::vector<std::string>& rows);
+
 }  // namespace dermatome::training

@@ -49,7 +49,7 @@ void make_folder(const fs::path& folder) {
                   error.message());
 }
 
-std::vector<training::PlannedFile> plan(const PredictCommand& command) {
+training::FilePlan plan(const PredictCommand& command) {
   std::vector<std::string> suffixes{kMask};
   if (command.probabilities) suffixes.emplace_back(kProbability);
   if (command.overlay) suffixes.emplace_back(kOverlay);
@@ -126,8 +126,10 @@ Outcome predict_all(const PredictCommand& command, training::Ensemble& ensemble,
 void run_predict(const PredictCommand& command) {
   command.options->apply();
   command.model->checkpoints();  // what is missing there is told before folders are searched
-  const auto files = plan(command);
+  const auto planned = plan(command);
+  const auto& files = planned.files;
   Progress progress;
+  if (!planned.masks.empty()) progress.message(training::masks_sentence(planned));
   training::Ensemble ensemble = command.model->open(*command.options, progress);
   make_folder(command.out);
   for (const auto& file : files) make_folder(fs::path(command.out) / file.name.parent_path());

@@ -146,10 +146,29 @@ TEST_F(Predict, RefusesNamesThatCollide) {
                  "a/x.jpg and b/x.jpg would write the same mask x_segmentation.png; predict them into two folders");
   copy(2, "a/x_segmentation.png");
   expect_exactly(1, {"predict", "--run", "r", "--out", "a", "a"},
-                 "the prediction of a/x.jpg would overwrite the photograph " +
+                 "the prediction of a/x.jpg would overwrite the mask " +
                      (fs::canonical(folder_.path()) / "a/x_segmentation.png").string() +
                      "; give another folder to --out");
   EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+TEST_F(Predict, LeavesOutTheMasksOfAFolder) {
+  train("r");
+  copy(0, "in/images/x.jpg");
+  fs::create_directories(folder_ / "in/masks");
+  fs::copy_file(mask(ids_[0]), folder_ / "in/masks/x.png");
+  const Outcome own = run(predicting({"in"}));
+  ASSERT_EQ(own.code, 0) << own.err;
+  EXPECT_TRUE(
+      own.err.starts_with("1 mask is left out: in/masks/x.png; to predict such a file, give it itself\n1 mask in p"))
+      << own.err;
+  EXPECT_FALSE(fs::exists(folder_ / "p/masks"));
+  const Outcome challenge = run(predicting({"data"}));
+  ASSERT_EQ(challenge.code, 0) << challenge.err;
+  EXPECT_TRUE(challenge.err.starts_with("5 masks are left out: ")) << challenge.err;
+  EXPECT_NE(challenge.err.find(" and 2 more; "), std::string::npos) << challenge.err;
+  EXPECT_NE(challenge.err.find("5 masks in p"), std::string::npos) << challenge.err;
+  expect_refused(1, predicting({kMasks}), {"all pictures given are masks by their names or folders"});
 }
 
 TEST_F(Predict, AFolderWithinThePhotographsMayBePredictedIntoAgain) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "data/folder.h"
 #include "tests/data/support.h"
 
 namespace dermatome::data {

@@ -110,6 +110,30 @@ bool ends_like_mask(const fs::path& path) {
                      [&](std::string_view suffix) { return stem.ends_with(suffix); });
 }
 
+bool is_folder_of_masks(const fs::path& folder) {
+  const std::string name = lower_case(folder.filename().string());
+  if (name == "masks") return !folder_named(folder.parent_path(), "images").empty();
+  return name.ends_with("_groundtruth");
+}
+
+// Whether the folder, or one above it down from those in `known`, is of masks. Remembers what was found out.
+bool is_below_masks(const fs::path& folder, std::map<fs::path, bool>& known) {
+  if (const auto found = known.find(folder); found != known.end()) return found->second;
+  const fs::path above = folder.parent_path();
+  const bool answer = is_folder_of_masks(folder) || (above != folder && is_below_masks(above, known));
+  return known[folder] = answer;
+}
+
+// Whether a picture beside it, by the names of all in lower case, is the photograph that its suffix makes it the mask
+// of.
+bool is_mask_of_neighbour(const fs::path& picture, const std::set<fs::path>& names) {
+  const std::string stem = lower_case(picture.stem().string());
+  return std::any_of(kMaskSuffixes.begin() + 1, kMaskSuffixes.end(), [&](std::string_view suffix) {
+    return stem.ends_with(suffix) &&
+           names.contains(picture.parent_path() / stem.substr(0, stem.size() - suffix.size()));
+  });
+}
+
 // Takes the masks of a photograph out of `masks`, which keeps those that nobody asked for.
 std::vector<fs::path> take_masks(const std::string& stem, ByStem& masks) {
   std::vector<fs::path> found;
@@ -266,6 +290,19 @@ std::vector<fs::path> find_images(std::span<const fs::path> paths, bool recursiv
          recursive ? "" : "; folders below are left out unless --recursive is given");
   }
   return images;
+}
+
+std::vector<fs::path> masks_among(std::span<const fs::path> pictures, const fs::path& root) {
+  std::set<fs::path> names;
+  for (const auto& picture : pictures) names.insert(picture.parent_path() / lower_case(picture.stem().string()));
+  const fs::path top = (root / "").parent_path();  // without a slash at its end, as the folders of pictures are
+  std::error_code ignored;
+  std::map<fs::path, bool> known{{top, is_folder_of_masks(fs::weakly_canonical(top, ignored))}};
+  std::vector<fs::path> masks;
+  for (const auto& picture : pictures) {
+    if (is_below_masks(picture.parent_path(), known) || is_mask_of_neighbour(picture, names)) masks.push_back(picture);
+  }
+  return masks;
 }
 
 }  // namespace dermatome::data

@@ -70,4 +70,10 @@ std::vector<Sample> find_samples(const std::filesystem::path& images, const std:
 // a path that does not exist and where nothing is found.
 std::vector<std::filesystem::path> find_images(std::span<const std::filesystem::path> paths, bool recursive);
 
+// Those of the pictures, found in the folder `root` and below, that are masks by their places: in a folder
+// *_GroundTruth of a challenge, in a folder `masks` that has one named `images` beside it (both in any case, and `root`
+// itself may be such a folder), or named as the mask of another picture in the same folder.
+std::vector<std::filesystem::path> masks_among(std::span<const std::filesystem::path> pictures,
+                                               const std::filesystem::path& root);
+
 }  // namespace dermatome::data

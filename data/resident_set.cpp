@@ -112,6 +112,7 @@ void LoadReport::count(const MaskRepairs& repairs, const StoredGrid& grid) {
   colour_masks += repairs.colour ? 1u : 0u;
   resized_masks += repairs.resized ? 1u : 0u;
   turned_masks += repairs.turned ? 1u : 0u;
+  misfitting_masks += repairs.resized || repairs.turned ? 1u : 0u;
   turned += grid.orientation != Orientation::upright ? 1u : 0u;
 }
 
@@ -121,6 +122,7 @@ void LoadReport::add(const LoadReport& other) {
   colour_masks += other.colour_masks;
   resized_masks += other.resized_masks;
   turned_masks += other.turned_masks;
+  misfitting_masks += other.misfitting_masks;
   turned += other.turned;
   left_out.insert(left_out.end(), other.left_out.begin(), other.left_out.end());
 }

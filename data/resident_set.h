@@ -19,6 +19,7 @@ struct LoadReport {
   std::size_t colour_masks = 0;
   std::size_t resized_masks = 0;
   std::size_t turned_masks = 0;       // drawn upright on photographs that are stored otherwise
+  std::size_t misfitting_masks = 0;   // either or both: not of their photograph's stored size, which scoring needs
   std::size_t turned = 0;             // photographs turned upright by their EXIF orientation, with their masks
   std::vector<std::string> left_out;  // why, one a sample
 

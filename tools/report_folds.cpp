@@ -12,6 +12,7 @@
 #include "tools/fold_runs.h"
 #include "tools/report_run.h"
 #include "tools/training/evaluation_variants.h"
+#include "tools/training/resume.h"
 #include "tools/version.h"
 
 namespace dermatome {
@@ -93,7 +94,7 @@ bool has_test_part(const FoldRuns& runs) {
 report::FoldsReport read_folds_report(const fs::path& folder, Device device, const CompileOptions& compile,
                                       Progress& progress) {
   const FoldRuns runs = read_fold_runs(folder);
-  const auto recipe = training::read_recipe(runs.recipe());
+  const auto recipe = training::read_recipe_of_run(runs.recipe(), runs.run_of(1));
   report::FoldsReport report;
   auto& ensemble = report.ensemble;
   ensemble.title = fmt::format("Segmentation of skin lesions, {} folds", runs.folds);

@@ -14,6 +14,7 @@
 #include "tools/rate_chart_of.h"
 #include "tools/training/evaluation.h"
 #include "tools/training/log.h"
+#include "tools/training/resume.h"
 #include "tools/version.h"
 
 namespace dermatome {
@@ -205,7 +206,7 @@ report::ReportData read_epochs_of_run(const fs::path& run, const std::string& na
 
 report::ReportData read_run(const fs::path& run, Device device, const CompileOptions& compile, Progress& progress) {
   const auto info = read_info(run);
-  const auto recipe = training::read_recipe(run / "resolved.toml");
+  const auto recipe = training::read_recipe_of_run(run / "resolved.toml", run);
   report::ReportData report;
   report.title = "Segmentation of skin lesions";
   report.version = kVersion;

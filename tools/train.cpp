@@ -20,6 +20,7 @@
 #include "tools/training/resume.h"
 #include "tools/training/run_folder.h"
 #include "tools/training/trainer.h"
+#include "tools/version.h"
 
 namespace dermatome {
 namespace {
@@ -172,7 +173,8 @@ training::Recipe recipe_of(const TrainCommand& command, const training::Recipe& 
 }
 
 nlohmann::json environment_json(const TrainCommand& command) {
-  return {{"threads", threads()},
+  return {{"version", kVersion},
+          {"threads", threads()},
           {"type", command.options->type_name},
           {"instruction_set", std::string(name_of(instruction_set()))},
           {"device", to_string(command.options->device())},

@@ -68,6 +68,25 @@ TEST_F(DataFolders, OddMasksAreRepairedAndTheirNumbersTold) {
                "1 mask(s) in mine/masks belong to no photograph in mine/images and are passed over: nobody.png\n"});
 }
 
+TEST_F(DataFolders, MasksThatTrainButCannotBeScoredAreTold) {
+  for (const char* id : {"a", "bb", "ccc", "dddd"}) add_pair("mine/images", "mine/masks", id, "");
+  const auto trained = [&] { return training_on({"--data", "mine", "--overwrite"}, {"--validation-share", "0"}); };
+  const Outcome whole = run(trained());
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(whole.err.find("evaluate will refuse"), std::string::npos) << whole.err;
+  const auto picture = data::testing::smooth_image(96, 72);
+  folder_.add("mine/images/turned.jpg",
+              data::testing::make_jpeg(picture.pixels, 96, 72, {.app1 = data::testing::exif_block(6, true)}));
+  folder_.add("mine/masks/turned.png", data::encode_png(disc(72, 96, 20)));
+  folder_.add("mine/masks/ccc.png", data::encode_png(disc(192, 144, 40)));
+  folder_.add("mine/masks/dddd.png", data::encode_png(disc(96, 72, 20, 1)));  // of its photograph's size: scored
+  expect_told(run(trained()),
+              {"evaluate will refuse 2 of these masks, as it takes only those of their photograph's size; `dermatome "
+               "check --fix DIR` writes a copy that can be scored\n"});
+  expect_refused(1, {"evaluate", "--run", "r", "--data", "mine", "--threads", "1"},
+                 {"2 of 5 photographs cannot be scored", "mine/masks/ccc.png", "mine/masks/turned.png"});
+}
+
 TEST_F(DataFolders, BadFilesAreNamedAndLeftOutOnRequest) {
   for (const char* id : {"a", "bb", "ccc", "dddd", "eeeee", "ffffff"}) add_pair("mine/images", "mine/masks", id, "");
   folder_.add("mine/images/a.png", std::string_view("this is a text\n"));

@@ -60,6 +60,57 @@ TEST_F(Predict, MirrorsFoldersAndWritesATable) {
   EXPECT_TRUE(outcome.err.ends_with("; areas, boxes and probabilities in p/predictions.csv\n")) << outcome.err;
 }
 
+TEST_F(Predict, KeepsTheTableOfEarlierCalls) {
+  train("r");
+  for (std::size_t i = 0; i < 3; ++i) copy(i, fmt::format("in/{}.jpg", i));
+  ASSERT_EQ(run(predicting({"in/0.jpg", "in/1.jpg"})).code, 0);
+  const std::string before = text_of(folder_ / "p/predictions.csv");
+  const Outcome again = run(predicting({"--threshold", "1", "in/1.jpg", "in/2.jpg"}));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(again.err.ends_with(" in p/predictions.csv, with 1 of earlier calls\n")) << again.err;
+  const std::string table = text_of(folder_ / "p/predictions.csv");
+  const std::string first = before.substr(0, before.find("in/1.jpg"));  // the columns and the row of in/0.jpg
+  EXPECT_TRUE(table.starts_with(first)) << table;
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4) << table;
+  for (const char* row : {"in/1.jpg,1_segmentation.png,", "in/2.jpg,2_segmentation.png,"})
+    EXPECT_NE(table.find(row), std::string::npos) << table;
+  EXPECT_EQ(table.find(before.substr(first.size())), std::string::npos) << "in/1.jpg has its new row: " << table;
+}
+
+TEST_F(Predict, ReplacesATableOfOtherColumnsAndSaysSo) {
+  train("r");
+  folder_.add("p/predictions.csv", std::string_view("image,area\nold.jpg,3\n"));
+  const Outcome outcome = run(predicting({image(ids_[0]).string()}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(outcome.err.starts_with(
+      "p/predictions.csv has other columns than this version writes and will be replaced\n1 mask in p"))
+      << outcome.err;
+  EXPECT_EQ(text_of(folder_ / "p/predictions.csv").find("old.jpg"), std::string::npos);
+}
+
+TEST_F(Predict, ASignalLeavesATableOfTheMasksThatAreThere) {
+  train("r");
+  constexpr std::size_t kPhotographs = 60;
+  for (std::size_t i = 0; i < kPhotographs; ++i) copy(i % ids_.size(), fmt::format("in/{:02}.jpg", i));
+  for (const auto& [number, code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
+    fs::remove_all(folder_ / "p");
+    Process process(folder_.path(), predicting({"--batch", "1", "--overlay", "in"}));
+    ASSERT_TRUE(process.wait_until([&] { return fs::exists(folder_ / "p/00_segmentation.png"); }));
+    process.signal(number);
+    const Outcome outcome = process.wait();
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_TRUE(outcome.err.ends_with("stopped before all 60 photographs were predicted\n")) << outcome.err;
+    const std::string table = text_of(folder_ / "p/predictions.csv");
+    std::ptrdiff_t masks = 0;
+    for (std::size_t i = 0; i < kPhotographs; ++i) {
+      const bool there = fs::exists(folder_ / fmt::format("p/{:02}_segmentation.png", i));
+      EXPECT_EQ(there, table.find(fmt::format("in/{:02}.jpg,", i)) != std::string::npos) << i;
+      masks += there ? 1 : 0;
+    }
+    EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), masks + 1) << table;
+  }
+}
+
 TEST_F(Predict, AThresholdOfOneLeavesNoLesion) {
   train("r");
   const Outcome outcome = run(predicting({"--threshold", "1", kImages}));
@@ -95,10 +146,29 @@ TEST_F(Predict, RefusesNamesThatCollide) {
                  "a/x.jpg and b/x.jpg would write the same mask x_segmentation.png; predict them into two folders");
   copy(2, "a/x_segmentation.png");
   expect_exactly(1, {"predict", "--run", "r", "--out", "a", "a"},
-                 "the prediction of a/x.jpg would overwrite the photograph " +
+                 "the prediction of a/x.jpg would overwrite the mask " +
                      (fs::canonical(folder_.path()) / "a/x_segmentation.png").string() +
                      "; give another folder to --out");
   EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+TEST_F(Predict, LeavesOutTheMasksOfAFolder) {
+  train("r");
+  copy(0, "in/images/x.jpg");
+  fs::create_directories(folder_ / "in/masks");
+  fs::copy_file(mask(ids_[0]), folder_ / "in/masks/x.png");
+  const Outcome own = run(predicting({"in"}));
+  ASSERT_EQ(own.code, 0) << own.err;
+  EXPECT_TRUE(
+      own.err.starts_with("1 mask is left out: in/masks/x.png; to predict such a file, give it itself\n1 mask in p"))
+      << own.err;
+  EXPECT_FALSE(fs::exists(folder_ / "p/masks"));
+  const Outcome challenge = run(predicting({"data"}));
+  ASSERT_EQ(challenge.code, 0) << challenge.err;
+  EXPECT_TRUE(challenge.err.starts_with("5 masks are left out: ")) << challenge.err;
+  EXPECT_NE(challenge.err.find(" and 2 more; "), std::string::npos) << challenge.err;
+  EXPECT_NE(challenge.err.find("5 masks in p"), std::string::npos) << challenge.err;
+  expect_refused(1, predicting({kMasks}), {"all pictures given are masks by their names or folders"});
 }
 
 TEST_F(Predict, AFolderWithinThePhotographsMayBePredictedIntoAgain) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "data/folder.h"
 #include "tests/data/support.h"
 
 namespace dermatome::data {
@@ -199,6 +202,23 @@ TEST(FindImages, ListsFoldersAndTakesFilesAsGiven) {
             (std::vector<fs::path>{folder / "odd_name", folder / "d/a.jpg", folder / "d/b.png"}));
   EXPECT_EQ(find_images(paths, true), (std::vector<fs::path>{folder / "odd_name", folder / "d/a.jpg",
                                                              folder / "d/b.png", folder / "d/deep/c.jpg"}));
+}
+
+TEST(MasksAmong, KnowsThemByTheirPlaces) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> photographs{"d/lone/masks/m.png", "d/a.jpg", "d/b_lesion.jpg", "d/images/x.jpg"};
+  const std::vector<std::string> masks{"d/A_Segmentation.PNG", "d/a_lesion.png",
+                                       "d/a_mask.png",         "d/masks/x.png",
+                                       "d/masks/deep/y.png",   "d/ISIC2018_Task1_Test_GroundTruth/z.png"};
+  std::vector<fs::path> expected;
+  for (const auto& name : photographs) folder.add(name);
+  for (const auto& name : masks) expected.push_back(folder.add(name));
+  std::sort(expected.begin(), expected.end());
+  const fs::path root = folder / "d";
+  EXPECT_EQ(masks_among(list_pictures(root, true), root), expected);
+  EXPECT_EQ(masks_among(list_pictures(root / "", true), root / "").size(), expected.size());
+  EXPECT_EQ(masks_among(list_pictures(root / "masks", true), root / "masks").size(), 2u) << "beside images";
+  EXPECT_EQ(masks_among(list_pictures(root / "images", true), root / "images").size(), 0u);
 }
 
 TEST(FindImages, RefusesWhatGivesNothing) {

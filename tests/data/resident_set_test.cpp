@@ -124,6 +124,7 @@ TEST_F(LoadResidentSet, CountsMasksThatAreScaledOrTurned) {
   const ResidentSet set = load_resident_set(samples, 16);
   EXPECT_EQ(set.report.resized_masks, 1u);
   EXPECT_EQ(set.report.turned_masks, 1u);
+  EXPECT_EQ(set.report.misfitting_masks, 2u);
   EXPECT_EQ(set.report.sentences(2).size(), 3u);
   EXPECT_EQ(set.report.sentences(2)[0],
             "1 of 2 masks have another size than their photograph but its shape; they were scaled");

@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# check_package.sh CMAKE BUILD: installs, packs and unpacks into a folder of its own, and runs the program from there.
+# check_package.sh [--apt] CMAKE BUILD: installs, packs and unpacks into a folder of its own, and runs the program from there.
+# --apt also installs the package with apt into a clean Debian 12 that debootstrap makes, which needs root and network.
 set -euo pipefail
+with_apt=
+if [ "$1" = --apt ]; then
+  with_apt=yes
+  shift
+  command -v debootstrap >/dev/null || { echo "skipped: debootstrap, which makes the clean Debian, is missing"; exit 77; }
+  [ "$(id -u)" -eq 0 ] || { echo "skipped: only root can make a clean Debian and run in it"; exit 77; }
+fi
 cmake=$1
 build=$(realpath "$2")
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf --one-file-system "$work"' EXIT # of a clean Debian that was cut short, not the host's /proc
 fail() { echo "$*"; exit 1; }
 
 "$cmake" --install "$build" --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; fail "cmake --install fails"; }
@@ -43,3 +51,16 @@ if command -v groff >/dev/null; then
   [ -z "$warnings" ] || fail "groff: $warnings"
 fi
 echo "$(basename "$package") depends on $depends"
+
+[ -n "$with_apt" ] || exit 0
+debian=$work/debian
+debootstrap --variant=minbase bookworm "$debian" "${DERMATOME_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$work/log" 2>&1 || { tail "$work/log"; fail "debootstrap fails"; }
+inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot "$debian" "$@"; }
+install -m 644 "$package" "$debian/dermatome.deb"
+inside apt-get update >"$work/log" 2>&1 || { tail "$work/log"; fail "apt-get update fails"; }
+inside apt-get install -y --no-install-recommends /dermatome.deb >"$work/log" 2>&1 || { tail "$work/log"; fail "apt does not install the package"; }
+inside dermatome --version | grep -q '^dermatome [0-9]' || fail "what apt installed does not run"
+inside dermatome graph unet34 --text | grep -q '^model unet34' || fail "the built-in model is not in what apt installed"
+inside apt-get purge -y dermatome >"$work/log" 2>&1 || { tail "$work/log"; fail "apt does not remove the package"; }
+[ ! -e "$debian/usr/bin/dermatome" ] || fail "apt leaves the program behind"
+echo "installed, run and removed by apt in a clean Debian 12"

@@ -91,6 +91,9 @@ std::vector<std::string> names_of(const std::vector<PlannedFile>& files) {
 class PlanFiles : public ::testing::Test {
  protected:
   std::vector<PlannedFile> plan(const std::vector<std::string>& inputs, const std::string& out = "out") const {
+    return plan_all(inputs, out).files;
+  }
+  FilePlan plan_all(const std::vector<std::string>& inputs, const std::string& out = "out") const {
     std::vector<fs::path> paths;
     for (const auto& input : inputs) paths.push_back(folder_ / input);
     return plan_files(paths, folder_ / out, {"_segmentation.png", "_overlay.png"});
@@ -126,9 +129,28 @@ TEST_F(PlanFiles, PassOverWhatWasPredictedBefore) {
 
 TEST_F(PlanFiles, NeverOverwriteAPhotograph) {
   for (const char* name : {"in/a.jpg", "in/a_segmentation.png"}) folder_.add(name);
-  expect_error([&] { plan({"in"}, "in"); }, {"the prediction of ", "in/a.jpg would overwrite the photograph ",
+  expect_error([&] { plan({"in"}, "in"); }, {"the prediction of ", "in/a.jpg would overwrite the mask ",
                                              "in/a_segmentation.png; give another folder to --out"});
+  expect_error(
+      [&] {
+        plan({"in/a.jpg", "in/a_segmentation.png"}, "in");
+      },
+      {"in/a.jpg would overwrite the photograph ", "in/a_segmentation.png; give"});
   EXPECT_EQ(plan({"in/a.jpg"}, "in").size(), 1u) << "a mask that is no photograph of this prediction is written again";
+}
+
+TEST_F(PlanFiles, LeaveOutMasksThatAreNotGivenThemselves) {
+  for (const char* name : {"in/images/a.jpg", "in/Masks/a.png", "in/b.jpg", "in/b_mask.png", "gt_GroundTruth/c.png"})
+    folder_.add(name);
+  const FilePlan plan = plan_all({"in/", "gt_GroundTruth"});
+  EXPECT_EQ(names_of(plan.files), (std::vector<std::string>{"b", "images/a"}));
+  EXPECT_EQ(plan.masks.size(), 3u);
+  EXPECT_TRUE(masks_sentence(plan).starts_with("3 masks are left out: ")) << masks_sentence(plan);
+  EXPECT_EQ(names_of(plan_all({"in", "in/b_mask.png"}).files), (std::vector<std::string>{"b", "images/a", "b_mask"}));
+  EXPECT_EQ(plan_all({"in", "in/b_mask.png"}).masks.size(), 1u);
+  EXPECT_EQ(masks_sentence(plan_all({"in/images"})), "");
+  expect_error([&] { plan_all({"gt_GroundTruth"}); },
+               {"all pictures given are masks by their names or folders, such as ", "gt_GroundTruth/c.png"});
 }
 
 TEST(PredictionTable, HasARowAPhotograph) {
@@ -141,6 +163,23 @@ TEST(PredictionTable, HasARowAPhotograph) {
             "probability\n");
   EXPECT_EQ(table_row({"in/a,b.jpg", "a,b"}, "_segmentation.png", p),
             "\"in/a,b.jpg\",\"a,b_segmentation.png\",10,5,0,0.100000,2,1,5,1,0.125000,0.750000\n");
+}
+
+TEST(PredictionTable, KeepsRowsOfOtherPhotographsAndMasks) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(read_table(folder / "none.csv").rows.empty());
+  const std::string other = "\"in/a,b.jpg\",\"a,b_segmentation.png\",10,5\n";
+  const fs::path file = folder.add(
+      "p.csv", table_header() + other + "in/c.jpg,c_segmentation.png,1,1\n" + "old/d.jpg,d_segmentation.png,1,1\n");
+  const EarlierTable table = read_table(file);
+  EXPECT_EQ(table.rows.size(), 3u);
+  EXPECT_FALSE(table.other_columns);
+  EXPECT_EQ(kept_rows(table, {"in/c.jpg,sub/c_segmentation.png,2,2\n", "new/d.jpg,d_segmentation.png,2,2\n"}),
+            std::vector<std::string>{other})
+      << "one photograph anew, and one that wrote over the mask of another";
+  const EarlierTable foreign = read_table(folder.add("q.csv", std::string_view("image,mask\nx.jpg,x.png\n")));
+  EXPECT_TRUE(foreign.other_columns);
+  EXPECT_TRUE(foreign.rows.empty());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "engine/core/error.h"
 #include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
+#include "tools/training/resume.h"
 
 namespace dermatome::training {
 namespace {
@@ -52,6 +53,7 @@ Predictor::Predictor(const std::filesystem::path& path, Device device, const Com
     fail_usage("--model needs --size N, the side of the network's input in pixels");
   const Checkpoint checkpoint = read_checkpoint_or_weights(path, options.model, options.size);
   info_ = checkpoint.info;
+  recipe_of_run(checkpoint, path);  // what this version does not know of may change what a photograph becomes
   model_ = Model::parse(info_.graph_text, path.filename().string());
   size_ = options.size == 0 ? info_.preprocessing.size : options.size;
   const int divisor = static_cast<int>(model_.divisor());

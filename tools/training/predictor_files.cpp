@@ -74,6 +74,7 @@ std::vector<FileFailure> map_files(Ensemble& ensemble, std::span<const std::file
   std::vector<FileFailure> failures;
   const auto batch = static_cast<std::size_t>(options.batch);
   for (std::size_t first = 0; first < files.size(); first += batch) {
+    if (options.stop_requested && options.stop_requested()) break;
     std::vector<Job> jobs(std::min(batch, files.size() - first));
     for_each_job(jobs, [&](std::size_t i) {
       Job& job = jobs[i];

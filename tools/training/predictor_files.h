@@ -16,6 +16,7 @@ struct FilesOptions {
   int batch = 8;  // photographs that go through the networks together
   bool keep_probabilities = false;
   PostProcessing postprocessing = {};
+  std::function<bool()> stop_requested = {};  // asked before each batch; what was not begun is then left
   // Instead of reading the file as that member does; on any thread.
   std::function<data::PreparedPhotograph(std::size_t index, const Predictor& reader)> read = {};
 };

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <map>
 
+#include "data/files.h"
 #include "engine/core/error.h"
+#include "tools/training/run_folder.h"
 #include "tools/version.h"
 
 namespace dermatome::training {
@@ -68,6 +70,19 @@ void check_same_files(const DataFingerprint& then, const DataFingerprint& now) {
       examples(changed));
 }
 
+[[noreturn]] void fail_of_version(const std::string& version, const UsageError& error) {
+  fail("the run is of dermatome {} and its recipe is not understood by this one ({}): {}", version, kVersion,
+       error.what());
+}
+
+std::string version_of_run(const std::filesystem::path& run) {
+  for (const char* name : {"last.safetensors", "best.safetensors"}) {
+    if (std::filesystem::exists(run / name)) return read_checkpoint(run / name, true).info.version;
+  }
+  const std::string unknown = "(version unknown)";
+  return std::filesystem::exists(run / "run.json") ? read_run_json(run).value("version", unknown) : unknown;
+}
+
 }  // namespace
 
 Checkpoint read_resumable(const std::filesystem::path& last) {
@@ -84,8 +99,16 @@ Recipe recipe_of_run(const Checkpoint& checkpoint, const std::filesystem::path& 
   try {
     return parse_recipe(checkpoint.info.recipe, file.string());
   } catch (const UsageError& error) {
-    fail("the run is of dermatome {} and its recipe is not understood by this one ({}): {}", checkpoint.info.version,
-         kVersion, error.what());
+    fail_of_version(checkpoint.info.version, error);
+  }
+}
+
+Recipe read_recipe_of_run(const std::filesystem::path& file, const std::filesystem::path& run) {
+  try {
+    const auto bytes = data::read_file(file);
+    return parse_recipe({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
+  } catch (const UsageError& error) {
+    fail_of_version(version_of_run(run), error);
   }
 }
 

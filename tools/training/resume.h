@@ -16,6 +16,10 @@ Checkpoint read_resumable(const std::filesystem::path& last);
 // The recipe that the checkpoint was made with. Throws Error when it has settings that this version does not know.
 Recipe recipe_of_run(const Checkpoint& checkpoint, const std::filesystem::path& file);
 
+// The recipe that a run, or a folder of folds, keeps as `file`. Where it has settings that this version does not know,
+// throws Error naming both versions: the run's is what its checkpoint says, or else run.json.
+Recipe read_recipe_of_run(const std::filesystem::path& file, const std::filesystem::path& run);
+
 // The recipe to go on with where `wanted` is asked for: stages that are done keep their settings; the stage that has
 // begun may change rates, schedule, augmentation and its number of epochs. Throws UsageError for a change that the
 // state does not allow: model, seed, best_by, a begun stage's size, batch, accumulate, frozen or batch_norm, fewer

@@ -211,6 +211,12 @@ class Trainer {
     if (!observer_.message) return;
     for (const auto& cause : set.report.left_out) observer_.message("left out: " + cause);
     for (const auto& sentence : set.report.sentences(set.count())) observer_.message(sentence);
+    if (const std::size_t refused = set.report.misfitting_masks; refused > 0) {
+      observer_.message(fmt::format(
+          "evaluate will refuse {} of these masks, as it takes only those of their photograph's size; `dermatome check "
+          "--fix DIR` writes a copy that can be scored",
+          refused));
+    }
     if (options_.cache != nullptr && !options_.cache->write_failure().empty()) {
       observer_.message("the cache is not complete: " + options_.cache->write_failure());
     }

@@ -69,6 +69,8 @@ void run_find(const FindCommand& command) {
   const Model model = find_model(recipe.model);
   training::check_model(recipe, model);
   Progress progress;
+  const std::string warning = training::preset_warning(command.recipe->preset, !command.weights.empty());
+  if (!warning.empty()) progress.message(warning);
   training::TrainOptions options{.recipe = recipe,
                                  .run = {},
                                  .device = command.options->device(),

@@ -64,5 +64,23 @@ TEST_F(CommandLine, TrainWithThePaperFromRandomWeightsWarnsAndTheDefaultFreezesN
   expect_refused(2, {"train", "--run", "p", "--resume", "--preset", "paper"}, {"--resume", "--preset"});
 }
 
+TEST_F(CommandLine, LrFindWithThePaperFromRandomWeightsWarnsAsTrainDoes) {
+  folder_.add("small.graph", std::string_view(kThreeGroups));
+  const auto find = [&](const std::string& preset, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"lr-find",           "--data",  "data",    "--threads", "1", "--preset", preset,
+                                       "model=small.graph", "size=32", "batch=2", "--steps",   "12"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  const Outcome paper = find("paper", {});
+  ASSERT_EQ(paper.code, 0) << paper.err;
+  EXPECT_NE(paper.err.find("WARNING: the preset paper is for trained weights"), std::string::npos) << paper.err;
+  EXPECT_EQ(find("default", {}).err.find("WARNING"), std::string::npos);
+  ASSERT_EQ(run(training("w", {"model=small.graph", "epochs=1"})).code, 0);
+  const Outcome tuned = find("paper", {"--weights", "w"});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_EQ(tuned.err.find("WARNING"), std::string::npos) << tuned.err;
+}
+
 }  // namespace
 }  // namespace dermatome::cli

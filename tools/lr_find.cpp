@@ -1,4 +1,6 @@
 // dermatome lr-find: sweeps the learning rate of a stage and suggests one, without training anything.
+#include <optional>
+
 #include "engine/core/error.h"
 #include "models/builtin.h"
 #include "tools/command.h"
@@ -19,18 +21,24 @@ struct FindCommand {
   std::shared_ptr<RecipeOptions> recipe;
   int stage = 1;
   std::string weights, csv, plot;
-  training::RateSweep sweep;
-  bool end_given = false;
+  bool linear = false, validation_loss = false;
+  std::optional<double> start, end;
+  std::optional<std::int64_t> steps;
   std::shared_ptr<DataOptions> data;
   std::shared_ptr<SplitOptions> split;
   std::shared_ptr<RunOptions> options;
 };
 
-training::RateSweep sweep_of(const FindCommand& command) {
-  training::RateSweep sweep = command.sweep;
-  if (sweep.linear && !command.end_given) sweep.end = training::kLinearEnd;
-  if (!sweep.linear && !(sweep.start < sweep.end))
-    fail_usage("an exponential sweep rises: --start {:g} must be below --end {:g}", sweep.start, sweep.end);
+// The recipe's, changed by what the command line says.
+training::RateSweep sweep_of(const FindCommand& command, training::RateSweep sweep) {
+  sweep.linear |= command.linear;
+  sweep.validation_loss |= command.validation_loss;
+  if (sweep.linear && command.start) fail_usage("the recipe's sweep is linear and starts at 0, so it has no --start");
+  sweep.start = command.start.value_or(sweep.start);
+  sweep.end = command.end.value_or(sweep.end);
+  sweep.steps = command.steps.value_or(sweep.steps);
+  if (!sweep.rises())
+    fail_usage("an exponential sweep rises: --start {:g} must be below --end {:g}", sweep.start, sweep.last_rate());
   return sweep;
 }
 
@@ -63,12 +71,14 @@ void print(const training::RateCurve& curve, const training::StageSettings& stag
 void run_find(const FindCommand& command) {
   command.options->apply();
   training::Recipe recipe = command.recipe->recipe(!command.weights.empty());
-  const training::StageSettings stage = stage_of(command, recipe);
+  training::StageSettings& stage = stage_of(command, recipe);
   if (stage.lr <= 0) fail_usage("lr = 0 leaves no ratio of rates to sweep; give another lr");
-  const training::RateSweep sweep = sweep_of(command);
+  stage.find = sweep_of(command, stage.find);
   const Model model = find_model(recipe.model);
   training::check_model(recipe, model);
   Progress progress;
+  const std::string warning = training::preset_warning(command.recipe->preset, !command.weights.empty());
+  if (!warning.empty()) progress.message(warning);
   training::TrainOptions options{.recipe = recipe,
                                  .run = {},
                                  .device = command.options->device(),
@@ -89,7 +99,7 @@ void run_find(const FindCommand& command) {
       .loading = [&](std::size_t done, std::size_t total) { progress.count("reading", done, total); },
       .finding = [&](std::size_t done, std::size_t total) { progress.count("sweeping rates", done, total); },
       .stop_requested = [] { return received_signal() != 0; }};
-  const auto curve = training::find_rate(options, split.data, observer, command.stage, sweep);
+  const auto curve = training::find_rate(options, split.data, observer, command.stage, stage.find);
   progress.clear();
   stop_if_signalled();
   DERMATOME_CHECK(!curve.points.empty(), "the loss of the first step is no number, so there is no curve");
@@ -112,16 +122,18 @@ void add_lr_find(CLI::App& app) {
       ->check(CLI::Range(1, 1000));
   sub->add_option("--weights", command->weights,
                   "Start from these: weights of PyTorch (.pth), safetensors, or an earlier run's folder");
-  sub->add_option("--steps", command->sweep.steps, "Steps of the sweep; by default those of an epoch, at least 100")
+  sub->add_option("--steps", command->steps,
+                  "Steps of the sweep, instead of the recipe's find_steps: those of an epoch, at least 100")
       ->check(CLI::Range(1, 1000000));
-  sub->add_flag("--linear", command->sweep.linear, "Raise the rate by equal amounts from 0, not by equal factors");
-  auto* start = sub->add_option("--start", command->sweep.start, "First rate of an exponential sweep")
-                    ->capture_default_str()
+  sub->add_flag("--linear", command->linear, "Raise the rate by equal amounts from 0, not by equal factors");
+  auto* start = sub->add_option("--start", command->start,
+                                "First rate of an exponential sweep, instead of the recipe's find_start: 1e-5")
                     ->check(CLI::Range(1e-12, 100.0));
-  sub->add_option("--end", command->sweep.end, "Rate at the end of the sweep; 10, or 0.1 for a linear one")
+  sub->add_option("--end", command->end,
+                  "Rate at the end of the sweep, instead of the recipe's find_end: 10, or 0.1 for a linear one")
       ->check(CLI::Range(1e-12, 1000.0));
   sub->get_option("--linear")->excludes(start);
-  sub->add_flag("--validation-loss", command->sweep.validation_loss,
+  sub->add_flag("--validation-loss", command->validation_loss,
                 "Take the loss of a validation batch behind each step, not that of the step");
   sub->add_option("--plot", command->plot, "Draw the curve into this file, as SVG");
   sub->add_option("--csv", command->csv, "Write the curve to this file");
@@ -131,8 +143,7 @@ void add_lr_find(CLI::App& app) {
   sub->footer(
       "Example\n"
       "  dermatome lr-find --data my_isic size=128 batch=16 --plot rates.svg");
-  sub->callback([command, sub] {
-    command->end_given = sub->count("--end") > 0;
+  sub->callback([command] {
     catch_signals();
     try {
       run_find(*command);

@@ -75,7 +75,7 @@ void add_rate_finders(report::ReportData& report, const fs::path& run, const tra
   for (std::size_t stage = 1; stage <= recipe.stages.size(); ++stage) {
     const fs::path file = run / fmt::format("lr_find_stage{}.csv", stage);
     if (!fs::exists(file)) continue;
-    training::RateCurve curve{.points = training::read_rate_curve(file)};
+    training::RateCurve curve{.sweep = recipe.stages[stage - 1].find, .points = training::read_rate_curve(file)};
     if (curve.points.empty()) continue;
     training::find_suggestion(curve);
     report.rate_finders.push_back(chart_of(curve, fmt::format("Learning-rate finder, stage {}", stage)));

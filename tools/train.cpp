@@ -249,7 +249,8 @@ void resume_run(const TrainCommand& given) {
   training::Checkpoint checkpoint = training::read_resumable(last);
   const training::Position& position = checkpoint.info.position;
   const training::Recipe of_run = training::recipe_of_run(checkpoint, last);
-  const training::Recipe recipe = training::continued(of_run, recipe_of(given, of_run), position);
+  const training::Recipe recipe =
+      training::continued(of_run, recipe_of(given, of_run), position, checkpoint.info.found_rates);
   training::check_model(recipe, Model::parse(checkpoint.info.graph_text, last.string()));
   Progress progress;
   if (training::is_finished(recipe, position)) {

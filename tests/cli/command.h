@@ -112,6 +112,22 @@ inline constexpr const char* kTinyGraph = R"(model tiny(image: 3 channels, sides
 }
 )";
 
+// A small network with the groups of U-Net34.
+inline constexpr const char* kThreeGroups = R"(model small(image: 3 channels, sides divisible by 4) {
+  group encoder.early
+  conv1 = conv2d(image, 4, kernel=3, stride=2, pad=1, bias=false)
+  bn1   = batch_norm(conv1)
+
+  group encoder.late
+  conv2 = conv2d(relu(bn1), 4, kernel=3, pad=1, bias=false)
+  bn2   = batch_norm(conv2)
+
+  group decoder
+  out = conv_transpose2d(relu(bn2), 1, kernel=2, stride=2)
+  return out
+}
+)";
+
 // A working folder with five photographs of data/sample and a network small enough to train in no time.
 class CommandLine : public ::testing::Test {
  protected:

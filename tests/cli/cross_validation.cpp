@@ -76,6 +76,50 @@ TEST_F(CrossValidation, GoesFromFoldsToSubmissionAndReport) {
   }
 }
 
+// The preset itself but for size, batch, epochs and the network. A fold validates on two photographs at most, which are
+// one batch and the same at every step: the loss that a sweep takes of it falls without the noise of augmented training
+// batches, so that every first stage has a suggestion.
+TEST_F(CrossValidation, ThePresetPaperGoesFromFoundRatesToAnEnsembleOfTheEpochsWithTheBestDice) {
+  folder_.add("small.graph", std::string_view(kThreeGroups));
+  ASSERT_EQ(run(training("w", {"model=small.graph", "epochs=1"})).code, 0);
+  const Outcome trained = run({"train",   "--data",    "data",     "--run",
+                               "cv",      "--folds",   "3",        "--test-share",
+                               "0.2",     "--threads", "1",        "--weights",
+                               "w",       "--preset",  "paper",    "model=small.graph",
+                               "size=32", "batch=2",   "epochs=1", "find_loss=validation"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(trained.err.find("WARNING"), std::string::npos) << trained.err;
+  EXPECT_NE(trained.err.find("best by dice: epoch "), std::string::npos) << trained.err;
+  for (const char* fold : {"cv/fold1", "cv/fold2", "cv/fold3"}) {
+    const std::string recipe = text_of(folder_ / fold / "resolved.toml");
+    for (const char* line : {"best_by = \"dice\"", "mask_resize = \"nearest\"", "lr = \"find\"",
+                             "frozen = [\"encoder.early\"]", "batch_norm = \"frozen\""}) {
+      EXPECT_NE(recipe.find(line), std::string::npos) << line;
+    }
+    for (int stage = 1; stage <= 4; ++stage)
+      EXPECT_TRUE(fs::exists(folder_ / fold / fmt::format("lr_find_stage{}.csv", stage))) << fold << ' ' << stage;
+    EXPECT_TRUE(fs::exists(folder_ / fold / "best.safetensors"));
+  }
+
+  const auto evaluate = [&](const std::vector<std::string>& runs, const std::string& json) {
+    std::vector<std::string> arguments{"evaluate",           "--data", "data", "--threads", "1", "--split",
+                                       "cv/fold1/split.csv", "--part", "test", "--json",    json};
+    for (const auto& folder : runs) arguments.insert(arguments.end(), {"--run", folder});
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(text_of(folder_ / json), nullptr, false);
+  };
+  const auto folds = evaluate({"cv"}, "folds.json");
+  const auto runs = evaluate({"cv/fold1", "cv/fold2", "cv/fold3"}, "runs.json");
+  ASSERT_TRUE(folds.is_object() && runs.is_object());
+  EXPECT_EQ(folds.at("images"), 1);
+  EXPECT_EQ(folds.at("members").size(), 3u);
+  ASSERT_EQ(runs.at("variants").size(), 4u);
+  EXPECT_EQ(runs.at("variants").back().at("name"), "ensemble");
+  EXPECT_EQ(runs.at("jaccard"), folds.at("jaccard"));
+  EXPECT_EQ(runs.at("dice"), folds.at("dice"));
+}
+
 TEST_F(CrossValidation, AReportWithoutATestPartSaysWhyTheEnsembleIsNotScored) {
   ASSERT_EQ(run(training("cv", {"--folds", "2", "epochs=1"})).code, 0);
   ASSERT_EQ(run({"report", "cv", "--threads", "1"}).code, 0);

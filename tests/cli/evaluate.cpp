@@ -215,8 +215,15 @@ TEST_F(Evaluate, ScoresWhatIsAddedAtTestTimeOneRowEach) {
   const double threshold = json.at("threshold");
   std::vector<std::string> expected{"run"};
   if (threshold != 0.5) expected.push_back(fmt::format("+ threshold {}", threshold));
-  expected.push_back("+ fill-holes, min-area 0.01, keep-largest");
+  const std::size_t unprocessed = expected.size() - 1;
+  expected.insert(expected.end(), {"+ fill-holes", "+ min-area 0.01", "+ keep-largest"});
   EXPECT_EQ(rows, expected);
+  std::vector<std::string> applied;
+  for (const auto& row : json.at("variants")) applied.push_back(row.at("postprocessing"));
+  EXPECT_EQ(applied[unprocessed], "");
+  EXPECT_EQ(applied[unprocessed + 1], "fill-holes");
+  EXPECT_EQ(applied[unprocessed + 2], "fill-holes, min-area 0.01");
+  EXPECT_EQ(applied[unprocessed + 3], "fill-holes, min-area 0.01, keep-largest");
   EXPECT_EQ(json.at("postprocessing"), "fill-holes, min-area 0.01, keep-largest");
 
   // Later commands take what was found: they need none of the photographs that it was found on.

@@ -39,6 +39,18 @@ TEST_F(CommandLine, LrFindSweepsLinearlyAndWithTheValidationLoss) {
       << validation.out << validation.err;
 }
 
+TEST_F(CommandLine, LrFindSweepsAsTheRecipeSaysUnlessAnOptionDoes) {
+  const Outcome recipe = run(finding({"find_sweep=linear", "find_loss=validation", "find_steps=30"}));
+  EXPECT_EQ(recipe.code, 0) << recipe.err;
+  EXPECT_TRUE(recipe.out.starts_with("# stage 1, 32 px: linear sweep, 30 of 30 steps, to rate 0.0967, validation loss"))
+      << recipe.out;
+  const Outcome option = run(finding({"find_steps=30", "find_end=5", "--steps", "12", "--end", "0.01"}));
+  EXPECT_NE(option.out.find("exponential sweep, 12 of 12 steps, to rate 0.00562, training loss"), std::string::npos)
+      << option.out << option.err;
+  expect_refused(2, finding({"find_sweep=linear", "--start", "1"}), {"the recipe's sweep is linear"});
+  expect_refused(2, finding({"find_start=1", "find_end=0.1"}), {"--start 1 must be below --end 0.1"});
+}
+
 TEST_F(CommandLine, LrFindSaysWhatIsWrong) {
   expect_refused(2, finding({"--stage", "2"}), {"the recipe has 1 stage, so there is no --stage 2"});
   expect_refused(2, finding({"--start", "1", "--end", "0.1"}), {"--start 1 must be below --end 0.1"});
@@ -65,6 +77,10 @@ TEST_F(CommandLine, ARunFindsItsRateAndKeepsTheCurve) {
   EXPECT_FALSE(fs::exists(folder_ / "r/lr_find_stage1.csv")) << "the curve of the run that was replaced";
   const Outcome planned = run(training("p", {"lr=find", "--dry-run"}));
   EXPECT_NE(planned.out.find("finding a rate 100 steps"), std::string::npos) << planned.out << planned.err;
+  const Outcome shorter = run(training("p", {"lr=find", "find_steps=30", "--dry-run"}));
+  EXPECT_NE(shorter.out.find("finding a rate 30 steps"), std::string::npos) << shorter.out << shorter.err;
+  expect_refused(2, training("p", {"lr=find", "find_start=1", "find_end=0.1"}),
+                 {"find_start = 1 must be below find_end = 0.1"});
 }
 
 }  // namespace

@@ -4,22 +4,6 @@
 namespace dermatome::cli {
 namespace {
 
-// A small network with the groups of U-Net34.
-constexpr const char* kThreeGroups = R"(model small(image: 3 channels, sides divisible by 4) {
-  group encoder.early
-  conv1 = conv2d(image, 4, kernel=3, stride=2, pad=1, bias=false)
-  bn1   = batch_norm(conv1)
-
-  group encoder.late
-  conv2 = conv2d(relu(bn1), 4, kernel=3, pad=1, bias=false)
-  bn2   = batch_norm(conv2)
-
-  group decoder
-  out = conv_transpose2d(relu(bn2), 1, kernel=2, stride=2)
-  return out
-}
-)";
-
 TEST_F(CommandLine, ConfigPrintsPresetsThatTrainTakes) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--preset", "paper"},
                                                     {"--preset", "default"},
@@ -62,6 +46,24 @@ TEST_F(CommandLine, TrainWithThePaperFromRandomWeightsWarnsAndTheDefaultFreezesN
   EXPECT_NE(text_of(folder_ / "t/resolved.toml").find("frozen = [\"encoder.early\"]"), std::string::npos);
   EXPECT_EQ(train("w", "paper", {"--weights", "d", "lr=1e-3"}).err.find("WARNING"), std::string::npos);
   expect_refused(2, {"train", "--run", "p", "--resume", "--preset", "paper"}, {"--resume", "--preset"});
+}
+
+TEST_F(CommandLine, LrFindWithThePaperFromRandomWeightsWarnsAsTrainDoes) {
+  folder_.add("small.graph", std::string_view(kThreeGroups));
+  const auto find = [&](const std::string& preset, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"lr-find",           "--data",  "data",    "--threads", "1", "--preset", preset,
+                                       "model=small.graph", "size=32", "batch=2", "--steps",   "12"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  const Outcome paper = find("paper", {});
+  ASSERT_EQ(paper.code, 0) << paper.err;
+  EXPECT_NE(paper.err.find("WARNING: the preset paper is for trained weights"), std::string::npos) << paper.err;
+  EXPECT_EQ(find("default", {}).err.find("WARNING"), std::string::npos);
+  ASSERT_EQ(run(training("w", {"model=small.graph", "epochs=1"})).code, 0);
+  const Outcome tuned = find("paper", {"--weights", "w"});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_EQ(tuned.err.find("WARNING"), std::string::npos) << tuned.err;
 }
 
 }  // namespace

@@ -116,5 +116,25 @@ TEST_F(EnsembleTest, IsScoredBesideItsMembersAndWithoutAugmentation) {
   EXPECT_EQ(to_text(ladder_of(one, std::span(names).first(1), {}), std::span(scored).first(1), 1), "");
 }
 
+TEST_F(EnsembleTest, EachThingThatIsDoneToTheMaskIsARowOnTopOfThoseBeforeIt) {
+  const std::vector<std::string> names{"runs/a"};
+  const fs::path file = checkpoint("a", 1);
+  const Ensemble one(file, kCpuDevice, {});
+  const auto rows_of = [&](const PostProcessing& postprocessing) {
+    std::vector<std::pair<std::string, std::string>> rows;
+    for (const auto& variant : ladder_of(one, names, postprocessing).variants)
+      rows.emplace_back(variant.name, variant.postprocessing.text());
+    return rows;
+  };
+  using Rows = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(rows_of({.fill_holes = true, .min_area = 0.01, .keep_largest = true}),
+            (Rows{{"run", ""},
+                  {"+ fill-holes", "fill-holes"},
+                  {"+ min-area 0.01", "fill-holes, min-area 0.01"},
+                  {"+ keep-largest", "fill-holes, min-area 0.01, keep-largest"}}));
+  EXPECT_EQ(rows_of({.fill_holes = true, .keep_largest = true}),
+            (Rows{{"run", ""}, {"+ fill-holes", "fill-holes"}, {"+ keep-largest", "fill-holes, keep-largest"}}));
+}
+
 }  // namespace
 }  // namespace dermatome::training

@@ -19,7 +19,11 @@ TEST(Presets, FitTheNetworkAndAreReadBackWithTheirComments) {
       EXPECT_EQ(to_toml(parse_recipe(text, "r.toml"), false), to_toml(preset.recipe, false));
       EXPECT_EQ(preset.comments.stages.size(), preset.recipe.stages.size());
       for (const auto& comment : preset.comments.stages) EXPECT_NE(text.find("# " + comment), std::string::npos);
-      for (const auto& stage : preset.recipe.stages) EXPECT_TRUE(stage.find_lr);
+      for (const auto& stage : preset.recipe.stages) {
+        EXPECT_TRUE(stage.find_lr);
+        EXPECT_FALSE(stage.find.linear);
+        EXPECT_FALSE(stage.find.validation_loss);
+      }
     }
   }
 }

@@ -25,6 +25,18 @@ TEST(RateSweep, RisesByEqualFactorsOrEqualAmounts) {
   EXPECT_DOUBLE_EQ(linear.rate(30), 0.03);
 }
 
+TEST(RateSweep, EndsAndLastsAsIsUsualWhereNothingIsSaid) {
+  EXPECT_EQ(RateSweep{}.last_rate(), 10);
+  EXPECT_EQ(RateSweep{.linear = true}.last_rate(), 0.1);
+  EXPECT_EQ((RateSweep{.linear = true, .end = 2}.last_rate()), 2);
+  EXPECT_EQ(RateSweep{}.steps_where_an_epoch_has(30), 100);
+  EXPECT_EQ(RateSweep{}.steps_where_an_epoch_has(300), 300);
+  EXPECT_EQ(RateSweep{.steps = 7}.steps_where_an_epoch_has(300), 7);
+  EXPECT_TRUE(RateSweep{}.rises());
+  EXPECT_FALSE((RateSweep{.start = 20}.rises()));
+  EXPECT_TRUE((RateSweep{.linear = true, .start = 20}.rises()));
+}
+
 TEST(SweepRecorder, AverageIsDebiased) {
   SweepRecorder recorder;
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(recorder.add(i, 0.7));

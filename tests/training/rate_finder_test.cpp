@@ -204,6 +204,66 @@ TEST_F(FoundRate, WithoutASuggestionAStageTakesAQuarterOfTheRateBefore) {
   expect_error([&] { start("s", still); }, {"stage 1", "no suggestion", "give lr a number"});
 }
 
+TEST_F(FoundRate, IsSweptForAsTheStageSays) {
+  Recipe recipe = this->recipe();
+  StageSettings& second = recipe.stages[1];
+  recipe.stages[0].find_lr = false;
+  recipe.stages[0].lr = 0.02;
+  second.find = {.linear = true, .end = 0.12, .steps = 12};
+  start("training", recipe);
+  second.find.validation_loss = true;
+  start("validation", recipe);
+  const auto training = read_rate_curve(folder_ / "training" / "lr_find_stage2.csv");
+  const auto validation = read_rate_curve(folder_ / "validation" / "lr_find_stage2.csv");
+  EXPECT_FALSE(fs::exists(folder_ / "training" / "lr_find_stage1.csv"));
+  ASSERT_EQ(training.size(), 12u);
+  ASSERT_EQ(validation.size(), 12u);
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(training[i].rate, 0.01 * static_cast<double>(i), 1e-9);
+  EXPECT_NE(training[0].loss, validation[0].loss);
+}
+
+TEST_F(FoundRate, ByAValidationLossNeedsAValidationPartBeforeAnyStageTrains) {
+  Recipe recipe = this->recipe();
+  recipe.stages[1].find.validation_loss = true;
+  data_.validation.clear();
+  expect_error([&] { start("v", recipe); }, {"there is no validation part whose loss the learning-rate finder"});
+  EXPECT_TRUE(fs::is_empty(folder_ / "v"));
+  recipe.stages[1].find_lr = false;
+  EXPECT_NO_THROW(start("g", recipe));
+}
+
+TEST_F(FoundRate, AnExponentialSweepRises) {
+  Recipe recipe = this->recipe();
+  recipe.stages[1].find = {.start = 0.5, .end = 0.1};
+  expect_error([&] { check_model(recipe, two_groups()); }, {"find_start = 0.5 must be below find_end = 0.1"});
+  recipe.stages[1].find.linear = true;
+  EXPECT_NO_THROW(check_model(recipe, two_groups()));
+  recipe.stages[1].find.linear = false;
+  recipe.stages[1].find_lr = false;
+  EXPECT_NO_THROW(check_model(recipe, two_groups()));
+}
+
+TEST_F(FoundRate, AStageThatHasFoundItsRateKeepsItsSweep) {
+  Recipe wanted = recipe();
+  wanted.stages[0].find.steps = 7;
+  for (const std::int64_t step : {0, 1}) {
+    const Position position{.stage = 0, .epoch = 0, .step = step, .steps_done = step};
+    expect_error(
+        [&] {
+          continued(recipe(), wanted, position, {{0, 0.1}});
+        },
+        {"stage 1 has found its rate and keeps its find_steps (0)", "find_steps = 7"});
+    Recipe later = recipe();
+    later.stages[1].find.linear = true;
+    EXPECT_TRUE(continued(recipe(), later, position, {{0, 0.1}}).stages[1].find.linear);
+  }
+  EXPECT_EQ(continued(recipe(), wanted, {}).stages[0].find.steps, 7) << "nothing was found yet";
+  wanted.stages[0].find_lr = false;
+  wanted.stages[0].lr = 0.5;
+  const Position begun{.stage = 0, .epoch = 0, .step = 1, .steps_done = 1};
+  EXPECT_EQ(continued(recipe(), wanted, begun, {{0, 0.1}}).stages[0].lr, 0.5);
+}
+
 TEST_F(FoundRate, AStageThatHasBegunWithAGivenRateCannotLookForOne) {
   Recipe given = recipe();
   for (auto& stage : given.stages) stage.find_lr = false;

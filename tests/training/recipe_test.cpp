@@ -67,6 +67,7 @@ Recipe unusual() {
   recipe.stages[1].schedule.name = "stlr";
   recipe.stages[1].lr = 1;
   recipe.stages[1].find_lr = true;
+  recipe.stages[1].find = {.linear = true, .validation_loss = true, .start = 1e-4, .end = 0.5, .steps = 30};
   recipe.stages[1].lr_scale = {{"encoder.early", 0.01}, {"*", 0.5}};
   return recipe;
 }
@@ -88,6 +89,7 @@ TEST(Recipe, PrintsAsItIsReadBack) {
   EXPECT_EQ(again.stages[0].augmentation.lighting, 0.4f);
   EXPECT_EQ(again.stages[0].loss, unusual().stages[0].loss);
   EXPECT_TRUE(again.stages[1].find_lr);
+  EXPECT_EQ(again.stages[1].find.steps, 30);
   EXPECT_EQ(again.stages[1].lr_scale, unusual().stages[1].lr_scale);
 }
 
@@ -159,6 +161,11 @@ TEST(Recipe, EveryKeyCanBeSetOnTheCommandLine) {
       {"momentum_low=0.7", "momentum_low = 0.7"},
       {"lr=0.25", "lr = 0.25"},
       {"lr_scale={decoder = 2}", "lr_scale = { \"decoder\" = 2.0 }"},
+      {"find_sweep=linear", "find_sweep = \"linear\""},
+      {"find_loss=validation", "find_loss = \"validation\""},
+      {"find_steps=30", "find_steps = 30"},
+      {"find_start=0.5", "find_start = 0.5"},
+      {"find_end=2", "find_end = 2.0"},
       {"beta1=0.5", "beta1 = 0.5"},
       {"beta2=0.5", "beta2 = 0.5"},
       {"eps=0.5", "eps = 0.5"},
@@ -270,6 +277,11 @@ TEST(Recipe, ValuesOfTheWrongKindOrOutOfRangeAreNamed) {
   expect_error(in_stage("lr_scale = 2"), {"lr_scale must be a table of factors by group"});
   expect_error(in_stage("lr_scale = { decoder = -2 }"), {"lr_scale.decoder must be a rate from 0 to 100"});
   expect_error(in_stage("lr = { decoder = \"x\" }"), {"lr.decoder must be a rate"});
+  expect_error(in_stage("find_sweep = \"linaer\""), {"find_sweep must be one of exponential, linear"});
+  expect_error(in_stage("find_loss = \"test\""), {"find_loss must be one of training, validation"});
+  expect_error(in_stage("find_steps = -1"), {"find_steps must be a whole number from 0 to 1000000"});
+  expect_error(in_stage("find_start = 0"), {"find_start must be a number from 1e-12 to 100"});
+  expect_error(in_stage("find_end = 1001"), {"find_end must be a number from 0 to 1000"});
   expect_error(in_stage("beta1 = 1.0"), {"beta1 must be"});
   expect_error(in_stage("ema = 1"), {"ema must be a number from 0 to below 1"});
   expect_error(in_stage("optimizer_state = \"keep\""), {"optimizer_state must be one of fresh, kept"});

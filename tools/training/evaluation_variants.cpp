@@ -24,6 +24,15 @@ std::optional<double> trained_threshold(const Ensemble& ensemble) {
   return threshold;
 }
 
+// Each with one thing only, in the order in which they are applied.
+std::vector<PostProcessing> steps_of(const PostProcessing& postprocessing) {
+  std::vector<PostProcessing> steps;
+  if (postprocessing.fill_holes) steps.push_back({.fill_holes = true});
+  if (postprocessing.min_area > 0) steps.push_back({.min_area = postprocessing.min_area});
+  if (postprocessing.keep_largest) steps.push_back({.keep_largest = true});
+  return steps;
+}
+
 }  // namespace
 
 Ladder ladder_of(const Ensemble& ensemble, std::span<const std::string> names, const PostProcessing& postprocessing) {
@@ -52,9 +61,11 @@ Ladder ladder_of(const Ensemble& ensemble, std::span<const std::string> names, c
     step.threshold = asked.threshold;
     add(fmt::format("threshold {}", asked.threshold));
   }
-  if (postprocessing.any()) {
-    step.postprocessing = postprocessing;
-    add(postprocessing.text());
+  for (const PostProcessing& one : steps_of(postprocessing)) {
+    step.postprocessing.fill_holes |= one.fill_holes;
+    step.postprocessing.min_area = std::max(step.postprocessing.min_area, one.min_area);
+    step.postprocessing.keep_largest |= one.keep_largest;
+    add(one.text());
   }
   return ladder;
 }

@@ -18,8 +18,9 @@ struct Ladder {
 };
 
 // `names`: of the members. Each member is cut at the threshold that it was trained with, and so are all together where
-// they agree. Added are, in this order and only where asked for: test-time augmentation, another threshold,
-// post-processing. So one member with nothing added is one row.
+// they agree. Added are, in this order, only where asked for and each on top of those before it: test-time
+// augmentation, another threshold, filled holes, the smallest area, the largest region. So one member with nothing
+// added is one row.
 Ladder ladder_of(const Ensemble& ensemble, std::span<const std::string> names, const PostProcessing& postprocessing);
 
 // A mean and its 95 % bootstrap interval.

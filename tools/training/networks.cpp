@@ -88,6 +88,9 @@ void check_model(const Recipe& recipe, const Model& model) {
   check_groups(recipe, model.groups());
   states_of(model, DType::f32);
   for (const auto& stage : recipe.stages) {
+    if (stage.find_lr && !stage.find.rises())
+      fail_usage("an exponential sweep rises: find_start = {:g} must be below find_end = {:g}", stage.find.start,
+                 stage.find.last_rate());
     if (stage.size % model.divisor() == 0) continue;
     const auto below = stage.size / model.divisor() * model.divisor();
     fail_usage("size={} does not fit {}, whose sides must be divisible by {}; {}{} would do", stage.size, model.name(),

@@ -11,7 +11,7 @@
 #include "engine/core/threads.h"
 #include "tools/measurement/statistics.h"
 #include "tools/training/live_view.h"
-#include "tools/training/rate_curve.h"
+#include "tools/training/rate_finder.h"
 
 namespace dermatome::training {
 namespace {
@@ -116,7 +116,11 @@ StagePlan measure_stage(const Model& model, const StageSettings& stage, const Tr
       .preparation = options.recipe.preparation(stage),
       .steps_per_epoch = stage.steps_of_epoch(static_cast<std::int64_t>(data.train.size())),
       .resident_set = samples.size() * 4 * static_cast<std::size_t>(stage.size) * static_cast<std::size_t>(stage.size)};
-  if (stage.find_lr) plan.finding_steps = std::max(kFewestSweepSteps, plan.steps_per_epoch);
+  if (stage.find_lr) {
+    check_validation(stage.find, data.validation.size());
+    plan.finding_steps = stage.find.steps_where_an_epoch_has(plan.steps_per_epoch);
+    plan.validation_batches = (static_cast<std::int64_t>(data.validation.size()) + stage.batch - 1) / stage.batch;
+  }
   plan.rates = rates_of(stage, model.groups(), plan.steps_per_epoch * stage.epochs);
   if (options.cache != nullptr)
     plan.cache =

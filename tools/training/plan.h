@@ -28,10 +28,14 @@ struct StagePlan {
   std::string cache;               // what a cache holds of them and what would be added; empty without one
   double reading_seconds = 0;      // of all photographs
   std::int64_t finding_steps = 0;  // of the learning-rate finder
-  double training_seconds = 0;     // of an epoch's steps
+  std::int64_t validation_batches = 0;
+  double training_seconds = 0;  // of an epoch's steps
   double validation_seconds = 0;
   double finding_seconds() const {
-    return training_seconds * static_cast<double>(finding_steps) / static_cast<double>(steps_per_epoch);
+    double step = training_seconds / static_cast<double>(steps_per_epoch);
+    if (settings.find.validation_loss && validation_batches > 0)
+      step += validation_seconds / static_cast<double>(validation_batches);
+    return step * static_cast<double>(finding_steps);
   }
   // Without reading, finding and checkpoints.
   double epoch_seconds() const { return training_seconds + validation_seconds; }

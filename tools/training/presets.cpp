@@ -65,6 +65,8 @@ Preset paper() {
       "For trained weights (--weights FILE); docs/recipes.md says why not for random ones.",
       "The paper's optional third size: the last two stages once more with size = 512, batch = 4.",
       "fastai's notebook for comparison: lr = 4e-2 at 128 px, a quarter of it with everything unfrozen.",
+      "Rates are swept by equal factors and by the training loss: by equal amounts and the validation loss, as in the",
+      "paper's figure, a sweep of 100 steps suggests nothing on few photographs (docs/paper.md).",
       "Quirks of fastai 0.7 that are kept: mask_resize, and reflect_mask, rotate_about_whole_pixel and zoom_crop of "
       "the",
       "augmentation."};

@@ -95,7 +95,7 @@ Fit fit_at(const std::vector<Sample>& samples, double x, double noise) {
 
 double RateSweep::rate(std::int64_t step) const {
   const double share = static_cast<double>(step) / static_cast<double>(steps);
-  return linear ? end * share : start * std::pow(end / start, share);
+  return linear ? last_rate() * share : start * std::pow(last_rate() / start, share);
 }
 
 SweepRecorder::SweepRecorder() : best_(std::numeric_limits<double>::infinity()) {}

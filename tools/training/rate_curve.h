@@ -1,6 +1,7 @@
 // The curve of a learning-rate finder, loss against rate, and the rate that it suggests.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -13,14 +14,20 @@ struct RateSweep {
   bool linear = false;           // else exponential
   bool validation_loss = false;  // of one validation batch a step, behind it; else of the step itself
   double start = 1e-5;           // exponential: the first rate; linear sweeps start at 0
-  double end = 10;               // that the sweep would reach; kLinearEnd is usual for a linear one
+  double end = 0;                // that the sweep would reach; 0: 10, or 0.1 for a linear one
   std::int64_t steps = 0;        // 0: those of an epoch, at least 100
 
-  // At step `step` of `steps`: start * (end / start)^(step / steps), or end * step / steps.
+  double last_rate() const {
+    if (end > 0) return end;
+    return linear ? 0.1 : 10;
+  }
+  bool rises() const { return linear || start < last_rate(); }
+  std::int64_t steps_where_an_epoch_has(std::int64_t epoch) const {
+    return steps > 0 ? steps : std::max<std::int64_t>(100, epoch);
+  }
+  // At step `step` of `steps`: start * (last / start)^(step / steps), or last * step / steps.
   double rate(std::int64_t step) const;
 };
-inline constexpr double kLinearEnd = 0.1;
-inline constexpr std::int64_t kFewestSweepSteps = 100;
 
 struct RateCurve {
   struct Point {

@@ -61,12 +61,16 @@ double validation_loss(StageRunner& runner, const StageSettings& stage, std::int
 
 }  // namespace
 
+void check_validation(const RateSweep& sweep, std::size_t photographs) {
+  DERMATOME_CHECK(!sweep.validation_loss || photographs > 0,
+                  "there is no validation part whose loss the learning-rate finder could take");
+}
+
 RateCurve sweep_rates(StageRunner& runner, const StageSettings& stage, StateStore& store, const SweepData& data,
                       RateSweep sweep, const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
   const std::int64_t photographs = runner.training().count();
-  DERMATOME_CHECK(!sweep.validation_loss || runner.validation().count() > 0,
-                  "there is no validation part whose loss the learning-rate finder could take");
-  if (sweep.steps == 0) sweep.steps = std::max(kFewestSweepSteps, stage.steps_of_epoch(photographs));
+  check_validation(sweep, static_cast<std::size_t>(runner.validation().count()));
+  sweep.steps = sweep.steps_where_an_epoch_has(stage.steps_of_epoch(photographs));
   const Restored restored(store);
   Batches batches(data, photographs,
                   static_cast<std::size_t>(stage.batch) * static_cast<std::size_t>(stage.accumulate));

@@ -1,6 +1,7 @@
 // The learning-rate finder: trains for some steps at rising rates and puts everything back as it was.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -14,6 +15,9 @@ struct SweepData {
   std::uint64_t seed = 0;
   int first_epoch = 0;
 };
+
+// Throws Error where the sweep takes the loss of a validation part that has no photographs.
+void check_validation(const RateSweep& sweep, std::size_t photographs);
 
 // Sweeps the rates of the stage that the runner runs: each group's keeps its ratio to the stage's lr. Steps are whole
 // batches, from the start of the data again where they end. Weights, running statistics, the optimiser's state and

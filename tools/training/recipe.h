@@ -11,6 +11,7 @@
 #include "data/augmentation.h"
 #include "data/preparation.h"
 #include "tools/training/loss.h"
+#include "tools/training/rate_curve.h"
 #include "tools/training/schedule.h"
 
 namespace dermatome::training {
@@ -26,6 +27,7 @@ struct StageSettings {
   ScheduleSettings schedule;
   double lr = 1e-3;                        // largest rate of every group
   bool find_lr = false;                    // find it at the start of the stage; until then lr is 1
+  RateSweep find;                          // how
   std::map<std::string, double> group_lr;  // instead, for these groups
   std::map<std::string, double> lr_scale;  // rates are these times the above; "*": of the groups that are not named
   double beta1 = 0.9;

@@ -140,6 +140,18 @@ Key<StageSettings> schedule_key(std::string name, double ScheduleSettings::*fiel
           [=](const StageSettings& s) { return real_text(s.schedule.*field); }};
 }
 
+// A key that is one number of the sweep that finds a stage's rate.
+Key<StageSettings> sweep_key(std::string name, double RateSweep::*field, const Bounds& bounds,
+                             std::string explanation) {
+  const double low = bounds.low;
+  const double high = bounds.high;
+  return {std::move(name),
+          {.type = "a number", .range = bounds.text, .choices = {}},
+          std::move(explanation),
+          [=](StageSettings& s, const Item& item) { s.find.*field = item.number(low, high); },
+          [=](const StageSettings& s) { return real_text(s.find.*field); }};
+}
+
 constexpr double kLargestRate = 100;
 
 // Groups have dots in their names, which TOML reads as tables in tables: lr.encoder.early = 1e-5.
@@ -355,6 +367,25 @@ const std::vector<Key<StageSettings>>& stage_keys() {
        "rates are multiplied by these: { \"encoder.early\" = 0.01, \"encoder.late\" = 0.1 }",
        set_scales,
        [](const S& s) { return by_group_text(s.lr_scale); }},
+      {"find_sweep",
+       {.type = "a word", .range = "", .choices = {"exponential", "linear"}},
+       "lr=find: how the rates rise, by equal factors from find_start or by equal amounts from 0",
+       [](S& s, const Item& item) { s.find.linear = item.word() == "linear"; },
+       [](const S& s) { return quoted(s.find.linear ? "linear" : "exponential"); }},
+      {"find_loss",
+       {.type = "a word", .range = "", .choices = {"training", "validation"}},
+       "lr=find: training: the loss of each step itself; validation: of one validation batch behind it",
+       [](S& s, const Item& item) { s.find.validation_loss = item.word() == "validation"; },
+       [](const S& s) { return quoted(s.find.validation_loss ? "validation" : "training"); }},
+      {"find_steps",
+       {.type = "a whole number", .range = "0 to 1000000", .choices = {}},
+       "lr=find: steps of the sweep; 0: those of an epoch, at least 100",
+       [](S& s, const Item& item) { s.find.steps = item.whole(0, 1000000); },
+       [](const S& s) { return std::to_string(s.find.steps); }},
+      sweep_key("find_start", &RateSweep::start, {"1e-12 to 100", 1e-12, 100},
+                "lr=find: first rate of an exponential sweep"),
+      sweep_key("find_end", &RateSweep::end, {"0 to 1000", 0, 1000},
+                "lr=find: the rate that the sweep would reach; 0: 10, or 0.1 for a linear one"),
       real_key("beta1", &S::beta1, 0, kBelowOne,
                "Adam: decay of the mean of the gradients, where the schedule does not move it", "0 to below 1"),
       real_key("beta2", &S::beta2, 0, 0.999999999, "Adam: decay of the mean of their squares", "0 to below 1"),

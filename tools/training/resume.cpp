@@ -42,6 +42,15 @@ std::vector<std::string> only_in(const Entries& these, const Entries& those) {
   return names;
 }
 
+// A rate is found once a stage.
+void check_same_sweep(const Recipe& of_run, const Recipe& recipe, int stage) {
+  for (const auto& difference : differences(of_run, recipe)) {
+    if (difference.stage == stage && difference.key.starts_with("find_"))
+      fail_usage("stage {} has found its rate and keeps its {} ({}); {} = {} needs a stage or a run of its own", stage,
+                 difference.key, difference.a, difference.key, difference.b);
+  }
+}
+
 void check_same_ids(const Entries& then, const Entries& now, const char* purpose) {
   const auto missing = only_in(then, now);
   const auto added = only_in(now, then);
@@ -112,7 +121,8 @@ Recipe read_recipe_of_run(const std::filesystem::path& file, const std::filesyst
   }
 }
 
-Recipe continued(const Recipe& of_run, const Recipe& wanted, const Position& position) {
+Recipe continued(const Recipe& of_run, const Recipe& wanted, const Position& position,
+                 const std::map<int, double>& found_rates) {
   const auto current = static_cast<std::size_t>(position.stage);
   if (wanted.stages.size() <= current) {
     fail_usage("the recipe has {} stage{} but stage {} of the run has begun", wanted.stages.size(),
@@ -136,6 +146,7 @@ Recipe continued(const Recipe& of_run, const Recipe& wanted, const Position& pos
                  difference.stage, difference.key, difference.a, difference.key, difference.b);
     }
   }
+  if (stage.find_lr && found_rates.contains(position.stage)) check_same_sweep(of_run, recipe, position.stage + 1);
   if (begun && stage.find_lr && !old_stage.find_lr)
     fail_usage("stage {} has begun with lr = {}, and rates are only found at the start of a stage; give lr a number",
                current + 1, rates_text(old_stage));

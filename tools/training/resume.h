@@ -22,9 +22,10 @@ Recipe read_recipe_of_run(const std::filesystem::path& file, const std::filesyst
 
 // The recipe to go on with where `wanted` is asked for: stages that are done keep their settings; the stage that has
 // begun may change rates, schedule, augmentation and its number of epochs. Throws UsageError for a change that the
-// state does not allow: model, seed, best_by, a begun stage's size, batch, accumulate, frozen or batch_norm, fewer
-// epochs than are done.
-Recipe continued(const Recipe& of_run, const Recipe& wanted, const Position& position);
+// state does not allow: model, seed, best_by, a begun stage's size, batch, accumulate, frozen or batch_norm, the sweep
+// of a stage whose rate is among `found_rates` (by stage, from 0), fewer epochs than are done.
+Recipe continued(const Recipe& of_run, const Recipe& wanted, const Position& position,
+                 const std::map<int, double>& found_rates = {});
 
 // Whether nothing is left to do.
 bool is_finished(const Recipe& recipe, const Position& position);

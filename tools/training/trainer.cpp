@@ -76,6 +76,7 @@ class Trainer {
 
   TrainingResult run() {
     const auto& stages = options_.recipe.stages;
+    check_sweeps();
     if (options_.resume != nullptr) repair_best();
     while (!result_.stopped) {
       if (position_.epoch >= stages[stage_index()].epochs) {
@@ -131,9 +132,18 @@ class Trainer {
     while (position_.epoch < stage.epochs && !result_.stopped) run_epoch(runner, stage);
   }
 
+  // Of all stages to come, before the first of them takes its time.
+  void check_sweeps() const {
+    const auto& stages = options_.recipe.stages;
+    for (std::size_t s = stage_index(); s < stages.size(); ++s) {
+      if (stages[s].find_lr && !found_rates_.contains(static_cast<int>(s)))
+        check_validation(stages[s].find, data_.validation.size());
+    }
+  }
+
   // The stage's rates follow; from here on the checkpoint knows it.
   void find_rate_of(StageRunner& runner, StageSettings& stage) {
-    const RateCurve curve = sweep_rates(runner, stage, store_, sweep_data(), {}, sweep_progress());
+    const RateCurve curve = sweep_rates(runner, stage, store_, sweep_data(), stage.find, sweep_progress());
     const std::string file = fmt::format("lr_find_stage{}.csv", position_.stage + 1);
     writing([&] { data::write_file(options_.run / file, to_csv(curve)); });
     const double rate = curve.steepest ? rounded_rate(*curve.steepest) : rate_without_suggestion(file);

@@ -149,10 +149,11 @@ std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes) 
   return strides;
 }
 
-std::vector<Weight> weights_of_safetensors(std::span<const std::byte> bytes, const std::string& file) {
-  const auto header = safetensors::parse_header(bytes, file);
+WeightFile weights_of_safetensors(std::span<const std::byte> bytes, const std::string& file) {
+  auto header = safetensors::parse_header(bytes, file);
   safetensors::check_checksum(bytes, header, file);
-  std::vector<Weight> weights;
+  header.metadata.erase(safetensors::kChecksumKey);
+  WeightFile result{.format = "safetensors", .weights = {}, .metadata = std::move(header.metadata)};
   for (const auto& entry : header.entries) {
     Weight weight = weight_named(entry.name, file);
     const auto extents = entry.shape.extents();
@@ -168,9 +169,9 @@ std::vector<Weight> weights_of_safetensors(std::span<const std::byte> bytes, con
       weight.tensor = to_f32(view, bytes.subspan(header.data_begin + entry.begin, entry.end - entry.begin),
                              fmt::format("{}: tensor '{}'", file, entry.name));
     }
-    weights.push_back(std::move(weight));
+    result.weights.push_back(std::move(weight));
   }
-  return weights;
+  return result;
 }
 
 // --- any file ---
@@ -192,12 +193,11 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view start) {
 
 WeightFile read_any(std::span<const std::byte> bytes, const std::string& file) {
   constexpr std::size_t kBrace = 8;  // behind the length of a safetensors header
-  if (is_tar(bytes)) return {"PyTorch (TAR)", weights_of(read_pytorch_tar(bytes, file), bytes.size(), file)};
-  if (is_zip(bytes)) return {"PyTorch (zip)", weights_of(read_pytorch_zip(bytes, file), bytes.size(), file)};
-  if (bytes.size() > kBrace && bytes[kBrace] == std::byte{'{'}) {
-    return {"safetensors", weights_of_safetensors(bytes, file)};
-  }
-  if (is_pickle(bytes)) return {"PyTorch (stream)", weights_of(read_pytorch_stream(bytes, file), bytes.size(), file)};
+  if (is_tar(bytes)) return {"PyTorch (TAR)", weights_of(read_pytorch_tar(bytes, file), bytes.size(), file), {}};
+  if (is_zip(bytes)) return {"PyTorch (zip)", weights_of(read_pytorch_zip(bytes, file), bytes.size(), file), {}};
+  if (bytes.size() > kBrace && bytes[kBrace] == std::byte{'{'}) return weights_of_safetensors(bytes, file);
+  if (is_pickle(bytes))
+    return {"PyTorch (stream)", weights_of(read_pytorch_stream(bytes, file), bytes.size(), file), {}};
   fail_unknown(bytes, file);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct Weight {
 struct WeightFile {
   std::string format;  // "PyTorch (zip)"
   std::vector<Weight> weights;
+  std::map<std::string, std::string> metadata;  // of safetensors, without the checksum
 };
 
 // Told apart by content, whatever the file is called. In a checkpoint of PyTorch the tensors may stand in the file's

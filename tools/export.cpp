@@ -9,7 +9,6 @@
 #include "tools/command.h"
 #include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
-#include "tools/version.h"
 
 namespace dermatome {
 namespace {
@@ -29,18 +28,6 @@ Normalisation normalisation() {
   const auto value = [&](const char* name) { return static_cast<float>(a.real(name)); };
   return {.mean = {value("mean_r"), value("mean_g"), value("mean_b")},
           .deviation = {value("deviation_r"), value("deviation_g"), value("deviation_b")}};
-}
-
-// What whoever runs the model has to know, and what stays outside it.
-std::map<std::string, std::string> metadata_of(const training::CheckpointInfo& info, const Model& model) {
-  std::map<std::string, std::string> metadata{{"dermatome.version", kVersion},
-                                              {"dermatome.model", model.name()},
-                                              {"dermatome.threshold", fmt::format("{}", info.preprocessing.threshold)},
-                                              {"dermatome.resize", data::name_of(info.preprocessing.resize)},
-                                              {"dermatome.colour_constancy", data::name_of(info.preprocessing.colours)},
-                                              {"dermatome.sides_divisible_by", fmt::format("{}", model.divisor())}};
-  if (info.preprocessing.size > 0) metadata["dermatome.size"] = fmt::format("{}", info.preprocessing.size);
-  return metadata;
 }
 
 bool is_onnx(const ExportCommand& command) {
@@ -72,10 +59,11 @@ std::vector<std::pair<std::string, Tensor>> states_of_model(const training::Chec
 void run_export(const ExportCommand& command) {
   const bool onnx = is_onnx(command);
   const std::string path = command.weights->path();
-  const auto checkpoint = training::read_checkpoint_or_weights(path, command.weights->model, 0);
+  const auto checkpoint = training::read_checkpoint_or_weights(path, {.model = command.weights->model});
+  if (!checkpoint.taken.empty()) fmt::print(stderr, "{}\n", checkpoint.taken);
   const Model model = Model::parse(checkpoint.info.graph_text, std::filesystem::path(path).filename().string());
   const auto states = states_of_model(checkpoint, model);
-  auto metadata = metadata_of(checkpoint.info, model);
+  auto metadata = training::exported_metadata(checkpoint.info, model);
   if (onnx) {
     OnnxOptions options{.fold_batch_norm = command.fold_batch_norm,
                         .normalisation = {},

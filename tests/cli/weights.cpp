@@ -193,6 +193,79 @@ TEST_F(Weights, ExportWritesARunForOtherPrograms) {
   EXPECT_EQ(whole.code, 0) << whole.err;
 }
 
+TEST_F(Weights, AnExportIsPredictedAsItsRunWas) {
+  ASSERT_EQ(run(training("r", {"epochs=1", "resize=pad", "colour_constancy=gray-world"})).code, 0);
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  ASSERT_EQ(run({"convert", "m.safetensors", "converted.safetensors"}).code, 0);
+  ASSERT_EQ(run({"convert", "r/best.safetensors", "checkpoint.safetensors"}).code, 0);
+  ASSERT_EQ(run({"predict", "--run", "r", "--out", "r_masks", "--threads", "1", image_of_all()}).code, 0);
+  for (const char* file : {"m.safetensors", "converted.safetensors", "checkpoint.safetensors"}) {
+    SCOPED_TRACE(file);
+    const Outcome outcome = run({"predict", "--weights", file, "--out", "p", "--threads", "1", image_of_all()});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(outcome.err.starts_with(
+        fmt::format("{} says: model tiny, size 32, resize pad, colour_constancy gray-world, threshold 0.5\n", file)))
+        << outcome.err;
+    EXPECT_EQ(text_of(folder_ / "p/predictions.csv"), text_of(folder_ / "r_masks/predictions.csv"));
+    for (const auto& id : ids_) {
+      const std::string mask = id + "_segmentation.png";
+      EXPECT_EQ(text_of(folder_ / "p" / mask), text_of(folder_ / "r_masks" / mask));
+    }
+  }
+}
+
+TEST_F(Weights, OptionsGoBeforeWhatAnExportSays) {
+  ASSERT_EQ(run(training("r", {"epochs=1", "resize=pad"})).code, 0);
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  const Outcome scored = run({"evaluate", "--weights", "m.safetensors", "--model", "tiny.graph", "--size", "64",
+                              "--threshold", "0.25", "--data", "data", "--threads", "1", "--json", "e.json"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  EXPECT_NE(scored.err.find("m.safetensors says: resize pad, colour_constancy none\n"), std::string::npos)
+      << scored.err;
+  const auto about = nlohmann::json::parse(text_of(folder_ / "e.json"));
+  EXPECT_EQ(about.at("size"), 64);
+  EXPECT_EQ(about.at("threshold"), 0.25);
+}
+
+TEST_F(Weights, MetadataThatMakeNoSenseAreRefused) {
+  train("r");
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  const auto refused = [&](const std::string& key, const std::string& text, const std::string& reason) {
+    TensorFile file = read_safetensors(folder_ / "m.safetensors");
+    file.metadata.at(key) = text;
+    write_safetensors(folder_ / "bad.safetensors", file);
+    expect_refused(1, {"predict", "--weights", "bad.safetensors", "--out", "p", image_of_all()},
+                   {"bad.safetensors: its metadata " + key, reason});
+  };
+  refused("dermatome.size", "0", "'0' is no number from 1 to 8192");
+  refused("dermatome.threshold", "half", "'half' is no number from 0 to 1");
+  refused("dermatome.resize", "crop", "crop");
+  EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+TEST_F(Weights, ACheckpointOfANewerVersionIsRefusedByEveryCommand) {
+  train("r");
+  TensorFile file = read_safetensors(folder_ / "r/best.safetensors");
+  auto json = nlohmann::json::parse(file.metadata.at("dermatome"));
+  json["format"] = 99;
+  json["version"] = "99.0";
+  file.metadata["dermatome"] = json.dump();
+  write_safetensors(folder_ / "newer.safetensors", file, Integrity::required);
+  const std::string sentence = "newer.safetensors was written by a newer dermatome (99.0); this one is ";
+  for (const std::vector<std::string>& arguments :
+       {training("second", {"--weights", "newer.safetensors"}),
+        {"convert", "newer.safetensors", "out.safetensors"},
+        predicting("newer.safetensors", "p"),
+        {"predict", "--weights", "newer.safetensors", "--out", "p", image_of_all()},
+        {"evaluate", "--weights", "newer.safetensors", "--model", "tiny.graph", "--size", "32", "--data", "data"},
+        {"export", "--weights", "newer.safetensors", "--model", "tiny.graph", "--out", "m.onnx"}}) {
+    SCOPED_TRACE(arguments.front());
+    expect_failed(arguments, {sentence});
+  }
+  for (const char* name : {"second", "out.safetensors", "p", "m.onnx"})
+    EXPECT_FALSE(fs::exists(folder_ / name)) << name;
+}
+
 TEST_F(Weights, ExportRefusesInOneSentence) {
   expect_exactly(2, {"export", "--weights", "zip.pth"}, "--out is required; `dermatome export --help` explains");
   expect_exactly(2, {"export", "--weights", "zip.pth", "--model", "tiny.graph", "--out", "m.pth"},

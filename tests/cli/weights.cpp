@@ -252,13 +252,14 @@ TEST_F(Weights, ACheckpointOfANewerVersionIsRefusedByEveryCommand) {
   file.metadata["dermatome"] = json.dump();
   write_safetensors(folder_ / "newer.safetensors", file, Integrity::required);
   const std::string sentence = "newer.safetensors was written by a newer dermatome (99.0); this one is ";
-  for (const std::vector<std::string>& arguments :
-       {training("second", {"--weights", "newer.safetensors"}),
-        {"convert", "newer.safetensors", "out.safetensors"},
-        predicting("newer.safetensors", "p"),
-        {"predict", "--weights", "newer.safetensors", "--out", "p", image_of_all()},
-        {"evaluate", "--weights", "newer.safetensors", "--model", "tiny.graph", "--size", "32", "--data", "data"},
-        {"export", "--weights", "newer.safetensors", "--model", "tiny.graph", "--out", "m.onnx"}}) {
+  const std::vector<std::vector<std::string>> commands{
+      training("second", {"--weights", "newer.safetensors"}),
+      {"convert", "newer.safetensors", "out.safetensors"},
+      predicting("newer.safetensors", "p"),
+      {"predict", "--weights", "newer.safetensors", "--out", "p", image_of_all()},
+      {"evaluate", "--weights", "newer.safetensors", "--model", "tiny.graph", "--size", "32", "--data", "data"},
+      {"export", "--weights", "newer.safetensors", "--model", "tiny.graph", "--out", "m.onnx"}};
+  for (const auto& arguments : commands) {
     SCOPED_TRACE(arguments.front());
     expect_failed(arguments, {sentence});
   }

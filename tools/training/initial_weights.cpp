@@ -66,8 +66,14 @@ WeightMatch initial_weights(const fs::path& file, const Model& model) {
 }
 
 nlohmann::json to_json(const WeightMatch& match, const fs::path& file) {
-  return {{"file", fs::absolute(file).string()}, {"loaded", match.loaded.size()},  {"missing", match.missing},
-          {"mis_shaped", match.mis_shaped},      {"unexpected", match.unexpected}, {"ignored", match.ignored}};
+  std::vector<std::string> loaded;
+  for (const auto& [name, tensor] : match.loaded) loaded.push_back(name);
+  return {{"file", fs::absolute(file).string()},
+          {"loaded", loaded},
+          {"missing", match.missing},
+          {"mis_shaped", match.mis_shaped},
+          {"unexpected", match.unexpected},
+          {"ignored", match.ignored}};
 }
 
 bool is_checkpoint(const fs::path& file) {

@@ -22,7 +22,7 @@ WeightFile read_weight_file(const std::filesystem::path& file);
 // What a file's weights are to the model. Throws Error as read_weights does, and where none of them fits.
 WeightMatch initial_weights(const std::filesystem::path& file, const Model& model);
 
-// For run.json: file, number of weights loaded, and the keys that were not.
+// For run.json: the file, the names of the states that were loaded, and the keys that were not.
 nlohmann::json to_json(const WeightMatch& match, const std::filesystem::path& file);
 
 // Whether the file is a checkpoint of ours, whole or not: one that says which network it is of.

@@ -215,6 +215,34 @@ TEST_F(Weights, AnExportIsPredictedAsItsRunWas) {
   }
 }
 
+TEST_F(Weights, AnExportCutsWhereItsRunWasFoundToCutBest) {
+  train("r");
+  const Outcome found = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--threshold", "best"});
+  ASSERT_EQ(found.code, 0) << found.err;
+  auto curves = nlohmann::json::parse(text_of(folder_ / "r/threshold.json"));
+  auto& jaccard = curves.at(0).at("jaccard");
+  for (std::size_t i = 0; i < jaccard.size(); ++i) jaccard[i] = i == 16 ? 0.9 : 0.1;  // at 0.34
+  folder_.add("r/threshold.json", std::string_view(curves.dump()));
+  const auto threshold_with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"export", "--run", "r", "--out", "m.safetensors"});
+    const Outcome outcome = run(more);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const std::string last =
+        more.size() == 5 ? "; its threshold is 0.34, found in r/threshold.json\n" : "safetensors\n";
+    EXPECT_TRUE(outcome.out.ends_with(last)) << outcome.out;
+    return read_safetensors(folder_ / "m.safetensors").metadata.at("dermatome.threshold");
+  };
+  EXPECT_EQ(threshold_with({}), "0.34");
+  EXPECT_EQ(threshold_with({"--threshold", "0.6"}), "0.6");
+  curves.at(0).at("of").at("steps_done") = 12345;
+  folder_.add("r/threshold.json", std::string_view(curves.dump()));
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  EXPECT_EQ(read_safetensors(folder_ / "m.safetensors").metadata.at("dermatome.threshold"), "0.5")
+      << "the curve is of another state of the checkpoint";
+  expect_exactly(2, {"export", "--run", "r", "--out", "m.safetensors", "--threshold", "2"},
+                 "--threshold must be a number from 0 to 1, not '2'");
+}
+
 TEST_F(Weights, OptionsGoBeforeWhatAnExportSays) {
   ASSERT_EQ(run(training("r", {"epochs=1", "resize=pad"})).code, 0);
   ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);

@@ -7,7 +7,7 @@ ONEDNN3 ?= $(HOME)/.cache/dermatome/onednn-3.2
 FUZZ_SECONDS ?= 900
 export PYTHON_ENVIRONMENT
 
-.PHONY: demo paper test test-all bench bench-check bench-operations fuzz format lint build packages clean
+.PHONY: demo paper test test-all compare bench bench-check bench-operations fuzz format lint build packages clean
 
 demo: ## build, train on the sample photographs, evaluate, predict, write a report
 	@tools/scripts/demo.sh $(BUILD) $(JOBS)
@@ -20,13 +20,17 @@ paper: packages ## the paper's experiments in little on DATA=FOLDER (ISIC 2017 a
 test: ## build and run every test but the slow ones
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --label-exclude slow
 
-test-all: ## the slow tests and the operation benchmark's too, GPU kernels for all architectures, again under the sanitizers, a minute of each fuzzer, and again with oneDNN 3
+test-all: ## the slow tests and the operation benchmark's too, GPU kernels for all architectures, again under the sanitizers, a minute of each fuzzer, again with oneDNN 3, and `compare` where its environments are
 	@tools/scripts/test.sh $(BUILD) $(JOBS) --benchmarks
 	@tools/scripts/cuda_architectures.sh $(BUILD)-cuda $(JOBS)
 	@tools/scripts/test.sh $(BUILD)-asan $(JOBS) --label-exclude slow --sanitize
 	@tools/scripts/fuzz.sh $(BUILD)-fuzz $(JOBS) 60
 	@tools/scripts/onednn3.sh $(ONEDNN3)
 	@tools/scripts/test.sh $(BUILD)-onednn3 $(JOBS) --label-exclude slow --prefix $(ONEDNN3)
+	@tools/scripts/compare.sh $(BUILD) $(JOBS) --if-there
+
+compare: ## weights, ONNX files, scores and event files beside PyTorch, ONNX Runtime, the challenge's scorer and TensorBoard
+	@tools/scripts/compare.sh $(BUILD) $(JOBS)
 
 bench: ## speed and memory beside PyTorch, ONNX Runtime and OpenVINO, one table of ratios; BENCH_OPTIONS="--only train:f32"
 	@tools/scripts/bench.sh $(BUILD) $(JOBS)

@@ -96,8 +96,7 @@ Entry parse_entry(const std::string& name, const Json& json, std::size_t data_by
   DERMATOME_CHECK(type.is_string(), "{} has a dtype that is no text", what);
   Entry entry{.name = name, .type = type.get<std::string>(), .shape = {}};
   const auto element = element_bytes(entry.type);
-  DERMATOME_CHECK(element.has_value(), "{} has the type {}; F32, F64, F16, BF16, U8, I32 and I64 are read", what,
-                  entry.type);
+  DERMATOME_CHECK(element.has_value(), "{} has the type {}, which is none of safetensors", what, entry.type);
 
   const auto extents = parse_numbers(member(json, "shape", what), what + ": its shape");
   DERMATOME_CHECK(extents.size() <= Shape::kMaxRank, "{} has {} axes, more than {}", what, extents.size(),
@@ -132,8 +131,9 @@ void check_cover(const std::vector<Entry>& entries, std::size_t data_bytes, cons
 }  // namespace
 
 std::optional<std::size_t> element_bytes(const std::string& type) {
-  static const std::map<std::string, std::size_t> known{{"F64", 8},  {"I64", 8}, {"F32", 4}, {"I32", 4},
-                                                        {"BF16", 2}, {"F16", 2}, {"U8", 1}};
+  static const std::map<std::string, std::size_t> known{
+      {"F64", 8}, {"I64", 8}, {"U64", 8}, {"F32", 4}, {"I32", 4},  {"U32", 4},     {"F16", 2},    {"BF16", 2},
+      {"I16", 2}, {"U16", 2}, {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
   const auto found = known.find(type);
   return found == known.end() ? std::nullopt : std::optional(found->second);
 }

@@ -35,7 +35,7 @@ struct Header {
   std::size_t data_begin = 0;  // in the file
 };
 
-// Bytes an element of that type takes in the file; empty for types that are not read.
+// Bytes an element of that type takes in the file; empty for what is no type of whole bytes that the format knows.
 std::optional<std::size_t> element_bytes(const std::string& type);
 
 // Believes nothing: throws Error, one sentence with `file` in front, unless the bytes are a whole safetensors file.

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <future>
 #include <limits>
+#include <map>
 
 #include "models/element_type.h"
 #include "models/file.h"
@@ -14,12 +15,15 @@ namespace {
 using safetensors::Entry;
 using safetensors::Header;
 
-DType type_in_memory(const std::string& type) {
-  if (type == "F64") return DType::f64;
-  if (type == "BF16") return DType::bf16;
-  if (type == "U8") return DType::u8;
-  if (type == "I32" || type == "I64") return DType::i32;
-  return DType::f32;  // F32, F16
+DType type_in_memory(const Entry& entry, const std::string& file) {
+  static const std::map<std::string, DType> types{{"F32", DType::f32}, {"F64", DType::f64},   {"F16", DType::f32},
+                                                  {"U8", DType::u8},   {"BF16", DType::bf16}, {"I32", DType::i32},
+                                                  {"I64", DType::i32}};
+  const auto found = types.find(entry.type);
+  DERMATOME_CHECK(found != types.end(),
+                  "{}: tensor '{}' has the type {}; F32, F64, F16, BF16, U8, I32 and I64 are read", file, entry.name,
+                  entry.type);
+  return found->second;
 }
 
 // The i-th number at `data`, which need not be aligned.
@@ -31,7 +35,7 @@ T number_at(const std::byte* data, std::size_t i) {
 }
 
 Tensor tensor_of_entry(const Entry& entry, const std::byte* data, const std::string& file) {
-  const Tensor tensor({type_in_memory(entry.type), entry.shape});
+  const Tensor tensor({type_in_memory(entry, file), entry.shape});
   if (entry.type == "F16") {
     const auto values = tensor.as<float>();
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = widen_half(number_at<std::uint16_t>(data, i));

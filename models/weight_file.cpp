@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
+#include <optional>
 
 #include "engine/core/error.h"
 #include "models/file.h"
@@ -20,7 +22,9 @@ using pickle::Kind;
 using pickle::Value;
 
 constexpr const char* kNoNumbers = "no floating-point numbers";
+constexpr const char* kTooCoarse = "numbers of 8 bits, which are no weights without their scale";
 constexpr const char* kOptimizer = "state of the optimiser";
+constexpr const char* kAverages = "moving average of a weight";
 
 // Checkpoints hold each weight once or twice; a small file must not ask for any amount of memory by naming one storage
 // again and again.
@@ -136,11 +140,26 @@ std::vector<Weight> weights_of(const PytorchFile& pytorch, std::size_t bytes, co
 
 // --- safetensors ---
 
-ElementType type_of(const std::string& type) {
+// Of the types that weights have; of others, which are left out, empty.
+std::optional<ElementType> weight_type_of(const std::string& type) {
   static const std::map<std::string, ElementType> types{
-      {"F64", ElementType::f64}, {"F32", ElementType::f32}, {"F16", ElementType::f16}, {"BF16", ElementType::bf16},
-      {"I64", ElementType::i64}, {"I32", ElementType::i32}, {"U8", ElementType::u8}};
-  return types.at(type);  // the header was checked
+      {"F64", ElementType::f64}, {"F32", ElementType::f32}, {"F16", ElementType::f16}, {"BF16", ElementType::bf16}};
+  const auto found = types.find(type);
+  return found == types.end() ? std::nullopt : std::optional(found->second);
+}
+
+// "BOOL" as the files of PyTorch have it: "bool".
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// Why a tensor is no weight; empty where it is one.
+std::string left_out(const safetensors::Entry& entry) {
+  if (entry.type.starts_with("F8_")) return kTooCoarse;
+  if (!weight_type_of(entry.type)) return kNoNumbers;
+  if (entry.name.starts_with("adam/")) return kOptimizer;
+  return entry.name.starts_with("average/") ? kAverages : "";
 }
 
 std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes) {
@@ -149,28 +168,27 @@ std::vector<std::int64_t> dense_strides(const std::vector<std::int64_t>& sizes) 
   return strides;
 }
 
-std::vector<Weight> weights_of_safetensors(std::span<const std::byte> bytes, const std::string& file) {
-  const auto header = safetensors::parse_header(bytes, file);
+WeightFile weights_of_safetensors(std::span<const std::byte> bytes, const std::string& file) {
+  auto header = safetensors::parse_header(bytes, file);
   safetensors::check_checksum(bytes, header, file);
-  std::vector<Weight> weights;
+  header.metadata.erase(safetensors::kChecksumKey);
+  WeightFile result{.format = "safetensors", .weights = {}, .metadata = std::move(header.metadata)};
   for (const auto& entry : header.entries) {
     Weight weight = weight_named(entry.name, file);
     const auto extents = entry.shape.extents();
-    StridedView view{.type = type_of(entry.type), .offset = 0, .sizes{extents.begin(), extents.end()}, .strides = {}};
-    weight.type = name_of(view.type);
-    weight.shape = shape_text(view.sizes);
-    if (!is_floating(view.type)) {
-      weight.left_out = kNoNumbers;
-    } else if (entry.name.starts_with("adam/")) {
-      weight.left_out = kOptimizer;
-    } else {
-      view.strides = dense_strides(view.sizes);
+    const std::vector<std::int64_t> sizes(extents.begin(), extents.end());
+    weight.type = lower_case(entry.type);
+    weight.shape = shape_text(sizes);
+    weight.left_out = left_out(entry);
+    if (weight.left_out.empty()) {
+      const StridedView view{
+          .type = *weight_type_of(entry.type), .offset = 0, .sizes = sizes, .strides = dense_strides(sizes)};
       weight.tensor = to_f32(view, bytes.subspan(header.data_begin + entry.begin, entry.end - entry.begin),
                              fmt::format("{}: tensor '{}'", file, entry.name));
     }
-    weights.push_back(std::move(weight));
+    result.weights.push_back(std::move(weight));
   }
-  return weights;
+  return result;
 }
 
 // --- any file ---
@@ -192,12 +210,11 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view start) {
 
 WeightFile read_any(std::span<const std::byte> bytes, const std::string& file) {
   constexpr std::size_t kBrace = 8;  // behind the length of a safetensors header
-  if (is_tar(bytes)) return {"PyTorch (TAR)", weights_of(read_pytorch_tar(bytes, file), bytes.size(), file)};
-  if (is_zip(bytes)) return {"PyTorch (zip)", weights_of(read_pytorch_zip(bytes, file), bytes.size(), file)};
-  if (bytes.size() > kBrace && bytes[kBrace] == std::byte{'{'}) {
-    return {"safetensors", weights_of_safetensors(bytes, file)};
-  }
-  if (is_pickle(bytes)) return {"PyTorch (stream)", weights_of(read_pytorch_stream(bytes, file), bytes.size(), file)};
+  if (is_tar(bytes)) return {"PyTorch (TAR)", weights_of(read_pytorch_tar(bytes, file), bytes.size(), file), {}};
+  if (is_zip(bytes)) return {"PyTorch (zip)", weights_of(read_pytorch_zip(bytes, file), bytes.size(), file), {}};
+  if (bytes.size() > kBrace && bytes[kBrace] == std::byte{'{'}) return weights_of_safetensors(bytes, file);
+  if (is_pickle(bytes))
+    return {"PyTorch (stream)", weights_of(read_pytorch_stream(bytes, file), bytes.size(), file), {}};
   fail_unknown(bytes, file);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,12 +25,14 @@ struct Weight {
 struct WeightFile {
   std::string format;  // "PyTorch (zip)"
   std::vector<Weight> weights;
+  std::map<std::string, std::string> metadata;  // of safetensors, without the checksum
 };
 
 // Told apart by content, whatever the file is called. In a checkpoint of PyTorch the tensors may stand in the file's
-// own dictionary or in the one under "state_dict", "model" or "model_state_dict". Integers and an optimiser's states
-// are left out. Throws Error, one sentence naming the file: missing, of another kind, cut short, damaged, refused by
-// the unpickler, without weights, with two weights of one name.
+// own dictionary or in the one under "state_dict", "model" or "model_state_dict". Integers, truth values, floats of 8
+// bits, an optimiser's states and the moving averages of a run's weights are left out. Throws Error, one sentence
+// naming the file: missing, of another kind, cut short, damaged, refused by the unpickler, without weights, with two
+// weights of one name.
 WeightFile read_weights(const std::filesystem::path& path);
 // The same for a file's bytes, which messages call `file`.
 WeightFile parse_weights(std::span<const std::byte> bytes, const std::string& file);

@@ -7,6 +7,7 @@
 #include "models/safetensors.h"
 #include "models/weight_file.h"
 #include "tools/command.h"
+#include "tools/training/initial_weights.h"
 
 namespace dermatome {
 namespace {
@@ -53,8 +54,8 @@ void check_output(const ConvertCommand& command) {
 
 void run_convert(const ConvertCommand& command) {
   check_output(command);
-  const WeightFile file = read_weights(command.in);
-  TensorFile converted;
+  const WeightFile file = training::read_weight_file(command.in);
+  TensorFile converted{.metadata = training::converted_metadata(file.metadata, command.in), .tensors = {}};
   converted.metadata["format"] = "pt";  // what PyTorch's readers expect
   std::size_t bytes = 0;
   for (const auto& weight : file.weights) {

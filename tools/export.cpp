@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "engine/core/error.h"
 #include "models/onnx_export.h"
@@ -9,7 +10,7 @@
 #include "tools/command.h"
 #include "tools/training/initial_weights.h"
 #include "tools/training/networks.h"
-#include "tools/version.h"
+#include "tools/training/threshold_search.h"
 
 namespace dermatome {
 namespace {
@@ -20,6 +21,7 @@ struct ExportCommand {
   bool normalise = false;
   bool pad = false;
   bool probability = false;
+  std::optional<double> threshold;
   std::shared_ptr<WeightsOption> weights;
 };
 
@@ -29,18 +31,6 @@ Normalisation normalisation() {
   const auto value = [&](const char* name) { return static_cast<float>(a.real(name)); };
   return {.mean = {value("mean_r"), value("mean_g"), value("mean_b")},
           .deviation = {value("deviation_r"), value("deviation_g"), value("deviation_b")}};
-}
-
-// What whoever runs the model has to know, and what stays outside it.
-std::map<std::string, std::string> metadata_of(const training::CheckpointInfo& info, const Model& model) {
-  std::map<std::string, std::string> metadata{{"dermatome.version", kVersion},
-                                              {"dermatome.model", model.name()},
-                                              {"dermatome.threshold", fmt::format("{}", info.preprocessing.threshold)},
-                                              {"dermatome.resize", data::name_of(info.preprocessing.resize)},
-                                              {"dermatome.colour_constancy", data::name_of(info.preprocessing.colours)},
-                                              {"dermatome.sides_divisible_by", fmt::format("{}", model.divisor())}};
-  if (info.preprocessing.size > 0) metadata["dermatome.size"] = fmt::format("{}", info.preprocessing.size);
-  return metadata;
 }
 
 bool is_onnx(const ExportCommand& command) {
@@ -69,13 +59,32 @@ std::vector<std::pair<std::string, Tensor>> states_of_model(const training::Chec
   return states;
 }
 
+// The one that is asked for, or that `--threshold best` found for this state of a run's checkpoint, or that the file
+// says. `from`: where it was found, for a person.
+double threshold_of(const ExportCommand& command, const std::filesystem::path& checkpoint,
+                    const training::CheckpointInfo& info, std::string& from) {
+  if (command.threshold) return *command.threshold;
+  const auto run = checkpoint.parent_path();
+  const auto curve = training::stored_curve(run, {.checkpoint = checkpoint.filename().string(),
+                                                  .steps_done = info.position.steps_done,
+                                                  .size = info.preprocessing.size});
+  if (!curve) return info.preprocessing.threshold;
+  const double best = training::best_of(*curve).threshold;
+  from = fmt::format("; its threshold is {:.2f}, found in {}", best, (run / training::kThresholdFile).string());
+  return best;
+}
+
 void run_export(const ExportCommand& command) {
   const bool onnx = is_onnx(command);
   const std::string path = command.weights->path();
-  const auto checkpoint = training::read_checkpoint_or_weights(path, command.weights->model, 0);
+  auto checkpoint =
+      training::read_checkpoint_or_weights(path, {.model = command.weights->model, .threshold = command.threshold});
+  if (!checkpoint.taken.empty()) fmt::print(stderr, "{}\n", checkpoint.taken);
   const Model model = Model::parse(checkpoint.info.graph_text, std::filesystem::path(path).filename().string());
   const auto states = states_of_model(checkpoint, model);
-  auto metadata = metadata_of(checkpoint.info, model);
+  std::string found;
+  checkpoint.info.preprocessing.threshold = threshold_of(command, path, checkpoint.info, found);
+  auto metadata = training::exported_metadata(checkpoint.info, model);
   if (onnx) {
     OnnxOptions options{.fold_batch_norm = command.fold_batch_norm,
                         .normalisation = {},
@@ -88,7 +97,7 @@ void run_export(const ExportCommand& command) {
     metadata["format"] = "pt";  // what PyTorch's readers expect
     write_safetensors(command.out, {.metadata = std::move(metadata), .tensors = states});
   }
-  fmt::print("{} of {} written to {}\n", model.name(), path, command.out);
+  fmt::print("{} of {} written to {}{}\n", model.name(), path, command.out, found);
 }
 
 }  // namespace
@@ -98,6 +107,11 @@ void add_export(CLI::App& app) {
   auto command = std::make_shared<ExportCommand>();
   command->weights = add_weights_option(*sub);
   sub->add_option("--out", command->out, "The .onnx or .safetensors file to write")->required();
+  sub->add_option_function<double>(
+         "--threshold", [command](double threshold) { command->threshold = threshold; },
+         "A pixel is lesion where its probability is above, for the file's metadata; by default what --threshold best "
+         "found for the run, or else as trained (0.5)")
+      ->check(CLI::Range(0.0, 1.0));
   const std::string onnx = "ONNX";
   sub->add_flag("--fold-batch-norm", command->fold_batch_norm,
                 "Fold each batch norm into the convolution that it follows")

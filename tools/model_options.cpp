@@ -87,7 +87,11 @@ training::Ensemble ModelOptions::open(const RunOptions& options, Progress& progr
       fail_usage("--threshold best needs --run: it is found on the photographs that a run validated on");
     each.threshold = best_threshold_of(names(), size, kind, options, progress);
   }
-  return {checkpoints(), options.device(), options.compile, each, kind};
+  training::Ensemble ensemble(checkpoints(), options.device(), options.compile, each, kind);
+  for (std::size_t m = 0; m < ensemble.count(); ++m) {
+    if (!ensemble.member(m).taken().empty()) progress.message(ensemble.member(m).taken());
+  }
+  return ensemble;
 }
 
 std::shared_ptr<ModelOptions> add_model_options(CLI::App& command) {

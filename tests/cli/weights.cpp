@@ -99,7 +99,8 @@ TEST_F(Weights, AnEncoderFillsTheEncoderAndTheRestIsToldByName) {
                            "for a classifier that the model does not have (2): fc.weight, fc.bias\n"})
     EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
   const auto info = nlohmann::json::parse(text_of(folder_ / "r/run.json")).at("weights");
-  EXPECT_EQ(info.at("loaded"), 5);
+  EXPECT_EQ(info.at("loaded"), (std::vector<std::string>{"conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean",
+                                                         "bn1.running_var"}));
   EXPECT_EQ(info.at("missing"), (std::vector<std::string>{"out.weight", "out.bias"}));
 }
 
@@ -191,6 +192,108 @@ TEST_F(Weights, ExportWritesARunForOtherPrograms) {
   const Outcome whole = run({"export", "--weights", "tar.pth", "--model", "tiny.graph", "--out", "m.onnx",
                              "--fold-batch-norm", "--normalise", "--pad", "--probability"});
   EXPECT_EQ(whole.code, 0) << whole.err;
+}
+
+TEST_F(Weights, AnExportIsPredictedAsItsRunWas) {
+  ASSERT_EQ(run(training("r", {"epochs=1", "resize=pad", "colour_constancy=gray-world"})).code, 0);
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  ASSERT_EQ(run({"convert", "m.safetensors", "converted.safetensors"}).code, 0);
+  ASSERT_EQ(run({"convert", "r/best.safetensors", "checkpoint.safetensors"}).code, 0);
+  ASSERT_EQ(run({"predict", "--run", "r", "--out", "r_masks", "--threads", "1", image_of_all()}).code, 0);
+  for (const char* file : {"m.safetensors", "converted.safetensors", "checkpoint.safetensors"}) {
+    SCOPED_TRACE(file);
+    const Outcome outcome = run({"predict", "--weights", file, "--out", "p", "--threads", "1", image_of_all()});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(outcome.err.starts_with(
+        fmt::format("{} says: model tiny, size 32, resize pad, colour_constancy gray-world, threshold 0.5\n", file)))
+        << outcome.err;
+    EXPECT_EQ(text_of(folder_ / "p/predictions.csv"), text_of(folder_ / "r_masks/predictions.csv"));
+    for (const auto& id : ids_) {
+      const std::string mask = id + "_segmentation.png";
+      EXPECT_EQ(text_of(folder_ / "p" / mask), text_of(folder_ / "r_masks" / mask));
+    }
+  }
+}
+
+TEST_F(Weights, AnExportCutsWhereItsRunWasFoundToCutBest) {
+  train("r");
+  const Outcome found = run({"evaluate", "--run", "r", "--data", "data", "--threads", "1", "--threshold", "best"});
+  ASSERT_EQ(found.code, 0) << found.err;
+  auto curves = nlohmann::json::parse(text_of(folder_ / "r/threshold.json"));
+  auto& jaccard = curves.at(0).at("jaccard");
+  for (std::size_t i = 0; i < jaccard.size(); ++i) jaccard[i] = i == 16 ? 0.9 : 0.1;  // at 0.34
+  folder_.add("r/threshold.json", std::string_view(curves.dump()));
+  const auto threshold_with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"export", "--run", "r", "--out", "m.safetensors"});
+    const Outcome outcome = run(more);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const std::string last =
+        more.size() == 5 ? "; its threshold is 0.34, found in r/threshold.json\n" : "safetensors\n";
+    EXPECT_TRUE(outcome.out.ends_with(last)) << outcome.out;
+    return read_safetensors(folder_ / "m.safetensors").metadata.at("dermatome.threshold");
+  };
+  EXPECT_EQ(threshold_with({}), "0.34");
+  EXPECT_EQ(threshold_with({"--threshold", "0.6"}), "0.6");
+  curves.at(0).at("of").at("steps_done") = 12345;
+  folder_.add("r/threshold.json", std::string_view(curves.dump()));
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  EXPECT_EQ(read_safetensors(folder_ / "m.safetensors").metadata.at("dermatome.threshold"), "0.5")
+      << "the curve is of another state of the checkpoint";
+  expect_exactly(2, {"export", "--run", "r", "--out", "m.safetensors", "--threshold", "2"},
+                 "--threshold must be a number from 0 to 1, not '2'");
+}
+
+TEST_F(Weights, OptionsGoBeforeWhatAnExportSays) {
+  ASSERT_EQ(run(training("r", {"epochs=1", "resize=pad"})).code, 0);
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  const Outcome scored = run({"evaluate", "--weights", "m.safetensors", "--model", "tiny.graph", "--size", "64",
+                              "--threshold", "0.25", "--data", "data", "--threads", "1", "--json", "e.json"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  EXPECT_NE(scored.err.find("m.safetensors says: resize pad, colour_constancy none\n"), std::string::npos)
+      << scored.err;
+  const auto about = nlohmann::json::parse(text_of(folder_ / "e.json"));
+  EXPECT_EQ(about.at("size"), 64);
+  EXPECT_EQ(about.at("threshold"), 0.25);
+}
+
+TEST_F(Weights, MetadataThatMakeNoSenseAreRefused) {
+  train("r");
+  ASSERT_EQ(run({"export", "--run", "r", "--out", "m.safetensors"}).code, 0);
+  const auto refused = [&](const std::string& key, const std::string& text, const std::string& reason) {
+    TensorFile file = read_safetensors(folder_ / "m.safetensors");
+    file.metadata.at(key) = text;
+    write_safetensors(folder_ / "bad.safetensors", file);
+    expect_refused(1, {"predict", "--weights", "bad.safetensors", "--out", "p", image_of_all()},
+                   {"bad.safetensors: its metadata " + key, reason});
+  };
+  refused("dermatome.size", "0", "'0' is no number from 1 to 8192");
+  refused("dermatome.threshold", "half", "'half' is no number from 0 to 1");
+  refused("dermatome.resize", "crop", "crop");
+  EXPECT_FALSE(fs::exists(folder_ / "p"));
+}
+
+TEST_F(Weights, ACheckpointOfANewerVersionIsRefusedByEveryCommand) {
+  train("r");
+  TensorFile file = read_safetensors(folder_ / "r/best.safetensors");
+  auto json = nlohmann::json::parse(file.metadata.at("dermatome"));
+  json["format"] = 99;
+  json["version"] = "99.0";
+  file.metadata["dermatome"] = json.dump();
+  write_safetensors(folder_ / "newer.safetensors", file, Integrity::required);
+  const std::string sentence = "newer.safetensors was written by a newer dermatome (99.0); this one is ";
+  const std::vector<std::vector<std::string>> commands{
+      training("second", {"--weights", "newer.safetensors"}),
+      {"convert", "newer.safetensors", "out.safetensors"},
+      predicting("newer.safetensors", "p"),
+      {"predict", "--weights", "newer.safetensors", "--out", "p", image_of_all()},
+      {"evaluate", "--weights", "newer.safetensors", "--model", "tiny.graph", "--size", "32", "--data", "data"},
+      {"export", "--weights", "newer.safetensors", "--model", "tiny.graph", "--out", "m.onnx"}};
+  for (const auto& arguments : commands) {
+    SCOPED_TRACE(arguments.front());
+    expect_failed(arguments, {sentence});
+  }
+  for (const char* name : {"second", "out.safetensors", "p", "m.onnx"})
+    EXPECT_FALSE(fs::exists(folder_ / name)) << name;
 }
 
 TEST_F(Weights, ExportRefusesInOneSentence) {

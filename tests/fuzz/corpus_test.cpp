@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "tests/fuzz/targets.h"
+#include "tools/training/recipe_schema.h"
 
 namespace dermatome::fuzz {
 namespace {
@@ -50,6 +52,46 @@ TEST(FuzzCorpus, Graphs) {
 }
 TEST(FuzzCorpus, Configs) {
   replay(config, {"tests/fuzz/corpus/config"}, 3);
+}
+
+// Of the seeds that are recipes: what they say, at all levels.
+std::set<std::string> keys_of_seeds() {
+  std::set<std::string> keys;
+  const auto add = [&keys](const toml::table& table, const auto& self) -> void {
+    for (const auto& [key, node] : table) {
+      keys.emplace(key.str());
+      if (const auto* inner = node.as_table()) self(*inner, self);
+      if (const auto* list = node.as_array()) {
+        for (const auto& entry : *list) {
+          if (const auto* stage = entry.as_table()) self(*stage, self);
+        }
+      }
+    }
+  };
+  for (const auto& entry : fs::directory_iterator(kRoot / "tests/fuzz/corpus/config")) {
+    try {
+      training::read_recipe(entry.path());
+    } catch (const Error&) {
+      continue;  // a seed of a mistake
+    }
+    add(toml::parse_file(entry.path().string()), add);
+  }
+  return keys;
+}
+
+// The fuzzer finds a key that no seed has only by its dictionary, and by luck.
+TEST(FuzzCorpus, SeedsAndDictionaryKnowEverySettingOfARecipe) {
+  std::vector<std::string> settings = training::names_of(training::recipe_keys());
+  for (const auto& more :
+       {training::names_of(training::stage_keys()), training::names_of(training::augmentation_keys())})
+    settings.insert(settings.end(), more.begin(), more.end());
+  const auto seeds = keys_of_seeds();
+  const auto words = bytes_of(kRoot / "tests/fuzz/config.dict");
+  const std::string_view dictionary(reinterpret_cast<const char*>(words.data()), words.size());
+  for (const auto& setting : settings) {
+    EXPECT_TRUE(seeds.contains(setting)) << setting << " is in no seed of tests/fuzz/corpus/config";
+    EXPECT_NE(dictionary.find("\"" + setting + " = \""), std::string_view::npos) << setting;
+  }
 }
 
 }  // namespace

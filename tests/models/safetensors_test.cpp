@@ -180,6 +180,8 @@ TEST_F(Safetensors, RefusesDescriptionsThatMakeNoSense) {
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[1]}})", 4, {"tensor 'a' has no data_offsets"});
   expect_header_refused(R"({"a":{"dtype":5,"shape":[1],"data_offsets":[0,4]}})", 4, {"dtype that is no text"});
   expect_header_refused(R"({"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}})", 4, {"type F8_E4M3", "F32"});
+  expect_header_refused(R"({"a":{"dtype":"F4","shape":[8],"data_offsets":[0,4]}})", 4, {"type F4", "none of"});
+  expect_header_refused(R"({"a":{"dtype":"U16","shape":[4],"data_offsets":[0,4]}})", 4, {"U16[4]", "takes 8 bytes"});
   expect_header_refused(R"({"a":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}})", 4, {"type f32"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}})", 4, {"shape", "no list"});
   expect_header_refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, {"shape", "whole numbers"});

@@ -2,8 +2,11 @@
 // dangerous is refused with its reason. The files are written by weights/make_weights.py.
 #include "models/weight_file.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <map>
+#include <span>
 
 #include "models/weight_names.h"
 #include "tests/golden/formula.h"
@@ -112,6 +115,45 @@ TEST(WeightFile, IntegersAndOtherValuesAreLeftOutAndNamed) {
   EXPECT_EQ(weight_of(file, "bn1.num_batches_tracked").left_out, "no floating-point numbers");
   EXPECT_EQ(weight_of(file, "bn1.num_batches_tracked").type, "i64");
   EXPECT_EQ(weight_of(file, "conv1.weight").shape, "[4, 3, 3, 3]");
+}
+
+// A safetensors file of a weight "kept", and behind it a tensor of that name, type and size with zeros.
+std::string beside_a_weight(const std::string& name, const std::string& type, std::size_t element) {
+  const std::string header = fmt::format(R"({{"kept":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}},)"
+                                         R"("{}":{{"dtype":"{}","shape":[3],"data_offsets":[4,{}]}}}})",
+                                         name, type, 4 + 3 * element);
+  const std::uint64_t length = header.size();
+  const std::string start(reinterpret_cast<const char*>(&length), sizeof(length));
+  return start + header + std::string(4 + 3 * element, '\0');
+}
+
+TEST(WeightFile, SafetensorsLeaveOutWhatIsNoWeightToo) {
+  const std::map<std::string, std::size_t> types{{"BOOL", 1}, {"I8", 1},      {"U8", 1},     {"I16", 2},
+                                                 {"U16", 2},  {"I32", 4},     {"U32", 4},    {"I64", 8},
+                                                 {"U64", 8},  {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+  for (const auto& [type, element] : types) {
+    SCOPED_TRACE(type);
+    const std::string bytes = beside_a_weight("other", type, element);
+    const WeightFile file = parse_weights(std::as_bytes(std::span(bytes)), "x.safetensors");
+    ASSERT_EQ(file.weights.size(), 2u);
+    const Weight& other = weight_of(file, "other");
+    EXPECT_EQ(other.left_out, type.starts_with("F8") ? "numbers of 8 bits, which are no weights without their scale"
+                                                     : "no floating-point numbers");
+    EXPECT_EQ(other.shape, "[3]");
+    EXPECT_EQ(tensors_of(file).size(), 1u);
+  }
+  const std::string truths = beside_a_weight("other", "BOOL", 1);
+  EXPECT_EQ(weight_of(parse_weights(std::as_bytes(std::span(truths)), "x"), "other").type, "bool");
+}
+
+TEST(WeightFile, StatesOfARunAreLeftOut) {
+  for (const auto& [name, reason] : std::vector<std::pair<std::string, std::string>>{
+           {"adam/first/kept", "state of the optimiser"}, {"average/kept", "moving average of a weight"}}) {
+    const std::string bytes = beside_a_weight(name, "F32", 4);
+    const WeightFile file = parse_weights(std::as_bytes(std::span(bytes)), "last.safetensors");
+    EXPECT_EQ(weight_of(file, name).left_out, reason);
+    EXPECT_EQ(tensors_of(file).size(), 1u);
+  }
 }
 
 TEST(WeightFile, NamesLoseTheirWrappers) {

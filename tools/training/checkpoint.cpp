@@ -16,6 +16,7 @@ namespace dermatome::training {
 namespace {
 
 constexpr const char* kKey = "dermatome";  // of the metadata entry that holds everything but the tensors
+constexpr const char* kDamaged = "{} is damaged: its description cannot be read ({})";
 
 bool wanted(const std::string& name, bool weights_only) {
   if (name.starts_with("gradient/")) return false;
@@ -127,6 +128,20 @@ CheckpointInfo from_json(const nlohmann::json& json) {
   return info;
 }
 
+// The description in a checkpoint's metadata. Throws Error for one that a newer program wrote, and for one that is
+// none.
+nlohmann::json description_of(const std::string& text, const std::string& file) {
+  try {
+    auto json = nlohmann::json::parse(text);
+    const int format = json.at("format");
+    DERMATOME_CHECK(format <= kCheckpointVersion, "{} was written by a newer dermatome ({}); this one is {}", file,
+                    json.value("version", "unknown"), kVersion);
+    return json;
+  } catch (const nlohmann::json::exception& error) {
+    fail(kDamaged, file, error.what());
+  }
+}
+
 const Tensor* find_state(const Checkpoint& checkpoint, const std::string& name) {
   const auto found = std::find_if(checkpoint.states.begin(), checkpoint.states.end(),
                                   [&](const auto& state) { return state.first == name; });
@@ -177,25 +192,26 @@ std::size_t checkpoint_bytes(const StateStore& store) {
 Checkpoint read_checkpoint(const std::filesystem::path& path, bool weights_only) {
   auto file = read_safetensors(path, Integrity::required,
                                [weights_only](const std::string& name) { return !weights_only || wanted(name, true); });
-  const auto entry = file.metadata.find(kKey);
-  DERMATOME_CHECK(entry != file.metadata.end(), "{} is a safetensors file but no checkpoint of dermatome",
-                  path.string());
-  Checkpoint checkpoint;
+  auto info = checkpoint_info(file.metadata, path.string());
+  DERMATOME_CHECK(info.has_value(), "{} is a safetensors file but no checkpoint of dermatome", path.string());
+  return {.info = std::move(*info), .states = std::move(file.tensors), .taken = {}};
+}
+
+std::optional<CheckpointInfo> checkpoint_info(const Metadata& metadata, const std::string& file) {
+  const auto entry = metadata.find(kKey);
+  if (entry == metadata.end()) return std::nullopt;
+  const auto json = description_of(entry->second, file);
   try {
-    const auto json = nlohmann::json::parse(entry->second);
-    const int format = json.at("format");
-    DERMATOME_CHECK(format <= kCheckpointVersion, "{} was written by a newer dermatome ({}); this one is {}",
-                    path.string(), json.value("version", "unknown"), kVersion);
-    try {
-      checkpoint.info = from_json(json);
-    } catch (const Error& error) {
-      fail("{}: {}", path.string(), error.what());
-    }
+    return from_json(json);
   } catch (const nlohmann::json::exception& error) {
-    fail("{} is damaged: its description cannot be read ({})", path.string(), error.what());
+    fail(kDamaged, file, error.what());
+  } catch (const Error& error) {
+    fail("{}: {}", file, error.what());
   }
-  checkpoint.states = std::move(file.tensors);
-  return checkpoint;
+}
+
+void refuse_newer(const Metadata& metadata, const std::string& file) {
+  if (const auto entry = metadata.find(kKey); entry != metadata.end()) description_of(entry->second, file);
 }
 
 void load_weights(const Checkpoint& checkpoint, const std::vector<StateDeclaration>& declarations, StateStore& store) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -97,11 +98,20 @@ std::size_t checkpoint_bytes(const StateStore& store);
 struct Checkpoint {
   CheckpointInfo info;
   std::vector<std::pair<std::string, Tensor>> states;
+  std::string taken;  // a sentence for a person, of weights that are no checkpoint: what of the info their file said
 };
 
 // Throws Error with the reason: not a checkpoint of dermatome, damaged (checksum), written by a newer version.
 // `weights_only`: the optimiser's states, two thirds of the bytes, are left where they are.
 Checkpoint read_checkpoint(const std::filesystem::path& path, bool weights_only = false);
+
+using Metadata = std::map<std::string, std::string>;  // of a safetensors file
+
+// What a checkpoint's metadata say; empty for those of other files. Throws Error as read_checkpoint does, with `file`
+// in front.
+std::optional<CheckpointInfo> checkpoint_info(const Metadata& metadata, const std::string& file);
+// Throws Error for metadata of a checkpoint that a newer version wrote, or whose description cannot be read.
+void refuse_newer(const Metadata& metadata, const std::string& file);
 
 // Puts the checkpoint's weights into the states of the store that the model declares; states that the store does not
 // hold yet share the checkpoint's memory. Throws Error naming states that are missing or of another shape.

@@ -49,13 +49,13 @@ Predictor::Predictor(const std::filesystem::path& path, Device device, const Com
       device_(device),
       compile_(compile),
       store_(device) {
-  if (!options.model.empty() && options.size == 0)
-    fail_usage("--model needs --size N, the side of the network's input in pixels");
-  const Checkpoint checkpoint = read_checkpoint_or_weights(path, options.model, options.size);
+  const Checkpoint checkpoint = read_checkpoint_or_weights(path, options);
   info_ = checkpoint.info;
   recipe_of_run(checkpoint, path);  // what this version does not know of may change what a photograph becomes
+  taken_ = checkpoint.taken;
   model_ = Model::parse(info_.graph_text, path.filename().string());
   size_ = options.size == 0 ? info_.preprocessing.size : options.size;
+  if (size_ == 0) fail_usage("--model needs --size N, the side of the network's input in pixels");
   const int divisor = static_cast<int>(model_.divisor());
   side_ = (size_ + divisor - 1) / divisor * divisor;
   threshold_ = options.threshold.value_or(info_.preprocessing.threshold);

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,19 +11,14 @@
 #include "engine/compile/program.h"
 #include "tools/training/checkpoint.h"
 #include "tools/training/predictor_grid.h"
+#include "tools/training/weight_settings.h"
 
 namespace dermatome::training {
 
-struct PredictorOptions {
-  int size = 0;                     // side of the network's input; 0: as the checkpoint says
-  std::string model;                // the network of weights that are no checkpoint; empty: as the checkpoint says
-  std::optional<double> threshold;  // a pixel is lesion where its probability is above; absent: as the checkpoint says
-};
-
 class Predictor {
  public:
-  // `checkpoint`: last.safetensors or best.safetensors of a run, or weights of any kind where the options name the
-  // model and the size.
+  // `checkpoint`: last.safetensors or best.safetensors of a run, or weights of any kind where they or the options name
+  // the model and the size.
   Predictor(const std::filesystem::path& checkpoint, Device device, const CompileOptions& compile,
             const PredictorOptions& options = {});
 
@@ -34,6 +28,8 @@ class Predictor {
   // How photographs are brought to the network.
   data::Preparation preparation() const { return {size_, info_.preprocessing.resize, info_.preprocessing.colours}; }
   double threshold() const { return threshold_; }
+  // A sentence about what the file of weights that are no checkpoint said and is followed; empty for nothing.
+  const std::string& taken() const { return taken_; }
 
   // Probabilities of lesion, [size(), size()] an input, of at least one input, an RGB image of that size; all go
   // through the network together. Where the network does not take the size, the inputs are padded (data/image/pad.h)
@@ -59,6 +55,7 @@ class Predictor {
   int size_;
   int side_;  // of the network's input: size_ or more
   double threshold_;
+  std::string taken_;
   Device device_;
   CompileOptions compile_;
   StateStore store_;

@@ -7,6 +7,7 @@
 
 #include "data/files.h"
 #include "data/image/resize.h"
+#include "data/inspection.h"
 #include "data/parallel.h"
 #include "data/resident_set.h"
 #include "engine/core/error.h"
@@ -64,7 +65,7 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
   const std::size_t misses = cache.misses();
   data::MemoryBudget budget(data::kDecodingBudget);
   std::vector<data::LoadReport> reports(samples.size());
-  const auto failures = data::for_each_file(
+  auto failures = data::for_each_file(
       samples.size(),
       [&](std::size_t done, std::size_t total) {
         progress.count("preparing", done, total);
@@ -77,6 +78,7 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
         cache.fingerprint(samples[i].image, budget);  // `train` looks for near-duplicates
         reports[i].count(pair.repairs, pair.photograph.stored);
       });
+  data::name_bad_masks(samples, failures);
   data::LoadReport report;
   for (const auto& one : reports) report.add(one);
   for (const auto& sentence : report.sentences(samples.size())) progress.message(sentence);

@@ -169,6 +169,16 @@ class CommandLine : public ::testing::Test {
     expect_sentence(outcome, start == std::string::npos ? outcome.err : outcome.err.substr(start), 1, parts);
   }
 
+  // The last error is `sentence` with a line for each of `causes` behind it, and nothing else.
+  void expect_listed(const std::vector<std::string>& arguments, const std::string& sentence,
+                     const std::vector<std::string>& causes) const {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    std::string expected = "dermatome: " + sentence + "\n";
+    for (const auto& cause : causes) expected += "  " + cause + "\n";
+    EXPECT_TRUE(("\n" + outcome.err).ends_with("\n" + expected)) << expected << "is not the end of:\n" << outcome.err;
+  }
+
   TemporaryFolder folder_;
   std::vector<std::string> ids_;
 

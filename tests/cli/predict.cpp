@@ -79,8 +79,8 @@ TEST_F(Predict, BadPhotographsAmongManyAreNamedAndTheRestIsDone) {
   const Outcome outcome = run(predicting({"--batch", "2", "in"}));
   EXPECT_EQ(outcome.code, 1);
   EXPECT_TRUE(outcome.err.ends_with(
-      "\ndermatome: 2 of 4 photographs cannot be predicted: in/1.jpg is cut short or damaged: its JPEG data "
-      "end before the picture does; in/3.jpg is empty\n"))
+      "\ndermatome: 2 of 4 photographs cannot be predicted:\n  in/1.jpg is cut short or damaged: its JPEG data "
+      "end before the picture does\n  in/3.jpg is empty\n"))
       << outcome.err;
   for (const int i : {0, 2}) EXPECT_TRUE(fs::exists(folder_ / fmt::format("p/{}_segmentation.png", i)));
   const std::string table = text_of(folder_ / "p/predictions.csv");

@@ -60,6 +60,11 @@ TEST(FindSamples, KnowsTheChallengesOf2017And2016) {
   add_pair(isic2016, "ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth", "ISIC_3",
            "_Segmentation");
   EXPECT_EQ(ids_of(find_samples(isic2016.path())), Ids{"ISIC_3"});
+  add_pair(isic2017, "ISIC-2017_Validation_Data", "ISIC-2017_Validation_Part1_GroundTruth", "ISIC_4");
+  EXPECT_EQ(ids_of(find_samples(isic2017.path(), Part::validation)), Ids{"ISIC_4"});
+  add_pair(isic2016, "ISBI2016_ISIC_Part1_Test_Data", "ISBI2016_ISIC_Part1_Test_GroundTruth", "ISIC_5");
+  EXPECT_EQ(ids_of(find_samples(isic2016.path(), Part::test)), Ids{"ISIC_5"});
+  EXPECT_EQ(ids_of(find_samples(isic2016.path())), Ids{"ISIC_3"}) << "the training part";
 }
 
 TEST(FindSamples, TakesTheOnlyPartThereIs) {
@@ -191,6 +196,19 @@ TEST(FindSamples, RefusesAmbiguousNames) {
       {"1 of 2 photographs", "a has 2 masks in", "a_segmentation.png and a_mask.png", "--skip-bad leaves it out"});
   fs::create_directory(folder / "empty");
   expect_error([&] { find_samples(folder / "empty", folder / "m"); }, {"empty", "no photographs"});
+}
+
+TEST(FindSamples, SeesPicturesThatAreRefusedLater) {
+  const TemporaryFolder folder;
+  const Ids ids{"a", "b", "c", "d", "e", "f"};
+  std::vector<fs::path> photographs;
+  for (const char* name : {"a.heic", "b.WEBP", "c.gif", "d.heif", "e.avif", "f.jp2"}) {
+    photographs.push_back(folder.add(fmt::format("i/{}", name)));
+    folder.add(fmt::format("m/{}_mask.png", name[0]));
+  }
+  EXPECT_EQ(ids_of(find_samples(folder / "i", folder / "m")), ids);
+  const std::vector<fs::path> paths{folder / "i"};
+  EXPECT_EQ(find_images(paths, false), photographs);
 }
 
 TEST(FindImages, ListsFoldersAndTakesFilesAsGiven) {

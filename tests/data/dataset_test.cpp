@@ -200,9 +200,10 @@ TEST(FindSamples, RefusesAmbiguousNames) {
 
 TEST(FindSamples, SeesPicturesThatAreRefusedLater) {
   const TemporaryFolder folder;
-  const Ids ids{"a", "b", "c", "d", "e", "f"};
+  const Ids ids{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
   std::vector<fs::path> photographs;
-  for (const char* name : {"a.heic", "b.WEBP", "c.gif", "d.heif", "e.avif", "f.jp2"}) {
+  for (const char* name :
+       {"a.heic", "b.WEBP", "c.gif", "d.heif", "e.avif", "f.jp2", "g.NEF", "h.dng", "i.cr2", "j.arw"}) {
     photographs.push_back(folder.add(fmt::format("i/{}", name)));
     folder.add(fmt::format("m/{}_mask.png", name[0]));
   }

@@ -22,9 +22,10 @@ TEST_F(Predict, AsksForWhatIsMissing) {
   expect_exactly(2, {"predict", "--out", "p", kImages},
                  "which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
   expect_exactly(2, {"predict", "--run", "r", "x.jpg"}, "--out is required; `dermatome predict --help` explains");
-  expect_exactly(2, {"predict", "--run", "r", "--out", "p"},
-                 "predict needs IMAGES (Photographs (JPEG, PNG) and folders of them, which are mirrored with all "
-                 "folders below); `dermatome predict --help` explains");
+  expect_exactly(
+      2, {"predict", "--run", "r", "--out", "p"},
+      "predict needs IMAGES (Photographs (JPEG, PNG, BMP or TIFF) and folders of them, which are mirrored with "
+      "all folders below); `dermatome predict --help` explains");
   expect_exactly(1, {"predict", "--run", "nowhere", "--out", "p", kImages},
                  "the run folder nowhere does not exist (`dermatome train --run nowhere` would make it)");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--batch", "0", "x"},

@@ -82,6 +82,7 @@ inline void expect_listed(const std::function<void()>& action, const std::vector
                           const std::vector<std::string>& causes) {
   const std::string message = expect_message(action, parts);
   std::size_t at = message.find('\n');
+  ASSERT_NE(at, std::string::npos) << message;
   EXPECT_EQ(message.substr(0, at).back(), ':') << message;
   EXPECT_EQ(static_cast<std::size_t>(std::count(message.begin(), message.end(), '\n')), causes.size()) << message;
   for (std::size_t i = 0; i < causes.size() && at != std::string::npos; ++i) {

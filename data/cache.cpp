@@ -230,6 +230,7 @@ CachePlan Cache::plan(std::span<const Sample> samples, const Preparation& prepar
     const auto entry = key ? state_of(path_of(*key)) : std::nullopt;
     const bool present = entry && entry->size == bytes;
     ++(present ? plan.present : plan.missing);
+    plan.missing_prints += image && state_of(print_path_of(*image)) ? 0u : 1u;
   }
   plan.bytes = plan.missing * bytes;
   std::error_code error;
@@ -245,14 +246,31 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{:.1f} MB", value * 1e-6);
 }
 
-std::string plan_sentence(const CachePlan& plan, const fs::path& folder, const Preparation& preparation) {
-  const std::string how = to_text(preparation);
+CachePlan sum_of(std::span<const CachePlan> plans) {
+  CachePlan sum;
+  for (const CachePlan& plan : plans) {
+    sum.present += plan.present;
+    sum.missing += plan.missing;
+    sum.bytes += plan.bytes;
+    sum.free = plan.free;
+    sum.missing_prints = plan.missing_prints;
+  }
+  sum.bytes += sum.missing_prints * print_bytes();
+  return sum;
+}
+
+void check_room(const CachePlan& plan, const fs::path& folder, const std::string& how) {
   // A disk without any room left to spare is a trap for whoever writes next.
   constexpr std::uint64_t kReserve = 64'000'000;
-  DERMATOME_CHECK(plan.missing == 0 || plan.free >= plan.bytes + kReserve,
+  DERMATOME_CHECK(plan.bytes == 0 || plan.free >= plan.bytes + kReserve,
                   "the cache {} needs {} more for {} pairs at {} but its disk has only {} free: make room (`dermatome "
                   "prepare --cache {} --clean` empties it) or give another folder",
                   folder.string(), bytes_text(plan.bytes), plan.missing, how, bytes_text(plan.free), folder.string());
+}
+
+std::string plan_sentence(const CachePlan& plan, const fs::path& folder, const Preparation& preparation) {
+  const std::string how = to_text(preparation);
+  check_room(plan, folder, how);
   const std::size_t all = plan.present + plan.missing;
   if (plan.missing == 0) return fmt::format("all {} pairs at {} are in {}", all, how, folder.string());
   return fmt::format("{} of {} pairs at {} are in {}; {} to add, {} ({} are free)", plan.present, all, how,

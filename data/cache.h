@@ -24,11 +24,19 @@ struct CacheUsage {
 
 // What filling a cache would take.
 struct CachePlan {
-  std::size_t present = 0;  // pairs that are there and whose files nobody touched
-  std::size_t missing = 0;  // pairs to be read; some may turn out to be there
-  std::uint64_t bytes = 0;  // that the missing ones need on disk
-  std::uint64_t free = 0;   // that the disk has
+  std::size_t present = 0;         // pairs that are there and whose files nobody touched
+  std::size_t missing = 0;         // pairs to be read; some may turn out to be there
+  std::uint64_t bytes = 0;         // that the missing ones need on disk
+  std::uint64_t free = 0;          // that the disk has
+  std::size_t missing_prints = 0;  // photographs whose fingerprint is not there
 };
+
+// What the plans of one folder at several sizes take together, `bytes` with the missing fingerprints, which are the
+// same ones at every size.
+CachePlan sum_of(std::span<const CachePlan> plans);
+
+// Throws Error, saying what to do, where the bytes of the plan do not fit on the disk. `how` is the way of preparing.
+void check_room(const CachePlan& plan, const std::filesystem::path& folder, const std::string& how);
 
 // "1600 of 2000 pairs at 256 px are in FOLDER; 400 to add, 105 MB (12.3 GB are free)". Throws Error, saying what to do,
 // where they do not fit on the disk.

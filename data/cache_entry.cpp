@@ -105,6 +105,10 @@ std::optional<PreparedPair> decode_entry(std::span<const std::uint8_t> bytes, in
   return pair;
 }
 
+std::uint64_t print_bytes() {
+  return kPrintMagic.size() + Fingerprint().grey.size() + kHash;
+}
+
 std::vector<std::uint8_t> encode_print(const Fingerprint& print) {
   const std::size_t content = kPrintMagic.size() + print.grey.size();
   std::vector<std::uint8_t> bytes(content + kHash);
@@ -117,7 +121,7 @@ std::vector<std::uint8_t> encode_print(const Fingerprint& print) {
 
 std::optional<Fingerprint> decode_print(std::span<const std::uint8_t> bytes) {
   Fingerprint print;
-  if (bytes.size() != kPrintMagic.size() + print.grey.size() + kHash) return std::nullopt;
+  if (bytes.size() != print_bytes()) return std::nullopt;
   const auto content = bytes.first(bytes.size() - kHash);
   const auto hash = hash_bytes(content);
   if (!std::equal(kPrintMagic.begin(), kPrintMagic.end(), bytes.begin()) ||

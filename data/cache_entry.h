@@ -24,6 +24,7 @@ std::vector<std::uint8_t> encode_entry(const PreparedPair& pair);
 std::optional<PreparedPair> decode_entry(std::span<const std::uint8_t> bytes, int size);
 
 // The same for a fingerprint.
+std::uint64_t print_bytes();  // of an encoded fingerprint
 std::vector<std::uint8_t> encode_print(const Fingerprint& print);
 std::optional<Fingerprint> decode_print(std::span<const std::uint8_t> bytes);
 

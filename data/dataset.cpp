@@ -152,14 +152,8 @@ std::string names_of(const std::vector<fs::path>& paths) {
   return fmt::format("{}", fmt::join(names, " and "));
 }
 
-// Names of the photographs with that problem, as an error lists them.
-std::vector<std::string> names_with(const Pairing& pairing, Unpaired::Cause cause) {
-  std::vector<std::string> names;
-  for (const auto& unpaired : pairing.unpaired) {
-    if (unpaired.cause != cause) continue;
-    names.push_back(cause == Unpaired::Cause::no_mask ? unpaired.id : names_of(unpaired.files));
-  }
-  return names;
+bool lacks_mask(const Unpaired& unpaired) {
+  return unpaired.cause == Unpaired::Cause::no_mask;
 }
 
 }  // namespace
@@ -222,24 +216,27 @@ bool has_part(const fs::path& root, Part part) {
 }
 
 void check_pairing(const Pairing& pairing, bool none_only) {
-  const auto without = names_with(pairing, Unpaired::Cause::no_mask);
   const std::string images = pairing.images.string();
   const std::string masks = pairing.masks.string();
-  DERMATOME_CHECK(without.size() < pairing.photographs(),
-                  "none of the {} photographs in {} has a mask in {}: the mask of {} is sought as {}_segmentation.png",
-                  pairing.photographs(), images, masks, without.front(), without.front());
-  DERMATOME_CHECK(!pairing.samples.empty(), "no photograph in {} has exactly one mask in {}: {} {}", images, masks,
-                  pairing.unpaired.front().id, "has " + cause_of(pairing.unpaired.front(), pairing));
-  if (none_only) return;
-  const auto repeated = names_with(pairing, Unpaired::Cause::repeated_name);
-  const auto ambiguous = names_with(pairing, Unpaired::Cause::several_masks);
-  const std::string advice = "; --skip-bad leaves them out";
-  DERMATOME_CHECK(repeated.empty(), "{} id(s) in {} belong to more than one photograph: {}{}", repeated.size(), images,
-                  first_names(repeated), advice);
-  DERMATOME_CHECK(without.empty(), "{} of {} photographs in {} have no mask in {}: {}{}", without.size(),
-                  pairing.photographs(), images, masks, first_names(without), advice);
-  DERMATOME_CHECK(ambiguous.empty(), "{} photograph(s) in {} have more than one mask in {}: {}{}", ambiguous.size(),
-                  images, masks, first_names(ambiguous), advice);
+  const auto& unpaired = pairing.unpaired;
+  if (pairing.samples.empty() && std::all_of(unpaired.begin(), unpaired.end(), lacks_mask)) {
+    const std::string& id = unpaired.front().id;
+    fail("none of the {} photographs in {} has a mask in {}: the mask of {} is sought as {}_segmentation.png",
+         unpaired.size(), images, masks, id, id);
+  }
+  DERMATOME_CHECK(!pairing.samples.empty(), "no photograph in {} has exactly one mask in {}:{}", images, masks,
+                  listed(causes_of(pairing)));
+  DERMATOME_CHECK(none_only || unpaired.empty(),
+                  "{} of {} photographs in {} cannot be used; --skip-bad leaves {} out:{}", unpaired.size(),
+                  pairing.photographs(), images, unpaired.size() == 1 ? "it" : "them", listed(causes_of(pairing)));
+}
+
+std::vector<std::string> causes_of(const Pairing& pairing) {
+  std::vector<std::string> causes;
+  for (const auto& unpaired : pairing.unpaired) {
+    causes.push_back(fmt::format("{} has {}", unpaired.id, cause_of(unpaired, pairing)));
+  }
+  return causes;
 }
 
 std::string cause_of(const Unpaired& unpaired, const Pairing& pairing) {

@@ -54,9 +54,12 @@ Pairing pair_folders(const std::filesystem::path& images, const std::filesystem:
 // Whether `root` holds a folder for that part of a challenge.
 bool has_part(const std::filesystem::path& root, Part part);
 
-// Throws Error with the first names and their number for photographs without a mask, with two masks, or with the same
-// id. With `none_only`, only where no photograph has a mask.
+// Throws Error that names every photograph without a mask, with two masks, or with the same id. With `none_only`, only
+// where no photograph has exactly one mask.
 void check_pairing(const Pairing& pairing, bool none_only = false);
+
+// "p1 has no mask in DIR" for each photograph without exactly one mask.
+std::vector<std::string> causes_of(const Pairing& pairing);
 
 // "no mask in DIR", "2 masks in DIR: a.png and b.png".
 std::string cause_of(const Unpaired& unpaired, const Pairing& pairing);

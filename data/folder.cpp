@@ -12,9 +12,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 14> kPictureEndings{".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
+constexpr std::array<std::string_view, 15> kPictureEndings{".jpg",  ".jpeg", ".jpe",  ".jfif", ".png",
                                                            ".bmp",  ".tif",  ".tiff", ".gif",  ".webp",
-                                                           ".heic", ".heif", ".avif", ".jp2"};
+                                                           ".heic", ".heif", ".avif", ".jp2",  ".jxl"};
+
+// Of cameras' raw pictures.
+constexpr std::array<std::string_view, 17> kRawEndings{".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw",
+                                                       ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf",
+                                                       ".pef", ".srw", ".x3f", ".3fr", ".iiq"};
 
 template <typename Iterator>
 void collect(const fs::path& folder, std::vector<fs::path>& pictures) {
@@ -35,7 +40,8 @@ void collect(const fs::path& folder, std::vector<fs::path>& pictures) {
 
 bool has_picture_ending(const fs::path& path) {
   const std::string ending = lower_case(path.extension().string());
-  return std::find(kPictureEndings.begin(), kPictureEndings.end(), ending) != kPictureEndings.end();
+  return std::find(kPictureEndings.begin(), kPictureEndings.end(), ending) != kPictureEndings.end() ||
+         std::find(kRawEndings.begin(), kRawEndings.end(), ending) != kRawEndings.end();
 }
 
 bool is_clutter(const fs::path& path) {

@@ -7,6 +7,7 @@
 #include "data/files.h"
 #include "data/image/resize.h"
 #include "data/memory_budget.h"
+#include "data/name_list.h"
 #include "data/prepared.h"
 #include "engine/core/error.h"
 
@@ -66,15 +67,32 @@ InspectedMask inspect_mask_of(const Sample& sample, const InspectedPhotograph& p
   return result;
 }
 
+InspectedPair inspect_pair(const Sample& sample, MemoryBudget& budget) {
+  InspectedPair pair{.photograph = inspect_photograph(sample.image, budget), .mask = {}};
+  pair.mask = inspect_mask_of(sample, pair.photograph, budget);
+  return pair;
+}
+
+// One sentence for both files; empty where both can be used.
+std::string cause_of(const InspectedPair& pair) {
+  const bool both = !pair.photograph.error.empty() && !pair.mask.error.empty();
+  return pair.photograph.error + (both ? "; " : "") + pair.mask.error;
+}
+
+std::vector<std::string> causes_in(const Pairing& pairing, const Progress& progress) {
+  std::vector<std::string> causes = causes_of(pairing);
+  for (const auto& pair : inspect(pairing.samples, progress)) {
+    if (!pair.is_usable()) causes.push_back(cause_of(pair));
+  }
+  return causes;
+}
+
 }  // namespace
 
 std::vector<InspectedPair> inspect(const std::vector<Sample>& samples, const Progress& progress) {
   std::vector<InspectedPair> pairs(samples.size());
   MemoryBudget budget(kDecodingBudget);
-  for_each_file(samples.size(), progress, [&](std::size_t i) {
-    pairs[i].photograph = inspect_photograph(samples[i].image, budget);
-    pairs[i].mask = inspect_mask_of(samples[i], pairs[i].photograph, budget);
-  });
+  for_each_file(samples.size(), progress, [&](std::size_t i) { pairs[i] = inspect_pair(samples[i], budget); });
   return pairs;
 }
 
@@ -85,6 +103,35 @@ std::vector<InspectedPhotograph> inspect_photographs(const std::vector<std::file
   for_each_file(photographs.size(), progress,
                 [&](std::size_t i) { result[i] = inspect_photograph(photographs[i], budget); });
   return result;
+}
+
+void check_usable(std::span<const Pairing> pairings, const Progress& progress) {
+  std::size_t unpaired = 0;
+  std::size_t photographs = 0;
+  std::vector<std::string> folders;
+  for (const Pairing& pairing : pairings) {
+    check_pairing(pairing, true);
+    unpaired += pairing.unpaired.size();
+    photographs += pairing.photographs();
+    folders.push_back(pairing.images.string());
+  }
+  if (unpaired == 0) return;
+  std::vector<std::string> causes;  // one a photograph
+  for (const Pairing& pairing : pairings) {
+    const auto more = causes_in(pairing, progress);
+    causes.insert(causes.end(), more.begin(), more.end());
+  }
+  fail("{} of {} photographs in {} cannot be used; repair or remove them, or leave them out with --skip-bad:{}",
+       causes.size(), photographs, fmt::join(folders, " and "), listed(causes));
+}
+
+void name_bad_masks(std::span<const Sample> samples, std::vector<std::string>& failures) {
+  MemoryBudget budget(kDecodingBudget);
+  for_each_file(samples.size(), {}, [&](std::size_t i) {
+    if (failures[i].empty()) return;
+    const InspectedPair pair = inspect_pair(samples[i], budget);
+    if (!pair.photograph.error.empty() && !pair.mask.error.empty()) failures[i] = cause_of(pair);
+  });
 }
 
 }  // namespace dermatome::data

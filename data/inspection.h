@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,5 +46,13 @@ std::vector<InspectedPair> inspect(const std::vector<Sample>& samples, const Pro
 // Photographs alone.
 std::vector<InspectedPhotograph> inspect_photographs(const std::vector<std::filesystem::path>& photographs,
                                                      const Progress& progress);
+
+// Throws Error that names every photograph without exactly one mask, and with them every file that cannot be used: only
+// where some photograph of some pairing has no mask of its own are files looked at, for loading names bad files itself.
+void check_usable(std::span<const Pairing> pairings, const Progress& progress);
+
+// Loading a pair ends at its photograph where that is bad. Of such samples, `failures` then says of the mask as well
+// what is wrong with it.
+void name_bad_masks(std::span<const Sample> samples, std::vector<std::string>& failures);
 
 }  // namespace dermatome::data

@@ -10,9 +10,11 @@
 namespace dermatome::data {
 
 struct MaskValues {
-  bool only_black_and_white = true;    // nothing but 0 and 255
-  int distinct = 0;                    // different values
-  std::vector<std::uint8_t> dominant;  // ascending: values that hold at least 1 % of the pixels each
+  bool only_black_and_white = true;  // nothing but 0 and 255
+  int distinct = 0;                  // different values
+  // Ascending: values that hold at least 1 % of the pixels each, and values between black and white that fill a square
+  // of 9 pixels a side, which no edge does.
+  std::vector<std::uint8_t> dominant;
 };
 
 // Where a mask has both values of 1 to 16 and of 239 to 254, it was compressed or resampled: there they count as 0 and

@@ -1,20 +1,16 @@
 // The loop over files: no exception may leave an OpenMP region.
 #include "data/parallel.h"
 
-#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
 #include <new>
 
-#include <fmt/ranges.h>
-
+#include "data/name_list.h"
 #include "engine/core/error.h"
 
 namespace dermatome::data {
 namespace {
-
-constexpr std::size_t kListedFailures = 10;
 
 // Passes the progress on, one call at a time, and remembers what it threw.
 class Reporter {
@@ -77,11 +73,7 @@ void check_failures(const std::vector<std::string>& failures, std::size_t total,
   }
   if (named.empty()) return;
   if (named.size() == 1) fail("{}", named.front());
-  const std::size_t shown = std::min(kListedFailures, named.size());
-  const std::size_t more = named.size() - shown;
-  fail("{} of {} samples cannot be used: {}{}{}", named.size(), total,
-       fmt::join(named.begin(), named.begin() + static_cast<std::ptrdiff_t>(shown), "; "),
-       more > 0 ? fmt::format("; and {} more", more) : "", advice);
+  fail("{} of {} samples cannot be used{}:{}", named.size(), total, advice, listed(named));
 }
 
 }  // namespace dermatome::data

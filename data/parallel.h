@@ -16,8 +16,8 @@ using Progress = std::function<void(std::size_t done, std::size_t total)>;
 std::vector<std::string> for_each_file(std::size_t count, const Progress& progress,
                                        const std::function<void(std::size_t)>& work);
 
-// The failures of `total` files as one sentence, the first ten of them named; throws Error with it unless there are
-// none. `advice` ends the sentence where it counts more than one.
+// Throws Error with the failures of `total` files, a line each, unless there are none; one alone is the whole error.
+// `advice` stands behind the number of several.
 void check_failures(const std::vector<std::string>& failures, std::size_t total, const std::string& advice);
 
 }  // namespace dermatome::data

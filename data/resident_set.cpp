@@ -6,6 +6,7 @@
 
 #include "data/cache.h"
 #include "data/files.h"
+#include "data/inspection.h"
 #include "data/memory_budget.h"
 #include "engine/core/error.h"
 
@@ -31,9 +32,10 @@ class Loader {
 
   ResidentSet load(const LoadOptions& options) {
     cache_ = options.cache;
-    const auto failures = for_each_file(samples_.size(), options.progress, [this](std::size_t i) { load_sample(i); });
+    auto failures = for_each_file(samples_.size(), options.progress, [this](std::size_t i) { load_sample(i); });
+    name_bad_masks(samples_, failures);
     if (!options.skip_bad) {
-      check_failures(failures, samples_.size(), ": repair or remove them, or leave them out with --skip-bad");
+      check_failures(failures, samples_.size(), "; repair or remove them, or leave them out with --skip-bad");
     }
     keep_good(failures);
     for (std::size_t i = 0; i < set_.count(); ++i) set_.report.count(repairs_[set_.indices[i]], set_.stored[i]);

@@ -64,8 +64,7 @@ struct LoadOptions {
 
 // Decodes on all threads of OpenMP, holding kDecodingBudget besides the result, and prepares each pair as prepare_pair
 // does. Throws Error for a size outside 1..kLargestSize, for no samples, where the set does not fit in memory, and,
-// after all files were tried, one that names the first ten bad files and counts the rest; with skip_bad, only where no
-// sample is left.
+// after all files were tried, one that names every bad file; with skip_bad, only where no sample is left.
 ResidentSet load_resident_set(std::span<const Sample> samples, const Preparation& preparation,
                               const LoadOptions& options = {});
 

@@ -180,7 +180,12 @@ nlohmann::json to_json(const Checked& checked) {
                       {"mask_formats", summary.mask_formats},
                       {"findings", nlohmann::json::array()},
                       {"per_image", nlohmann::json::array()}};
-  if (!summary.lesion_shares.empty()) json["mean_lesion_share"] = mean_of(summary.lesion_shares);
+  if (const auto& shares = summary.lesion_shares; !shares.empty()) {
+    json["mean_lesion_share"] = mean_of(shares);
+    json["median_lesion_share"] = quantile(shares, 0.5);
+    json["lesion_share_5_percent"] = quantile(shares, 0.05);
+    json["lesion_share_95_percent"] = quantile(shares, 0.95);
+  }
   for (const auto& finding : checked.findings) {
     json["findings"].push_back({{"level", data::name_of(finding.level)},
                                 {"kind", finding.kind},

@@ -1,10 +1,13 @@
 // --data, --images, --masks, --skip-bad and --cache.
 #include "tools/data_options.h"
 
+#include <algorithm>
 #include <filesystem>
 
+#include "data/inspection.h"
 #include "data/name_list.h"
 #include "engine/core/error.h"
+#include "tools/signals.h"
 #include "tools/training/evaluation.h"
 
 namespace dermatome {
@@ -16,8 +19,17 @@ std::string absolute(const std::string& path) {
   return path.empty() ? "" : fs::absolute(path).string();
 }
 
+void check_all(std::span<const data::Pairing> pairings, const Tell& tell) {
+  const auto paired = [](const data::Pairing& pairing) { return pairing.unpaired.empty() || pairing.samples.empty(); };
+  if (!std::all_of(pairings.begin(), pairings.end(), paired)) {
+    tell("some photographs have no mask of their own; the others are read too, to name every bad file");
+  }
+  data::check_usable(pairings, [](std::size_t, std::size_t) { stop_if_signalled(); });
+}
+
 std::vector<data::Sample> readable(data::Pairing pairing, bool skip_bad, const Tell& tell) {
-  data::check_pairing(pairing, skip_bad);
+  data::check_pairing(pairing, true);
+  if (!skip_bad) check_all(std::span(&pairing, 1), tell);
   for (const auto& unpaired : pairing.unpaired) {
     tell(fmt::format("left out: {} has {}", unpaired.id, data::cause_of(unpaired, pairing)));
   }
@@ -28,6 +40,11 @@ std::vector<data::Sample> readable(data::Pairing pairing, bool skip_bad, const T
                      pairing.masks.string(), pairing.images.string(), data::first_names(names)));
   }
   return std::move(pairing.samples);
+}
+
+data::Pairing validation_pairs(const std::string& root) {
+  const bool own_part = data::has_part(root, data::Part::validation);
+  return data::find_pairs(root, own_part ? std::optional(data::Part::validation) : std::nullopt);
 }
 
 }  // namespace
@@ -82,10 +99,14 @@ std::shared_ptr<DataOptions> add_data_options(CLI::App& command) {
   return options;
 }
 
+void check_usable(const DataOptions& data, const std::string& validation, const Tell& tell) {
+  std::vector<data::Pairing> pairings{data.find()};
+  if (!validation.empty()) pairings.push_back(validation_pairs(validation));
+  check_all(pairings, tell);
+}
+
 std::vector<data::Sample> validation_samples(const std::string& root, bool skip_bad, const Tell& tell) {
-  const bool own_part = data::has_part(root, data::Part::validation);
-  return readable(data::find_pairs(root, own_part ? std::optional(data::Part::validation) : std::nullopt), skip_bad,
-                  tell);
+  return readable(validation_pairs(root), skip_bad, tell);
 }
 
 std::vector<data::Sample> validation_samples_of(const fs::path& run, const nlohmann::json& info, const Tell& tell) {

@@ -27,8 +27,8 @@ struct DataOptions {
   // The pairs that the options name. Throws UsageError where they name none.
   data::Pairing find(std::optional<data::Part> part = std::nullopt) const;
 
-  // The same as a list that can be read: a photograph without exactly one mask is an error, or left out with
-  // --skip-bad, and told.
+  // The same as a list that can be read: a photograph without exactly one mask is an error that names all other bad
+  // files too, or left out with --skip-bad, and told.
   std::vector<data::Sample> samples(const Tell& tell, std::optional<data::Part> part = std::nullopt) const;
 
   // The cache, made where there is none yet unless it is only for reading; null without --cache.
@@ -41,6 +41,10 @@ struct DataOptions {
 
 // The object lives as long as the application does.
 std::shared_ptr<DataOptions> add_data_options(CLI::App& command);
+
+// Throws Error that names every bad file of both, the data and the photographs to validate on below `validation`
+// (empty: there are none), where some photograph of either has no mask of its own.
+void check_usable(const DataOptions& data, const std::string& validation, const Tell& tell);
 
 // The photographs to validate on below `root`: the validation part of a challenge where there is one.
 std::vector<data::Sample> validation_samples(const std::string& root, bool skip_bad, const Tell& tell);

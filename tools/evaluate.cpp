@@ -110,6 +110,14 @@ Result evaluate_model(const EvaluateCommand& command, Progress& progress) {
   return result;
 }
 
+bool has_options_of_a_model(const EvaluateCommand& command) {
+  const ModelOptions& model = *command.model;
+  const bool predicts =
+      model.size != 0 || model.threshold || model.augmentation != "none" || model.postprocessing.any();
+  return predicts || !command.split.empty() || !command.part.empty() || !command.data->cache.empty() ||
+         command.data->skip_bad;
+}
+
 // What the options ask for, or what is missing.
 bool scores_folder(const EvaluateCommand& command) {
   const bool folders = !command.predictions.empty() || !command.truth.empty();
@@ -126,12 +134,10 @@ bool scores_folder(const EvaluateCommand& command) {
         "what shall be scored? Give --run DIR and --data DIR (a trained model and photographs with masks), or "
         "--predictions DIR and --truth DIR (masks and true masks)");
   }
-  if (folders &&
-      (command.model->size != 0 || command.model->threshold || command.model->augmentation != "none" ||
-       !command.split.empty() || !command.part.empty() || !command.data->cache.empty() || command.data->skip_bad)) {
+  if (folders && has_options_of_a_model(command)) {
     fail_usage(
-        "--size, --threshold, --tta, --split, --part, --cache and --skip-bad are for a model; masks are scored as they "
-        "are");
+        "--size, --threshold, --tta, --fill-holes, --keep-largest, --min-area, --split, --part, --cache and --skip-bad "
+        "are for a model; masks are scored as they are");
   }
   if (command.json == "-" && command.csv == "-")
     fail_usage("--json - and --csv - would mix on standard output; name a file");

@@ -156,7 +156,7 @@ void add_predict(CLI::App& app) {
   auto command = std::make_shared<PredictCommand>();
   command->model = add_model_options(*sub);
   sub->add_option("images", command->inputs,
-                  "Photographs (JPEG, PNG) and folders of them, which are mirrored with all folders below")
+                  "Photographs (JPEG, PNG, BMP or TIFF) and folders of them, which are mirrored with all folders below")
       ->required();
   sub->add_option("--out", command->out, "Folder for <name>_segmentation.png and predictions.csv")->required();
   sub->add_option("--batch", command->batch, "Photographs that go through the network together")

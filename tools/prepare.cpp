@@ -1,5 +1,7 @@
 // dermatome prepare: fills a cache ahead of training, empties it, and measures what reduced decoding costs in
 // exactness.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -7,6 +9,7 @@
 
 #include "data/files.h"
 #include "data/image/resize.h"
+#include "data/inspection.h"
 #include "data/parallel.h"
 #include "data/resident_set.h"
 #include "engine/core/error.h"
@@ -50,21 +53,44 @@ std::vector<data::Preparation> preparations_of(const PrepareCommand& command) {
   return preparations;
 }
 
-// Fills the cache at one size and tells what became of it; returns the causes of what could not be prepared.
-std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample>& samples,
-                              const data::Preparation& preparation, Progress& progress) {
-  const data::CachePlan plan = cache.plan(samples, preparation);
-  progress.message(data::plan_sentence(plan, cache.folder(), preparation));
-  if (plan.missing > 0) {
-    progress.message(fmt::format("decoding holds {} MiB at most beside the files read, on {}",
-                                 data::kDecodingBudget >> 20, training::threads_text(threads())));
+std::string sizes_text(const std::vector<data::Preparation>& preparations) {
+  std::vector<std::string> texts;
+  for (const auto& preparation : preparations) texts.push_back(to_text(preparation));
+  return fmt::format("{}", fmt::join(texts, " and "));
+}
+
+// Tells what all sizes need, each for itself and together; refuses, before anything is written, where the disk is too
+// small.
+void tell_plans(const data::Cache& cache, const std::vector<data::Sample>& samples,
+                const std::vector<data::Preparation>& preparations, Progress& progress) {
+  std::vector<data::CachePlan> plans;
+  for (const auto& preparation : preparations) plans.push_back(cache.plan(samples, preparation));
+  const data::CachePlan all = data::sum_of(plans);
+  data::check_room(all, cache.folder(), sizes_text(preparations));
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    progress.message(data::plan_sentence(plans[i], cache.folder(), preparations[i]));
   }
+  if (all.bytes == 0) return;
+  progress.message(fmt::format("together {} pairs and {} fingerprints to add, {} ({} are free)", all.missing,
+                               all.missing_prints, data::bytes_text(all.bytes), data::bytes_text(all.free)));
+  progress.message(fmt::format("decoding holds {} MiB at most beside the files read, on {}",
+                               data::kDecodingBudget >> 20, training::threads_text(threads())));
+}
+
+struct Filled {
+  std::vector<std::string> bad;  // the causes of what could not be prepared
+  data::LoadReport report;
+};
+
+// Fills the cache at one size and tells how much was added.
+Filled fill(data::Cache& cache, const std::vector<data::Sample>& samples, const data::Preparation& preparation,
+            Progress& progress) {
   const auto start = Clock::now();
   const std::size_t hits = cache.hits();
   const std::size_t misses = cache.misses();
   data::MemoryBudget budget(data::kDecodingBudget);
   std::vector<data::LoadReport> reports(samples.size());
-  const auto failures = data::for_each_file(
+  auto failures = data::for_each_file(
       samples.size(),
       [&](std::size_t done, std::size_t total) {
         progress.count("preparing", done, total);
@@ -77,24 +103,26 @@ std::vector<std::string> fill(data::Cache& cache, const std::vector<data::Sample
         cache.fingerprint(samples[i].image, budget);  // `train` looks for near-duplicates
         reports[i].count(pair.repairs, pair.photograph.stored);
       });
-  data::LoadReport report;
-  for (const auto& one : reports) report.add(one);
-  for (const auto& sentence : report.sentences(samples.size())) progress.message(sentence);
+  data::name_bad_masks(samples, failures);
+  Filled filled;
+  for (const auto& one : reports) filled.report.add(one);
   const double seconds = seconds_since(start);
   const std::size_t added = cache.misses() - misses;
   progress.message(fmt::format(
       "{}: {} pairs were there, {} added{}", data::to_text(preparation), cache.hits() - hits, added,
       added > 0 ? fmt::format(" in {} ({:.0f} pairs/s)", duration_text(seconds), static_cast<double>(added) / seconds)
                 : ""));
-  std::vector<std::string> causes;
-  std::copy_if(failures.begin(), failures.end(), std::back_inserter(causes), [](const auto& f) { return !f.empty(); });
-  return causes;
+  std::copy_if(failures.begin(), failures.end(), std::back_inserter(filled.bad),
+               [](const auto& failure) { return !failure.empty(); });
+  return filled;
 }
 
 void fill_all(const PrepareCommand& command, const std::vector<data::Preparation>& preparations, data::Cache& cache,
               const std::vector<data::Sample>& samples, Progress& progress) {
-  std::vector<std::string> bad;
-  for (const auto& preparation : preparations) bad = fill(cache, samples, preparation, progress);
+  tell_plans(cache, samples, preparations, progress);
+  Filled filled;  // bad files and repairs are the same ones at every size
+  for (const auto& preparation : preparations) filled = fill(cache, samples, preparation, progress);
+  for (const auto& sentence : filled.report.sentences(samples.size())) progress.message(sentence);
   if (command.remove_unused) {
     const auto removed = cache.remove_unused();
     progress.message(fmt::format("removed {} entries that these photographs do not need, {}", removed.entries,
@@ -103,11 +131,11 @@ void fill_all(const PrepareCommand& command, const std::vector<data::Preparation
   const auto usage = cache.usage();
   progress.message(
       fmt::format("{} holds {} entries, {}", cache.folder().string(), usage.entries, data::bytes_text(usage.bytes)));
-  for (const auto& cause : bad) progress.message((command.data->skip_bad ? "left out: " : "bad: ") + cause);
+  for (const auto& cause : filled.bad) progress.message((command.data->skip_bad ? "left out: " : "bad: ") + cause);
   DERMATOME_CHECK(
-      bad.empty() || command.data->skip_bad,
+      filled.bad.empty() || command.data->skip_bad,
       "{} of {} samples cannot be used, see above: repair or remove them, or leave them out with --skip-bad",
-      bad.size(), samples.size());
+      filled.bad.size(), samples.size());
 }
 
 // Differences between reduced and full decoding over all photographs at one size, and the time of both on one thread.

@@ -60,8 +60,8 @@ void run_submit(const SubmitCommand& command) {
       },
       [&](std::size_t done, std::size_t total) { progress.count("predicting", done, total); });
   if (!failures.empty()) {
-    fail("{}; {} was not written", training::describe(failures, photographs.size(), "photographs cannot be predicted"),
-         command.out);
+    fail("{} was not written: {}", command.out,
+         training::describe(failures, photographs.size(), "photographs cannot be predicted"));
   }
   const auto archive = training::submission_archive(masks);
   training::check_submission(archive, masks, command.out);

@@ -34,6 +34,13 @@ constexpr std::array kRefused{
     Signature{4, "JXL "sv, "a JPEG XL picture"},
     Signature{0, "\xFF\x0A"sv, "a JPEG XL picture"},
     Signature{4, "ftypcrx"sv, "a camera's raw picture"},
+    Signature{8, "CR\2\0"sv, "a camera's raw picture"},    // Canon, in a TIFF
+    Signature{6, "HEAPCCDR"sv, "a camera's raw picture"},  // Canon
+    Signature{0, "IIU\0"sv, "a camera's raw picture"},     // Panasonic
+    Signature{0, "IIRO"sv, "a camera's raw picture"},      // Olympus
+    Signature{0, "IIRS"sv, "a camera's raw picture"},      // Olympus
+    Signature{0, "FUJIFILMCCD-RAW"sv, "a camera's raw picture"},
+    Signature{0, "FOVb"sv, "a camera's raw picture"},  // Sigma
     Signature{128, "DICM"sv, "a DICOM file"},
     Signature{0, "%PDF"sv, "a PDF document"},
     Signature{0, "PK\3\4"sv, "a zip archive"},
@@ -56,13 +63,13 @@ FileFormat sniff(std::span<const std::uint8_t> bytes, std::string_view name) {
   if (text.starts_with("\xFF\xD8\xFF"sv)) return FileFormat::jpeg;
   if (text.starts_with("\x89PNG\r\n\x1A\n"sv)) return FileFormat::png;
   if (bmp::has_signature(bytes)) return FileFormat::bmp;
-  for (const auto mark : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv}) {
-    if (text.starts_with(mark)) return FileFormat::tiff;
-  }
   for (const Signature& signature : kRefused) {
     if (text.size() >= signature.at && text.substr(signature.at).starts_with(signature.bytes)) {
       fail("{} is {}, which is not read: save it as JPEG or PNG", name, signature.kind);
     }
+  }
+  for (const auto mark : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv}) {
+    if (text.starts_with(mark)) return FileFormat::tiff;
   }
   if (text.starts_with("version https://git-lfs"sv)) {
     fail("{} is a Git LFS pointer, not a picture: fetch the file itself with 'git lfs pull'", name);

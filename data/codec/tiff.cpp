@@ -103,6 +103,8 @@ class Reader {
     file_.reset(TIFFClientOpenExt(name_.c_str(), "rm", &session_, on_read, on_write, on_seek, on_close, on_size,
                                   nullptr, nullptr, options.get()));
     if (file_ == nullptr) fail_decoding();
+    check_raw();
+    check_pages();
     read_tags();
   }
   Reader(const Reader&) = delete;
@@ -145,6 +147,37 @@ class Reader {
     std::uint16_t value = otherwise;
     TIFFGetFieldDefaulted(file_.get(), name, &value);
     return value;
+  }
+
+  // What the page at hand is to the others: FILETYPE_REDUCEDIMAGE, FILETYPE_MASK and others, or 0.
+  std::uint32_t page_kind() const {
+    std::uint32_t kind = 0;
+    TIFFGetFieldDefaulted(file_.get(), TIFFTAG_SUBFILETYPE, &kind);
+    return kind;
+  }
+
+  // Cameras put a preview first, of a few hundred pixels, which must not pass for the photograph.
+  void check_raw() const {
+    const std::uint8_t* version = nullptr;
+    DERMATOME_CHECK(TIFFGetField(file_.get(), TIFFTAG_DNGVERSION, &version) == 0,
+                    "{} is a camera's raw picture (DNG), which is not read: develop it to JPEG", name_);
+    DERMATOME_CHECK(
+        (page_kind() & FILETYPE_REDUCEDIMAGE) == 0,
+        "{} begins with a preview, as a camera's raw picture does, which is not read: develop it to JPEG, or "
+        "save it as a TIFF of one page",
+        name_);
+  }
+
+  // Damaged pages behind the first one do not matter, nor do libtiff's complaints of them.
+  void check_pages() {
+    const auto message = session_.message;
+    bool several = false;
+    while (!several && TIFFReadDirectory(file_.get()) == 1) {
+      several = (page_kind() & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) == 0;
+    }
+    DERMATOME_CHECK(!several, "{} holds several pages, where a picture is one: save each as a file of its own", name_);
+    session_.message = message;
+    if (TIFFSetDirectory(file_.get(), 0) != 1) fail_decoding();
   }
 
   void read_tags() {

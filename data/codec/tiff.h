@@ -11,8 +11,9 @@
 
 namespace dermatome::data::tiff {
 
-// Of the first page; further ones (previews, layers) are passed over. Throws Error for what is neither grey, palette
-// nor RGB (CMYK, Lab, camera raw), for floating-point and signed values, and for other depths than 1, 2, 4, 8, 16 bits.
+// Of the first page; previews and transparency masks behind it are passed over. Throws Error for further pages of other
+// kinds, for what is neither grey, palette nor RGB (CMYK, Lab), for a camera's raw picture, for floating-point and
+// signed values, and for other depths than 1, 2, 4, 8, 16 bits.
 ImageInfo probe(std::span<const std::uint8_t> bytes, std::string_view name);
 
 // Stored grid, 8 bits, grey or RGB; alpha is dropped.

@@ -115,6 +115,54 @@ TEST_F(Check, NamesEveryKindOfFinding) {
   EXPECT_EQ(json.at("findings")[0].at("files")[0], "mine/images/p04.png");
 }
 
+// Bright rows over dark ones: shares of 1 to 20 in 24.
+TEST_F(Check, TellsHowMuchOfThePhotographsIsLesion) {
+  for (std::uint64_t i = 1; i < 21; ++i) {
+    add_pair(fmt::format("p{:02}", i), i);
+    data::Image mask = data::make_image(96, 72, 1);
+    std::fill_n(mask.pixels.begin(), 96 * 3 * i, std::uint8_t{255});
+    folder_.add(fmt::format("mine/masks/p{:02}.png", i), data::encode_png(mask));
+  }
+  const Outcome outcome = check({"--json", "k.json"});
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_NE(outcome.out.find("\n  lesion area  mean 43."), std::string::npos) << outcome.out;
+  EXPECT_NE(
+      outcome.out.find(" % of a photograph, median 45.8 %; one in twenty below 8.3 %, one in twenty above 79.2 %\n"),
+      std::string::npos)
+      << outcome.out;
+  const auto json = nlohmann::json::parse(text_of(folder_ / "k.json"));
+  EXPECT_NEAR(json.at("mean_lesion_share").get<double>(), 10.5 / 24, 1e-9);
+  EXPECT_NEAR(json.at("median_lesion_share").get<double>(), 11.0 / 24, 1e-9);
+  EXPECT_NEAR(json.at("lesion_share_5_percent").get<double>(), 2.0 / 24, 1e-9);
+  EXPECT_NEAR(json.at("lesion_share_95_percent").get<double>(), 19.0 / 24, 1e-9);
+  EXPECT_EQ(json.at("images"), "mine/images");
+  EXPECT_EQ(json.at("masks"), "mine/masks");
+  EXPECT_EQ(json.at("photograph_formats"), nlohmann::json({{"PNG", 20}}));
+  EXPECT_EQ(json.at("mask_formats"), nlohmann::json({{"PNG", 20}}));
+  const auto& row = json.at("per_image")[2];
+  EXPECT_EQ(row.at("id"), "p03");
+  EXPECT_EQ(row.at("usable"), true);
+  EXPECT_EQ(row.at("width"), 96);
+  EXPECT_EQ(row.at("height"), 72);
+  EXPECT_EQ(row.at("contents").get<std::string>().size(), 32u);
+  EXPECT_NEAR(row.at("lesion_share").get<double>(), 3.0 / 24, 1e-9);
+}
+
+TEST_F(Check, NamesPicturesOfKindsThatAreNotRead) {
+  for (std::uint64_t i = 1; i < 4; ++i) add_pair(fmt::format("p{}", i), i);
+  fs::remove(folder_ / "mine/images/p1.png");
+  fs::remove(folder_ / "mine/images/p2.png");
+  folder_.add("mine/images/p1.heic", std::string_view("\0\0\0\x18"
+                                                      "ftypheic\0\0\0\0",
+                                                      16));
+  folder_.add("mine/images/p2.webp", std::string_view("RIFF\x10\0\0\0WEBPVP8 ", 16));
+  const Outcome outcome = check();
+  EXPECT_EQ(outcome.code, 1);
+  expect_lines(outcome.out, {"error: photographs that cannot be read (2)",
+                             "  mine/images/p1.heic is a HEIC picture, which is not read: save it as JPEG or PNG",
+                             "  mine/images/p2.webp is a WebP picture, which is not read: save it as JPEG or PNG"});
+}
+
 TEST_F(Check, CopiesWhatIsUsableAndRepairsItThere) {
   for (std::uint64_t i = 1; i < 7; ++i) add_pair(fmt::format("p{}", i), i);
   folder_.add("mine/images/p1.png", std::string_view("this is a text\n"));

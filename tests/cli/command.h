@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -183,6 +185,23 @@ class CommandLine : public ::testing::Test {
     const Outcome outcome = run(arguments);
     const auto start = outcome.err.rfind("dermatome: ");
     expect_sentence(outcome, start == std::string::npos ? outcome.err : outcome.err.substr(start), 1, parts);
+  }
+
+  // The last error is `sentence` with a line for each of `causes` behind it, in any order, and nothing else.
+  void expect_listed(const std::vector<std::string>& arguments, const std::string& sentence,
+                     std::vector<std::string> causes) const {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    const std::string first = "dermatome: " + sentence + "\n";
+    const auto at = ("\n" + outcome.err).find("\n" + first);
+    ASSERT_NE(at, std::string::npos) << first << "is not in:\n" << outcome.err;
+    std::stringstream rest(outcome.err.substr(at + first.size()));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(rest, line);) lines.push_back(line);
+    for (auto& cause : causes) cause = "  " + cause;
+    std::sort(causes.begin(), causes.end());
+    std::sort(lines.begin(), lines.end());
+    EXPECT_EQ(lines, causes) << outcome.err;
   }
 
   TemporaryFolder folder_;

@@ -33,8 +33,8 @@ TEST_F(Evaluate, RefusesOptionsThatDoNotGoTogether) {
     return more;
   };
   const std::string only =
-      "--size, --threshold, --tta, --split, --part, --cache and --skip-bad are for a model; masks are scored as they "
-      "are";
+      "--size, --threshold, --tta, --fill-holes, --keep-largest, --min-area, --split, --part, --cache and --skip-bad "
+      "are for a model; masks are scored as they are";
   expect_exactly(2, with({"--size", "64"}), only);
   expect_exactly(2, with({"--threshold", "0.4"}), only);
   expect_exactly(2, with({"--split", "s.csv"}), only);
@@ -43,6 +43,9 @@ TEST_F(Evaluate, RefusesOptionsThatDoNotGoTogether) {
   expect_exactly(2, with({"--part", "test"}), only);
   expect_exactly(2, with({"--cache", "c"}), only);
   expect_exactly(2, with({"--skip-bad"}), only);
+  expect_exactly(2, with({"--fill-holes"}), only);
+  expect_exactly(2, with({"--keep-largest"}), only);
+  expect_exactly(2, with({"--min-area", "0.01"}), only);
   expect_exactly(2, {"evaluate", "--run", "r", "--weights", "w", "--data", "data"},
                  "--run and --weights cannot be given together");
   expect_exactly(2, {"evaluate", "--run", "r", "--data", "data", "--threshold", "1.5"},

@@ -144,6 +144,7 @@ class Kills : public ::testing::Test {
     const Outcome last = start_or_resume().wait();
     ASSERT_EQ(last.code, 0) << last.err;
     expect_same_run();
+    EXPECT_GT(in_a_write, 0) << "no kill fell inside the write of a checkpoint, so nothing is proved of it";
     RecordProperty("killed_inside_a_write", in_a_write);
     RecordProperty("finished_in_between", finished);
     fmt::print("{} kills, {} of them inside the write of a checkpoint; {} runs finished in between\n", killed,

@@ -22,9 +22,10 @@ TEST_F(Predict, AsksForWhatIsMissing) {
   expect_exactly(2, {"predict", "--out", "p", kImages},
                  "which model? Give --run DIR (a folder that `dermatome train` made) or --weights FILE (a checkpoint)");
   expect_exactly(2, {"predict", "--run", "r", "x.jpg"}, "--out is required; `dermatome predict --help` explains");
-  expect_exactly(2, {"predict", "--run", "r", "--out", "p"},
-                 "predict needs IMAGES (Photographs (JPEG, PNG) and folders of them, which are mirrored with all "
-                 "folders below); `dermatome predict --help` explains");
+  expect_exactly(
+      2, {"predict", "--run", "r", "--out", "p"},
+      "predict needs IMAGES (Photographs (JPEG, PNG, BMP or TIFF) and folders of them, which are mirrored with "
+      "all folders below); `dermatome predict --help` explains");
   expect_exactly(1, {"predict", "--run", "nowhere", "--out", "p", kImages},
                  "the run folder nowhere does not exist (`dermatome train --run nowhere` would make it)");
   expect_exactly(2, {"predict", "--run", "r", "--out", "p", "--batch", "0", "x"},
@@ -130,8 +131,8 @@ TEST_F(Predict, BadPhotographsAmongManyAreNamedAndTheRestIsDone) {
   const Outcome outcome = run(predicting({"--batch", "2", "in"}));
   EXPECT_EQ(outcome.code, 1);
   EXPECT_TRUE(outcome.err.ends_with(
-      "\ndermatome: 2 of 4 photographs cannot be predicted: in/1.jpg is cut short or damaged: its JPEG data "
-      "end before the picture does; in/3.jpg is empty\n"))
+      "\ndermatome: 2 of 4 photographs cannot be predicted:\n  in/1.jpg is cut short or damaged: its JPEG data "
+      "end before the picture does\n  in/3.jpg is empty\n"))
       << outcome.err;
   for (const int i : {0, 2}) EXPECT_TRUE(fs::exists(folder_ / fmt::format("p/{}_segmentation.png", i)));
   const std::string table = text_of(folder_ / "p/predictions.csv");

@@ -44,11 +44,33 @@ class Prepare : public CommandLine {
 TEST_F(Prepare, FillsACacheAheadAndSaysWhatItTakes) {
   const Outcome first = done(preparing({"--size", "32", "--size", "16"}));
   EXPECT_EQ(first.out, "");
-  expect_told(first,
-              {"0 of 48 pairs at 16 px are in c; 48 to add, 0.1 MB (", "are free)", "decoding holds 512 MiB at most",
-               "32 px: 0 pairs were there, 48 added in ", "c holds 96 entries, 0.4 MB"});
+  expect_told(first, {"0 of 48 pairs at 16 px are in c; 48 to add, 0.1 MB (", "are free)",
+                      "together 96 pairs and 48 fingerprints to add, 0.4 MB (", "decoding holds 512 MiB at most",
+                      "32 px: 0 pairs were there, 48 added in ", "c holds 96 entries, 0.4 MB"});
   const Outcome second = done(preparing({"size=32"}));
   expect_told(second, {"all 48 pairs at 32 px are in c\n32 px: 48 pairs were there, 0 added\n"});
+}
+
+TEST_F(Prepare, TellsRepairsOnceAndNotOnceASize) {
+  const auto whole = data::probe(image(ids_[1]));
+  data::write_png(mask(ids_[1]), data::testing::disc(whole.width, whole.height, 100, 1));
+  const Outcome outcome = done({"prepare", "--data", "data", "--cache", "c", "--size", "16", "--size", "32"});
+  const std::string sentence = "1 of 5 masks hold 0 and 1; they were read as 0 and 255\n";
+  const auto first = outcome.err.find(sentence);
+  ASSERT_NE(first, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find(sentence, first + 1), std::string::npos) << outcome.err;
+}
+
+// Each size would fit on the disk by itself.
+TEST_F(Prepare, RefusesSizesThatTogetherDoNotFitBeforeItWritesAny) {
+  const data::CachePlan plan = data::Cache(folder_ / "c").plan(data::find_samples(kSample), 8000);
+  const auto sizes = plan.free / std::max<std::uint64_t>(plan.bytes, 1) + 2;
+  if (plan.bytes > plan.free || sizes > 190) GTEST_SKIP() << "this disk is too small or too large for the test";
+  std::vector<std::string> arguments = preparing();
+  for (std::uint64_t i = 0; i < sizes; ++i) arguments.insert(arguments.end(), {"--size", std::to_string(8000 + i)});
+  expect_refused(1, arguments,
+                 {"the cache c needs ", " more for ", "8000 px and 8001 px", "prepare --cache c --clean"});
+  EXPECT_EQ(entries(), 0u);
 }
 
 TEST_F(Prepare, TrainingWithACacheGivesTheSameBits) {

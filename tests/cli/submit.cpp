@@ -61,7 +61,7 @@ TEST_F(Submit, ABadPhotographLeavesAnEarlierArchiveAsItWas) {
   folder_.add("s.zip", std::string_view("earlier"));
   const std::string whole = text_of(image(ids_[2]));
   folder_.add(fmt::format("{}/{}.jpg", kImages, ids_[2]), std::string_view(whole).substr(0, whole.size() / 2));
-  expect_refused(1, submitting(), {ids_[2] + ".jpg is cut short or damaged", "; s.zip was not written"});
+  expect_refused(1, submitting(), {"s.zip was not written: ", ids_[2] + ".jpg is cut short or damaged"});
   EXPECT_EQ(text_of(folder_ / "s.zip"), "earlier");
 }
 

@@ -342,6 +342,18 @@ TEST_F(CacheTest, PlansWhatIsMissing) {
   for (std::size_t i = 0; i < 3; ++i) cache.pair(samples[i], 16, budget_);
   const CachePlan after = cache.plan(samples, 16);
   EXPECT_EQ(after.present, 3u);
+  EXPECT_EQ(after.missing_prints, samples.size());
+  for (std::size_t i = 0; i < 5; ++i) cache.fingerprint(samples[i].image, budget_);
+  const std::vector<CachePlan> plans{cache.plan(samples, 16), cache.plan(samples, 24)};
+  const CachePlan sum = sum_of(plans);
+  EXPECT_EQ(sum.present, 3u);
+  EXPECT_EQ(sum.missing, 2 * samples.size() - 3);
+  EXPECT_EQ(sum.missing_prints, samples.size() - 5) << "once, not once a size";
+  std::uint64_t print = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "cache"))
+    print = entry.path().extension() == ".print" ? entry.file_size() : print;
+  EXPECT_EQ(sum.bytes,
+            (samples.size() - 3) * entry_bytes(16) + samples.size() * entry_bytes(24) + (samples.size() - 5) * print);
   EXPECT_EQ(plan_sentence({.present = 3, .missing = 45, .bytes = 49'000'000, .free = 12'340'000'000}, "c", 16),
             "3 of 48 pairs at 16 px are in c; 45 to add, 49 MB (12.3 GB are free)");
   EXPECT_EQ(plan_sentence({.present = 48}, "c", 16), "all 48 pairs at 16 px are in c");

@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::expect_error;
+using testing::expect_listed;
 using testing::TemporaryFolder;
 
 std::vector<std::string> ids_of(const std::vector<Sample>& samples) {
@@ -62,6 +63,11 @@ TEST(FindSamples, KnowsTheChallengesOf2017And2016) {
   add_pair(isic2016, "ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth", "ISIC_3",
            "_Segmentation");
   EXPECT_EQ(ids_of(find_samples(isic2016.path())), Ids{"ISIC_3"});
+  add_pair(isic2017, "ISIC-2017_Validation_Data", "ISIC-2017_Validation_Part1_GroundTruth", "ISIC_4");
+  EXPECT_EQ(ids_of(find_samples(isic2017.path(), Part::validation)), Ids{"ISIC_4"});
+  add_pair(isic2016, "ISBI2016_ISIC_Part1_Test_Data", "ISBI2016_ISIC_Part1_Test_GroundTruth", "ISIC_5");
+  EXPECT_EQ(ids_of(find_samples(isic2016.path(), Part::test)), Ids{"ISIC_5"});
+  EXPECT_EQ(ids_of(find_samples(isic2016.path())), Ids{"ISIC_3"}) << "the training part";
 }
 
 TEST(FindSamples, TakesTheOnlyPartThereIs) {
@@ -148,7 +154,9 @@ TEST(FindSamples, TellsWhatHasNoPartner) {
             "2 masks in " + (folder / "m").string() + ": two_segmentation.png and two_mask.png");
   EXPECT_EQ(pairing.lone_masks, std::vector<fs::path>{folder / "m/nobody_mask.png"});
   EXPECT_NO_THROW(check_pairing(pairing, true));
-  expect_error([&] { check_pairing(pairing); }, {"--skip-bad"});
+  expect_listed([&] { check_pairing(pairing); }, {"3 of 4 photographs", "--skip-bad"},
+                {"alone has no mask in", "double has a name that 2 photographs share: double.jpg and double.png",
+                 "two has 2 masks in"});
 }
 
 TEST(FindSamples, PairsInsideOneFolder) {
@@ -163,9 +171,13 @@ TEST(FindSamples, PairsInsideOneFolder) {
 TEST(FindSamples, CountsAndNamesPhotographsWithoutMask) {
   const TemporaryFolder folder;
   for (int i = 0; i < 9; ++i) add_pair(folder, "i", "m", fmt::format("p{}", i));
-  for (int i = 1; i < 9; ++i) fs::remove(folder / fmt::format("m/p{}_segmentation.png", i));
-  expect_error([&] { find_samples(folder / "i", folder / "m"); },
-               {"8 of 9", (folder / "i").string(), (folder / "m").string(), "p1, p2, p3, p4, p5 and 3 more"});
+  std::vector<std::string> causes;
+  for (int i = 1; i < 9; ++i) {
+    fs::remove(folder / fmt::format("m/p{}_segmentation.png", i));
+    causes.push_back(fmt::format("  p{} has no mask in {}", i, (folder / "m").string()));
+  }
+  expect_listed([&] { find_samples(folder / "i", folder / "m"); },
+                {"8 of 9 photographs in ", (folder / "i").string(), "--skip-bad leaves them out"}, causes);
   fs::remove(folder / "m/p0_segmentation.png");
   expect_error([&] { find_samples(folder / "i", folder / "m"); }, {"none of the 9", "p0_segmentation.png"});
 }
@@ -175,17 +187,32 @@ TEST(FindSamples, RefusesAmbiguousNames) {
   add_pair(folder, "i", "m", "a");
   add_pair(folder, "i", "m", "c");
   folder.add("i/a.png");
-  expect_error([&] { find_samples(folder / "i", folder / "m"); }, {"1 id", "a.jpg and a.png"});
+  expect_error([&] { find_samples(folder / "i", folder / "m"); }, {"1 of 2 photographs", "a.jpg and a.png"});
   fs::remove(folder / "i/a.png");
   fs::remove(folder / "i/c.jpg");
   folder.add("m/a_mask.png");
   expect_error([&] { find_samples(folder / "i", folder / "m"); },
                {"no photograph", "a has 2 masks", "a_segmentation.png and a_mask.png"});
   add_pair(folder, "i", "m", "b");
-  expect_error([&] { find_samples(folder / "i", folder / "m"); },
-               {"1 photograph(s)", "more than one mask", "a_segmentation.png and a_mask.png", "--skip-bad"});
+  expect_error(
+      [&] { find_samples(folder / "i", folder / "m"); },
+      {"1 of 2 photographs", "a has 2 masks in", "a_segmentation.png and a_mask.png", "--skip-bad leaves it out"});
   fs::create_directory(folder / "empty");
   expect_error([&] { find_samples(folder / "empty", folder / "m"); }, {"empty", "no photographs"});
+}
+
+TEST(FindSamples, SeesPicturesThatAreRefusedLater) {
+  const TemporaryFolder folder;
+  const Ids ids{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+  std::vector<fs::path> photographs;
+  for (const char* name :
+       {"a.heic", "b.WEBP", "c.gif", "d.heif", "e.avif", "f.jp2", "g.NEF", "h.dng", "i.cr2", "j.arw"}) {
+    photographs.push_back(folder.add(fmt::format("i/{}", name)));
+    folder.add(fmt::format("m/{}_mask.png", name[0]));
+  }
+  EXPECT_EQ(ids_of(find_samples(folder / "i", folder / "m")), ids);
+  const std::vector<fs::path> paths{folder / "i"};
+  EXPECT_EQ(find_images(paths, false), photographs);
 }
 
 TEST(FindImages, ListsFoldersAndTakesFilesAsGiven) {

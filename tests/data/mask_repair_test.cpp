@@ -71,7 +71,7 @@ TEST(RepairMask, TurnsAMaskThatWasDrawnOnTheUprightPhotograph) {
 TEST(RepairMask, RefusesSeveralClasses) {
   Image mask = disc(60, 60, 20);
   std::fill_n(mask.pixels.begin(), 300, std::uint8_t{128});
-  expect_error([&] { repaired(mask, {.width = 60, .height = 60}); }, {"m.png is no lesion mask", "3 frequent values"});
+  expect_error([&] { repaired(mask, {.width = 60, .height = 60}); }, {"m.png is no lesion mask", "areas of 3 values"});
 }
 
 }  // namespace

@@ -121,14 +121,37 @@ TEST(MaskValues, EmptyAndFullMasksAreFine) {
 TEST(MaskValues, SeveralClassesAreRefused) {
   Image three = disc(60, 60, 20);
   std::fill_n(three.pixels.begin(), 300, std::uint8_t{128});
-  expect_error([&] { check(three); }, {"mask.png", "3 frequent values", "0, 128, 255"});
+  expect_error([&] { check(three); }, {"mask.png", "areas of 3 values", "0, 128, 255"});
   Image with_void = disc(60, 60, 20, 1);
   std::fill_n(with_void.pixels.begin(), 300, std::uint8_t{255});
   expect_error([&] { check(with_void); }, {"0, 1, 255"});
   Image many = make_image(60, 60, 1);
   for (std::size_t i = 0; i < many.pixels.size(); ++i) many.pixels[i] = static_cast<std::uint8_t>(i / 150 % 12);
   std::fill_n(many.pixels.begin(), 300, std::uint8_t{255});
-  expect_error([&] { check(many); }, {"13 frequent values (0, 1, 2, 3, 4, 5, 6, 7, ...)"});
+  expect_error([&] { check(many); }, {"areas of 13 values (0, 1, 2, 3, 4, 5, 6, 7, ...)"});
+}
+
+Image with_patch(int size, int side, std::uint8_t value) {
+  Image mask = disc(size, size, size / 3.0);
+  for (int y = 5; y < 5 + side; ++y) std::fill_n(mask.pixels.data() + mask.offset(7, y), side, value);
+  return mask;
+}
+
+TEST(MaskValues, AClassOfFewPixelsIsNoEdge) {
+  expect_error([] { check(with_patch(400, 12, 128)); }, {"areas of 3 values (0, 128, 255)"});
+  expect_error([] { check(with_patch(400, 9, 64)); }, {"areas of 3 values (0, 64, 255)"});
+  EXPECT_NO_THROW(check(with_patch(400, 8, 128))) << "a block of JPEG";
+  Image line = disc(400, 400, 130);
+  std::fill_n(line.pixels.data() + line.offset(0, 3), 400 * 3, std::uint8_t{128});
+  EXPECT_NO_THROW(check(line)) << "three rows are thin";
+}
+
+TEST(MaskValues, WideSoftEdgesAreStillEdges) {
+  for (const int quality : {5, 10, 30}) {
+    const Image noisy = decode_mask(encode_jpeg(disc(400, 400, 120), quality), "a").grey;
+    EXPECT_NO_THROW(check(noisy)) << quality;
+  }
+  EXPECT_NO_THROW(check(resize(disc(40, 40, 13), 640, 640))) << "enlarged 16 times";
 }
 
 TEST(MaskValues, ClassNumbersAreRefusedInsteadOfReadAsEmpty) {

@@ -249,6 +249,9 @@ TEST(ReadPhotograph, NamesFormatsThatItDoesNotRead) {
          "HEIC");
   refuse(std::string("RIFF\0\0\0\0WEBPVP8 ", 16), "WebP");
   refuse("GIF89a", "GIF");
+  refuse(std::string("II*\0\x10\0\0\0CR\2\0", 12), "camera's raw");
+  refuse("IIRO", "camera's raw");
+  refuse("FUJIFILMCCD-RAW 0201", "camera's raw");
   refuse(std::string(128, '\0') + "DICM", "DICOM");
   refuse("<!DOCTYPE html><html>", "web page");
   refuse("version https://git-lfs.github.com/spec/v1\n", "Git LFS");

@@ -17,6 +17,8 @@ namespace {
 using testing::disc;
 using testing::exif_block;
 using testing::expect_error;
+using testing::expect_listed;
+using testing::expect_message;
 using testing::make_jpeg;
 using testing::random_image;
 using testing::smooth_image;
@@ -164,9 +166,13 @@ TEST_F(LoadResidentSet, GathersAllBadFilesInOneError) {
   Image classes = disc(9, 9, 3);
   std::fill_n(classes.pixels.begin(), 9, std::uint8_t{100});
   folder_.add("s12_mask.png", encode_png(classes));
-  std::vector<std::string> expected{"13 of 14 samples", "and 3 more"};
-  for (int i = 0; i < 10; ++i) expected.push_back(fmt::format("s{:02}.png is a text, not a picture", i));
-  expect_error([&] { load_resident_set(samples, 8); }, expected);
+  folder_.add("s03_mask.png", "");
+  std::vector<std::string> causes;
+  for (int i = 0; i < 12; ++i) causes.push_back(fmt::format("s{:02}.png is a text, not a picture", i));
+  causes.emplace_back("s12_mask.png is no lesion mask");
+  const auto load = [&] { load_resident_set(samples, 8); };
+  expect_listed(load, {"13 of 14 samples cannot be used; repair or remove them", "--skip-bad"}, causes);
+  expect_message(load, {"s03.png is a text, not a picture; " + (folder_ / "s03_mask.png").string() + " is empty\n"});
   const std::vector<Sample> two{samples[12], samples[13]};
   expect_error([&] { load_resident_set(two, 8); }, {"s12_mask.png is no lesion mask", "0, 100, 255"});
   const std::vector<Sample> good{samples[13]};

@@ -5,6 +5,7 @@
 #include <png.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -56,18 +57,41 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// Fails unless `action` throws Error with one sentence (no line break, no full stop) that holds every one of `parts`.
-inline void expect_error(const std::function<void()>& action, const std::vector<std::string>& parts) {
+// Fails unless `action` throws Error, and without a full stop, that holds every one of `parts`; returns its message.
+inline std::string expect_message(const std::function<void()>& action, const std::vector<std::string>& parts) {
   try {
     action();
   } catch (const Error& error) {
     const std::string message = error.what();
     for (const auto& part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << " not in: " << message;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
     EXPECT_FALSE(message.ends_with('.')) << message;
-    return;
+    return message;
   }
   ADD_FAILURE() << "no Error was thrown";
+  return "";
+}
+
+// The same with one sentence: no line break.
+inline void expect_error(const std::function<void()>& action, const std::vector<std::string>& parts) {
+  const std::string message = expect_message(action, parts);
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+// The same with a sentence on the first line and one of `causes` on each of the others, in their order.
+inline void expect_listed(const std::function<void()>& action, const std::vector<std::string>& parts,
+                          const std::vector<std::string>& causes) {
+  const std::string message = expect_message(action, parts);
+  std::size_t at = message.find('\n');
+  ASSERT_NE(at, std::string::npos) << message;
+  EXPECT_EQ(message.substr(0, at).back(), ':') << message;
+  EXPECT_EQ(static_cast<std::size_t>(std::count(message.begin(), message.end(), '\n')), causes.size()) << message;
+  for (std::size_t i = 0; i < causes.size() && at != std::string::npos; ++i) {
+    const std::size_t next = message.find('\n', at + 1);
+    const std::string line = message.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+    EXPECT_NE(line.find(causes[i]), std::string::npos) << causes[i] << " not in: " << line;
+    EXPECT_TRUE(line.starts_with("  ")) << line;
+    at = next;
+  }
 }
 
 inline Image random_image(int width, int height, int channels, std::uint64_t seed) {

@@ -28,6 +28,9 @@ struct TiffOptions {
   bool big_endian = false;
   bool big = false;
   std::vector<std::vector<std::uint16_t>> palette = {};
+  int kind = 0;  // of the page, as FILETYPE_REDUCEDIMAGE
+  bool dng = false;
+  std::vector<int> further = {};  // kinds of pages behind it
 };
 
 void set_tags(TIFF* file, int width, int height, const TiffOptions& options) {
@@ -44,10 +47,21 @@ void set_tags(TIFF* file, int width, int height, const TiffOptions& options) {
     const std::uint16_t alpha = EXTRASAMPLE_UNASSALPHA;
     if (options.photometric != PHOTOMETRIC_SEPARATED) TIFFSetField(file, TIFFTAG_EXTRASAMPLES, 1, &alpha);
   }
+  if (options.kind != 0) TIFFSetField(file, TIFFTAG_SUBFILETYPE, options.kind);
+  const std::uint8_t version[4] = {1, 4, 0, 0};
+  if (options.dng) TIFFSetField(file, TIFFTAG_DNGVERSION, version);
   if (!options.palette.empty()) {
     TIFFSetField(file, TIFFTAG_COLORMAP, options.palette[0].data(), options.palette[1].data(),
                  options.palette[2].data());
   }
+}
+
+// A page of one grey pixel behind those that are there.
+void add_page(TIFF* file, int kind) {
+  TIFFWriteDirectory(file);
+  set_tags(file, 1, 1, {.channels = 1, .photometric = PHOTOMETRIC_MINISBLACK, .kind = kind});
+  std::uint8_t pixel = 9;
+  TIFFWriteScanline(file, &pixel, 0, 0);
 }
 
 // `rows`: packed as TIFF packs them, planes one behind the other where they are separate.
@@ -88,6 +102,7 @@ Bytes make_tiff(const Bytes& rows, int width, int height, const TiffOptions& opt
       }
     }
   }
+  for (const int kind : options.further) add_page(file, kind);
   TIFFClose(file);
   return read_file(path);
 }
@@ -172,6 +187,36 @@ TEST(ReadTiff, RefusesWhatItDoesNotRead) {
   refused(Bytes(12), {.bits = 32}, {"x.tif has 32 bits a value"});
   refused(Bytes(1), {.channels = 1, .photometric = PHOTOMETRIC_CFA}, {"x.tif is a camera's raw picture"});
   refused(Bytes(5), {.channels = 5}, {"x.tif has 5 channels"});
+}
+
+TEST(ReadTiff, RefusesRawPicturesInsteadOfReadingTheirPreviews) {
+  const Image image = random_image(21, 18, 3, 1);
+  const auto refused = [&](const TiffOptions& options, const std::vector<std::string>& parts) {
+    const Bytes bytes = tiff_of(image, options);
+    expect_error([&] { decode_rgb(bytes, "x.nef"); }, parts);
+    expect_error([&] { probe(bytes, "x.nef"); }, parts);
+    expect_error([&] { decode_mask(bytes, "x.nef"); }, parts);
+  };
+  refused({.dng = true}, {"x.nef is a camera's raw picture (DNG)", "develop it to JPEG"});
+  refused({.kind = FILETYPE_REDUCEDIMAGE}, {"x.nef begins with a preview", "develop it to JPEG"});
+  Bytes canon = tiff_of(image, {.big_endian = false});
+  const Bytes mark{'C', 'R', 2, 0};
+  std::copy(mark.begin(), mark.end(), canon.begin() + 8);
+  expect_error([&] { decode_rgb(canon, "x.cr2"); }, {"x.cr2 is a camera's raw picture", "save it as JPEG or PNG"});
+}
+
+TEST(ReadTiff, RefusesSeveralPagesButNotPreviews) {
+  const Image image = random_image(21, 18, 3, 1);
+  for (const std::vector<int>& further :
+       std::vector<std::vector<int>>{{0}, {FILETYPE_PAGE, FILETYPE_PAGE}, {FILETYPE_REDUCEDIMAGE, 0}}) {
+    const Bytes bytes = tiff_of(image, {.further = further});
+    expect_error([&] { decode_rgb(bytes, "x.tif"); }, {"x.tif holds several pages", "save each as a file of its own"});
+    expect_error([&] { decode_mask(bytes, "x.tif"); }, {"x.tif holds several pages"});
+  }
+  for (const int compression : {COMPRESSION_NONE, COMPRESSION_LZW}) {
+    const TiffOptions options{.compression = compression, .further = {FILETYPE_REDUCEDIMAGE, FILETYPE_MASK}};
+    EXPECT_EQ(decode_rgb(tiff_of(image, options), "a").image, image) << compression;
+  }
 }
 
 TEST(ReadTiff, RefusesEveryTruncationOfItsPixels) {

@@ -72,14 +72,16 @@ TEST_F(PredictFiles, ABadOneDoesNotStopTheOthers) {
   EXPECT_EQ(failures[3].cause, files_[6].string() + " is not wanted");
 }
 
-TEST_F(PredictFiles, FailuresAreDescribedInOneSentence) {
+TEST_F(PredictFiles, FailuresAreAllNamed) {
   EXPECT_EQ(describe({}, 4, "photographs cannot be predicted"), "");
   EXPECT_EQ(describe({{2, "x is bad"}}, 4, "photographs cannot be predicted"), "x is bad");
   EXPECT_EQ(describe({{2, "x is bad"}, {3, "y is bad"}}, 4, "photographs cannot be predicted"),
-            "2 of 4 photographs cannot be predicted: x is bad; y is bad");
-  std::vector<FileFailure> many(13, FileFailure{0, "z"});
-  EXPECT_EQ(describe(many, 20, "photographs cannot be scored"),
-            "13 of 20 photographs cannot be scored: z; z; z; z; z; z; z; z; z; z; and 3 more");
+            "2 of 4 photographs cannot be predicted:\n  x is bad\n  y is bad");
+  std::vector<FileFailure> many(1013, FileFailure{0, "z"});
+  const std::string text = describe(many, 2000, "photographs cannot be scored");
+  EXPECT_EQ(std::count(text.begin(), text.end(), 'z'), 1000);
+  EXPECT_TRUE(text.starts_with("1013 of 2000 photographs cannot be scored:\n  z\n")) << text;
+  EXPECT_TRUE(text.ends_with("\n  z\n  and 13 more")) << text;
 }
 
 std::vector<std::string> names_of(const std::vector<PlannedFile>& files) {

@@ -20,6 +20,7 @@
 namespace dermatome::training::testing {
 
 using data::testing::expect_error;
+using data::testing::expect_listed;
 using data::testing::TemporaryFolder;
 
 inline constexpr Device kCpuDevice{DeviceKind::cpu, 0};

@@ -15,7 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kAdvice = ": repair or remove them, or leave them out with --skip-bad";
+constexpr const char* kCannotBeScored =
+    "photographs cannot be scored; repair or remove them, or leave them out with --skip-bad";
 
 void check_size(const data::Sample& sample) {
   const auto image = data::probe(sample.image);
@@ -32,13 +33,29 @@ std::vector<std::string> mismatches(const std::vector<data::Sample>& samples) {
   return data::for_each_file(samples.size(), {}, [&](std::size_t i) { check_size(samples[i]); });
 }
 
+// Where masks of another size end the work before it begins, the other files are read, so that all that is wrong is
+// told at once.
+void read_others(const std::vector<data::Sample>& samples, std::vector<std::string>& causes) {
+  constexpr int kSmall = 64;
+  if (std::all_of(causes.begin(), causes.end(), [](const auto& cause) { return cause.empty(); })) return;
+  data::MemoryBudget budget(data::kDecodingBudget);
+  const auto more = data::for_each_file(samples.size(), {}, [&](std::size_t i) {
+    if (!causes[i].empty()) return;
+    const auto bytes = data::read_file(samples[i].image);
+    const auto share = budget.take(data::preparing_bytes(bytes, data::read_file(samples[i].mask), kSmall));
+    data::prepare_photograph(bytes, samples[i].image.string(), kSmall);
+    TruthReport ignored;
+    read_truth(samples[i].mask, ignored);
+  });
+  for (std::size_t i = 0; i < causes.size(); ++i) causes[i] += more[i];
+}
+
 void refuse(const std::vector<std::string>& causes) {
   std::vector<FileFailure> failures;
   for (std::size_t i = 0; i < causes.size(); ++i) {
     if (!causes[i].empty()) failures.push_back({i, causes[i]});
   }
-  if (failures.empty()) return;
-  fail("{}{}", describe(failures, causes.size(), "photographs cannot be scored"), failures.size() > 1 ? kAdvice : "");
+  if (!failures.empty()) fail("{}", describe(failures, causes.size(), kCannotBeScored));
 }
 
 // A mask that a cache refuses may still be a truth: then the photograph is read by itself.
@@ -206,8 +223,12 @@ std::vector<Evaluation> evaluate(Ensemble& ensemble, std::span<const Variant> va
                                  const OnProgress& progress, const OnScored& on_scored) {
   DERMATOME_CHECK(!samples.empty(), "there are no photographs to score");
   DERMATOME_CHECK(!variants.empty(), "there is no way of scoring");
-  Scoring scoring(variants, samples, mismatches(samples));
-  if (!options.skip_bad) refuse(scoring.causes());
+  auto causes = mismatches(samples);
+  if (!options.skip_bad) {
+    read_others(samples, causes);
+    refuse(causes);
+  }
+  Scoring scoring(variants, samples, std::move(causes));
   data::MemoryBudget budget(data::kDecodingBudget);
   FilesOptions files;
   if (options.cache != nullptr) {

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 3> kSuffixes{"_segmentation", "_mask", "_lesion"};
 
+constexpr std::size_t kNamed = 1000;  // true masks without a prediction in an error
+
 // The length of the suffix that a mask's name ends with, in any case of letters; 0 where there is none.
 std::size_t suffix_length(const std::string& stem) {
   const std::string lower = data::lower_case(stem);
@@ -34,7 +36,13 @@ std::string stem_of(const fs::path& path) {
   return path.stem().string();
 }
 
-std::map<std::string, fs::path> masks_in(const fs::path& folder, const char* what) {
+struct NamedMask {
+  std::string id;
+  fs::path path;
+};
+
+// By their ids in lower case.
+std::map<std::string, NamedMask> masks_in(const fs::path& folder, const char* what) {
   std::error_code ignored;
   DERMATOME_CHECK(fs::exists(folder, ignored), "the folder {} does not exist", folder.string());
   DERMATOME_CHECK(fs::is_directory(folder, ignored), "{} is a file, not a folder", folder.string());
@@ -47,12 +55,12 @@ std::map<std::string, fs::path> masks_in(const fs::path& folder, const char* wha
   }
   DERMATOME_CHECK(!pictures.empty(), "{} holds no {} masks (PNG files such as ISIC_0000000_segmentation.png)",
                   folder.string(), what);
-  std::map<std::string, fs::path> masks;
+  std::map<std::string, NamedMask> masks;
   for (const auto& path : pictures) {
     std::string id = stem_of(path);
     id.resize(id.size() - suffix_length(id));
-    const auto [other, added] = masks.emplace(id, path);
-    DERMATOME_CHECK(added, "{} and {} are both {} masks of {}; leave one of them", other->second.string(),
+    const auto [other, added] = masks.emplace(data::lower_case(id), NamedMask{.id = id, .path = path});
+    DERMATOME_CHECK(added, "{} and {} are both {} masks of {}; leave one of them", other->second.path.string(),
                     path.string(), what, id);
   }
   return masks;
@@ -83,13 +91,13 @@ MaskPairs pair_masks(const fs::path& predictions, const fs::path& truth) {
   auto predicted = masks_in(predictions, "predicted");
   MaskPairs result;
   std::vector<std::string> missing;
-  for (const auto& [id, path] : true_masks) {
-    const auto found = predicted.find(id);
+  for (const auto& [key, mask] : true_masks) {
+    const auto found = predicted.find(key);
     if (found == predicted.end()) {
-      missing.push_back(id);
+      missing.push_back(mask.id);
       continue;
     }
-    result.pairs.push_back({.id = id, .prediction = found->second, .truth = path});
+    result.pairs.push_back({.id = mask.id, .prediction = found->second.path, .truth = mask.path});
     predicted.erase(found);
   }
   DERMATOME_CHECK(
@@ -97,8 +105,10 @@ MaskPairs pair_masks(const fs::path& predictions, const fs::path& truth) {
       "no predicted mask in {} has the name of a true mask in {}: {}_segmentation.png is sought, for example",
       predictions.string(), truth.string(), missing.front());
   DERMATOME_CHECK(missing.empty(), "{} of {} true masks in {} have no prediction in {}: {}", missing.size(),
-                  true_masks.size(), truth.string(), predictions.string(), data::first_names(missing));
-  for (const auto& [id, path] : predicted) result.extra.push_back(path.filename().string());
+                  true_masks.size(), truth.string(), predictions.string(), data::first_names(missing, kNamed));
+  std::sort(result.pairs.begin(), result.pairs.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const auto& [key, mask] : predicted) result.extra.push_back(mask.path.filename().string());
+  std::sort(result.extra.begin(), result.extra.end());
   return result;
 }
 

@@ -10,7 +10,7 @@
 namespace dermatome::training {
 
 struct MaskPair {
-  std::string id;  // the file name without ending and without _segmentation, _mask or _lesion
+  std::string id;  // the true mask's file name without ending and without _segmentation, _mask or _lesion
   std::filesystem::path prediction, truth;
 };
 
@@ -19,9 +19,9 @@ struct MaskPairs {
   std::vector<std::string> extra;  // names of predictions without a true mask, sorted
 };
 
-// Pictures of both folders and of the folders below them, paired by id. Where names with such a suffix are among a
-// folder's pictures, those without are photographs and passed over, as pictures named *_overlay are. Throws Error
-// naming the folder or the names: a folder that does not exist or holds no masks, two masks of one id, true masks
+// Pictures of both folders and of the folders below them, paired by id in any case. Where names with such a suffix are
+// among a folder's pictures, those without are photographs and passed over, as pictures named *_overlay are. Throws
+// Error naming the folder or the names: a folder that does not exist or holds no masks, two masks of one id, true masks
 // without a prediction.
 MaskPairs pair_masks(const std::filesystem::path& predictions, const std::filesystem::path& truth);
 

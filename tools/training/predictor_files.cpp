@@ -1,17 +1,14 @@
 // Decoding and finishing on all threads, the network in between.
 #include "tools/training/predictor_files.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <new>
 
+#include "data/name_list.h"
 #include "engine/core/error.h"
 
 namespace dermatome::training {
 namespace {
-
-constexpr std::size_t kListedFailures = 10;
 
 // A photograph between its steps. No exception may leave an OpenMP region: the cause is kept here.
 struct Job {
@@ -116,10 +113,8 @@ std::string describe(const std::vector<FileFailure>& failures, std::size_t total
   if (failures.empty()) return {};
   if (failures.size() == 1) return failures.front().cause;
   std::vector<std::string> causes;
-  for (std::size_t i = 0; i < std::min(kListedFailures, failures.size()); ++i) causes.push_back(failures[i].cause);
-  const std::size_t more = failures.size() - causes.size();
-  return fmt::format("{} of {} {}: {}{}", failures.size(), total, what, fmt::join(causes, "; "),
-                     more > 0 ? fmt::format("; and {} more", more) : "");
+  for (const auto& failure : failures) causes.push_back(failure.cause);
+  return fmt::format("{} of {} {}:{}", failures.size(), total, what, data::listed(causes));
 }
 
 }  // namespace dermatome::training

@@ -48,8 +48,8 @@ std::vector<FileFailure> predict_files(Ensemble& ensemble, std::span<const std::
                                        const FilesOptions& options, const OnPrediction& on_prediction,
                                        const OnProgress& progress = {});
 
-// "2 of 5 WHAT: CAUSE; CAUSE" with WHAT "photographs cannot be read", for example, the first ten causes and how many
-// more; one alone is its cause. Empty for no failures.
+// "2 of 5 WHAT:" and a line for each cause, with WHAT "photographs cannot be read", for example; one alone is its
+// cause. Empty for no failures.
 std::string describe(const std::vector<FileFailure>& failures, std::size_t total, const std::string& what);
 
 }  // namespace dermatome::training

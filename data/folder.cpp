@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "data/files.h"
 #include "engine/core/error.h"
@@ -36,12 +37,28 @@ void collect(const fs::path& folder, std::vector<fs::path>& pictures) {
   DERMATOME_CHECK(!error, "cannot list the folder {}: {}", folder.string(), error.message());
 }
 
+bool has_raw_ending(const fs::path& path) {
+  const std::string ending = lower_case(path.extension().string());
+  return std::find(kRawEndings.begin(), kRawEndings.end(), ending) != kRawEndings.end();
+}
+
+// Cameras write a raw picture and a JPEG of it under one name: then the raw one is nobody's concern.
+void drop_raw_beside_pictures(std::vector<fs::path>& pictures) {
+  const auto name_of = [](const fs::path& path) { return (path.parent_path() / path.stem()).string(); };
+  std::set<std::string> names;
+  for (const auto& picture : pictures) {
+    if (!has_raw_ending(picture)) names.insert(name_of(picture));
+  }
+  std::erase_if(pictures,
+                [&](const fs::path& picture) { return has_raw_ending(picture) && names.contains(name_of(picture)); });
+}
+
 }  // namespace
 
 bool has_picture_ending(const fs::path& path) {
   const std::string ending = lower_case(path.extension().string());
-  return std::find(kPictureEndings.begin(), kPictureEndings.end(), ending) != kPictureEndings.end() ||
-         std::find(kRawEndings.begin(), kRawEndings.end(), ending) != kRawEndings.end();
+  return has_raw_ending(path) ||
+         std::find(kPictureEndings.begin(), kPictureEndings.end(), ending) != kPictureEndings.end();
 }
 
 bool is_clutter(const fs::path& path) {
@@ -57,6 +74,7 @@ std::vector<fs::path> list_pictures(const fs::path& folder, bool recursive) {
   } else {
     collect<fs::directory_iterator>(folder, pictures);
   }
+  drop_raw_beside_pictures(pictures);
   std::sort(pictures.begin(), pictures.end());
   return pictures;
 }

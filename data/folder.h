@@ -14,8 +14,9 @@ bool has_picture_ending(const std::filesystem::path& path);
 // Hidden files (.DS_Store, ._*), Thumbs.db, and the *_superpixels.png that ISIC puts beside its photographs.
 bool is_clutter(const std::filesystem::path& path);
 
-// Pictures of a folder that are not clutter, sorted by path; with `recursive`, of the folders below it as well (hidden
-// ones excepted; links to folders are not followed). Throws Error naming the folder and the cause.
+// Pictures of a folder that are not clutter nor a camera's raw form of another picture of the same name, sorted by
+// path; with `recursive`, of the folders below it as well (hidden ones excepted; links to folders are not followed).
+// Throws Error naming the folder and the cause.
 std::vector<std::filesystem::path> list_pictures(const std::filesystem::path& folder, bool recursive = false);
 
 }  // namespace dermatome::data

@@ -19,17 +19,13 @@ std::string absolute(const std::string& path) {
   return path.empty() ? "" : fs::absolute(path).string();
 }
 
-void check_all(std::span<const data::Pairing> pairings, const Tell& tell) {
-  const auto paired = [](const data::Pairing& pairing) { return pairing.unpaired.empty() || pairing.samples.empty(); };
-  if (!std::all_of(pairings.begin(), pairings.end(), paired)) {
-    tell("some photographs have no mask of their own; the others are read too, to name every bad file");
-  }
+void check_all(std::span<const data::Pairing> pairings) {
   data::check_usable(pairings, [](std::size_t, std::size_t) { stop_if_signalled(); });
 }
 
 std::vector<data::Sample> readable(data::Pairing pairing, bool skip_bad, const Tell& tell) {
   data::check_pairing(pairing, true);
-  if (!skip_bad) check_all(std::span(&pairing, 1), tell);
+  if (!skip_bad) check_all(std::span(&pairing, 1));
   for (const auto& unpaired : pairing.unpaired) {
     tell(fmt::format("left out: {} has {}", unpaired.id, data::cause_of(unpaired, pairing)));
   }
@@ -99,10 +95,10 @@ std::shared_ptr<DataOptions> add_data_options(CLI::App& command) {
   return options;
 }
 
-void check_usable(const DataOptions& data, const std::string& validation, const Tell& tell) {
+void check_usable(const DataOptions& data, const std::string& validation) {
   std::vector<data::Pairing> pairings{data.find()};
   if (!validation.empty()) pairings.push_back(validation_pairs(validation));
-  check_all(pairings, tell);
+  check_all(pairings);
 }
 
 std::vector<data::Sample> validation_samples(const std::string& root, bool skip_bad, const Tell& tell) {

@@ -44,7 +44,7 @@ std::shared_ptr<DataOptions> add_data_options(CLI::App& command);
 
 // Throws Error that names every bad file of both, the data and the photographs to validate on below `validation`
 // (empty: there are none), where some photograph of either has no mask of its own.
-void check_usable(const DataOptions& data, const std::string& validation, const Tell& tell);
+void check_usable(const DataOptions& data, const std::string& validation);
 
 // The photographs to validate on below `root`: the validation part of a challenge where there is one.
 std::vector<data::Sample> validation_samples(const std::string& root, bool skip_bad, const Tell& tell);

@@ -104,7 +104,7 @@ void sort_by_part(SplitData& split, const std::vector<data::Sample>& samples) {
 SplitData split_samples(const DataOptions& data, const SplitOptions& options, std::uint64_t seed, data::Cache* cache,
                         Progress& progress) {
   const Tell tell = [&](const std::string& text) { progress.message(text); };
-  if (!data.skip_bad) check_usable(data, options.validation, tell);
+  if (!data.skip_bad) check_usable(data, options.validation);
   auto samples = data.samples(tell);
   SplitData split;
   split.parts.assign(samples.size(), data::Part::train);

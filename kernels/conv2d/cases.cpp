@@ -61,6 +61,7 @@ const CaseRegistrar cases{
     // that no window reaches.
     forward("pixel_halving", {2, 8, 6, 48}, 80, 2, 2, 0, true, false),
     forward("deep", {1, 7, 6, 48}, 16, 3, 2, 1, true, false),
+    data_gradient("one_channel_to_sixteen", {2, 9, 11, 1}, 16, 1, 1, 0, 9, 11),
     data_gradient("gaps", {2, 3, 4, 32}, 48, 1, 2, 0, 6, 8),
     data_gradient("border", {1, 3, 3, 32}, 80, 2, 2, 0, 7, 6),
     weight_gradient("gaps", {2, 6, 8, 48}, {2, 3, 4, 32}, 1, 2, 0),
@@ -92,7 +93,7 @@ OpCase sums(std::string name, Shape x, std::int64_t channels, std::int64_t kerne
   OpCase c = forward(std::move(name), x, channels, kernel, stride, pad, bias, false);
   c.op = "conv2d_sums";
   c.bf16_tolerance = 0x1p-7;  // kernels may add up y before or behind its rounding
-  c.attributes.pop_back();  // bias
+  c.attributes.pop_back();    // bias
   return c;
 }
 

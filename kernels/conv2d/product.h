@@ -198,8 +198,8 @@ DERMATOME_HD void pack_data_gradient(const Geometry& g, const float* weight, Ind
   }
 }
 
-inline bool is_narrow(const Geometry& g) {
-  return taps_of(g) * g.in <= kNarrow;
+DERMATOME_HD bool is_narrow(const Geometry& g) {
+  return taps_of(g) * g.in <= kNarrow && g.out % 16 == 0;
 }
 
 inline Index data_gradient_product_workspace(const Geometry& g) {
@@ -300,7 +300,7 @@ inline void data_gradient_product(const Geometry& g, const float* dy, const floa
 // Vectors run along the channels; a narrow result is summed over them instead.
 DERMATOME_HD bool fits_data_gradient_product(const Geometry& g) {
   const bool apart = g.kernel <= g.stride && g.pad == 0;
-  return apart && (g.in % 16 == 0 || (taps_of(g) * g.in <= kNarrow && g.out % 16 == 0));
+  return apart && (g.in % 16 == 0 || is_narrow(g));
 }
 
 // --- weight gradient: gathered windows times output gradients, summed over pixels ---

@@ -85,7 +85,6 @@ const CaseRegistrar cases{
     backward("up3_frozen", {2, 8, 8, 256}, 2, 128, 256, "frozen", true),
     forward("head_of_one_tap", {2, 7, 5, 48}, 1, 1, {0, 0}, "train", false),
     backward("head_of_one_tap", {2, 7, 5, 48}, 1, 1, 1, "train", true),
-    forward("unaligned_halves", {1, 3, 2, 12}, 2, 5, {7, 3}, "train", false),
     backward("head", {2, 16, 17, 256}, 2, 1, 1, "train", true),
     skip_backward("odd_sides", {2, 3, 1, 48}, 80, 96),
     skip_backward("up1", {2, 8, 8, 256}, 128, 256),

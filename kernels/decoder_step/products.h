@@ -29,7 +29,7 @@ inline Geometry convolution_of(const Sizes& s) {
 
 // A few output channels are sums over lanes.
 inline bool is_narrow(const Sizes& s) {
-  return s.taps() * s.out <= conv2d::kNarrow;
+  return s.taps() * s.out <= conv2d::kNarrow && s.out % 16 != 0;
 }
 
 // With AMX the products of the written decoder, through oneDNN, are faster.

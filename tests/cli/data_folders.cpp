@@ -83,8 +83,11 @@ TEST_F(DataFolders, MasksThatTrainButCannotBeScoredAreTold) {
   expect_told(run(trained()),
               {"evaluate will refuse 2 of these masks, as it takes only those of their photograph's size; `dermatome "
                "check --fix DIR` writes a copy that can be scored\n"});
-  expect_refused(1, {"evaluate", "--run", "r", "--data", "mine", "--threads", "1"},
-                 {"2 of 5 photographs cannot be scored", "mine/masks/ccc.png", "mine/masks/turned.png"});
+  const std::string mend = "; `dermatome check --fix` writes masks of the right size";
+  expect_listed({"evaluate", "--run", "r", "--data", "mine", "--threads", "1"},
+                "2 of 5 photographs cannot be scored; repair or remove them, or leave them out with --skip-bad:",
+                {"mine/masks/ccc.png is 192x144 pixels but its photograph mine/images/ccc.png is 96x72" + mend,
+                 "mine/masks/turned.png is 72x96 pixels but its photograph mine/images/turned.jpg is 96x72" + mend});
 }
 
 TEST_F(DataFolders, BadFilesAreNamedAndLeftOutOnRequest) {

@@ -88,8 +88,13 @@ TEST_F(CommandLine, NamesEveryBadFile) {
   data::write_file(image(ids_[1]), std::string_view(whole).substr(0, whole.size() / 2));
   data::write_file(image(ids_[2]), std::string_view());
   data::write_file(image(ids_[3]), std::string_view("this is a text\n"));
-  expect_failed(training("r", {"--validation-share", "0"}),
-                {"4 of 5 samples", ids_[0], "4x3", ids_[1], ids_[2], ids_[3]});
+  const std::string of = "data/ISIC-2017_Training_Data/";
+  expect_listed(training("r", {"--validation-share", "0"}),
+                "4 of 5 samples cannot be used; repair or remove them, or leave them out with --skip-bad:",
+                {"data/ISIC-2017_Training_Part1_GroundTruth/" + ids_[0] + "_segmentation.png is 4x3 pixels but its " +
+                     "photograph " + of + ids_[0] + ".jpg is 256x256",
+                 of + ids_[1] + ".jpg is cut short or damaged: its JPEG data end before the picture does",
+                 of + ids_[2] + ".jpg is empty", of + ids_[3] + ".jpg is a text, not a picture"});
 }
 
 TEST_F(CommandLine, NamesABadPhotographOfAPrediction) {

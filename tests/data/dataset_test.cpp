@@ -215,6 +215,15 @@ TEST(FindSamples, SeesPicturesThatAreRefusedLater) {
   EXPECT_EQ(find_images(paths, false), photographs);
 }
 
+TEST(FindSamples, PassesOverRawPicturesBesideTheirJpeg) {
+  const TemporaryFolder folder;
+  for (const char* name : {"i/a.jpg", "i/a.NEF", "i/b.dng", "m/a_mask.png", "m/b_mask.png"}) folder.add(name);
+  const auto samples = find_samples(folder / "i", folder / "m");
+  EXPECT_EQ(ids_of(samples), (Ids{"a", "b"}));
+  EXPECT_EQ(find_images(std::vector<fs::path>{folder / "i"}, false),
+            (std::vector<fs::path>{folder / "i/a.jpg", folder / "i/b.dng"}));
+}
+
 TEST(FindImages, ListsFoldersAndTakesFilesAsGiven) {
   const TemporaryFolder folder;
   folder.add("d/b.png");

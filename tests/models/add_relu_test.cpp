@@ -76,6 +76,8 @@ TEST(AddRelu, TakesEverySumThatNobodyElseReadsAndKeepsTheBits) {
   const Outcome without = outcome_of(separate);
   EXPECT_EQ(with.applied.at(kPass), 2);
   EXPECT_FALSE(without.applied.contains(kPass));
+  for (std::size_t i = 0; i < with.values.size(); ++i)
+    if (with.values[i] != without.values[i]) printf("%zu %.9g %.9g\n", i, with.values[i], without.values[i]);
   EXPECT_EQ(with.values, without.values);
 }
 

@@ -214,14 +214,23 @@ DERMATOME_HD void load_turned_kernels(const float* from, Vec* taps) {
   }
 }
 
+// Asks for kLanes kernels that lie one behind the other: rows of kernels lie too far apart for the processor to foresee
+// them, and one row alone is less than memory could have on its way.
+DERMATOME_HD void prefetch_kernels(const float* from) {
+  constexpr Index kCacheLine = 16;  // floats
+  for (Index at = 0; at < kLanes * kTaps; at += kCacheLine) __builtin_prefetch(from + at);
+}
+
 // The same for the data gradient: a convolution by the kernels turned half round, with the channels' parts exchanged.
 // Lanes are the weights' input channels. In bf16 two k lie side by side.
 DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight, Index first_k, Index last_k,
                                            Index first_column, Index width, float* u, Index stride) {
   for (Index k = first_k; k < last_k; ++k) {
     for (Index column = 0; column < width; column += kLanes) {
+      const float* from = weight + (k * t.out + first_column + column) * kTaps;
+      prefetch_kernels(from + t.out * kTaps);
       Vec taps[kTaps];
-      load_turned_kernels(weight + (k * t.out + first_column + column) * kTaps, taps);
+      load_turned_kernels(from, taps);
       float* to = u + (k - first_k) * width + column;
       kernels_at_points(taps, [=](Index p, Vec value) { launch::store(to + p * stride, value); });
     }
@@ -232,6 +241,8 @@ DERMATOME_HD void transform_turned_kernels(const Tiling& t, const float* weight,
   for (Index k = first_k; k < last_k; k += 2) {
     for (Index column = 0; column < width; column += kLanes) {
       const float* from = weight + (k * t.out + first_column + column) * kTaps;
+      prefetch_kernels(from + 2 * t.out * kTaps);
+      prefetch_kernels(from + 3 * t.out * kTaps);
       Vec taps[kTaps];
       Vec points[kPoints];
       load_turned_kernels(from, taps);

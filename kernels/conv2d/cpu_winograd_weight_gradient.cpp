@@ -31,8 +31,15 @@ GradientLayout gradient_layout(const Tiling& t) {
   return layout;
 }
 
+// Whether rows of kernels may be written past the caches, which hold nothing of a large gradient by the time that it is
+// read: then no line is read to be overwritten.
+bool streams(const Tiling& t, const float* dweight) {
+  return t.in * t.out >= kLargeKernels && reinterpret_cast<std::uintptr_t>(dweight) % sizeof(Vec) == 0;
+}
+
 // dweight[o, i, :, :] for input channels [first_row, first_row + rows) and output channels [first_column, + columns),
 // from du[point * stride + row * row_stride + column].
+template <bool kStreams>
 DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index stride, Index row_stride,
                                          Index first_row, Index rows, Index first_column, Index columns,
                                          float* dweight) {
@@ -55,7 +62,10 @@ DERMATOME_HD void write_kernel_gradients(const Tiling& t, const float* du, Index
         Vec lines[kLanes];
         for (int lane = 0; lane < kLanes; ++lane) lines[lane] = taps[part * kLanes + lane];
         launch::transpose(lines);
-        for (int lane = 0; lane < kLanes; ++lane) launch::store(to + lane * t.in * kTaps + part * kLanes, lines[lane]);
+        for (int lane = 0; lane < kLanes; ++lane) {
+          float* line = to + lane * t.in * kTaps + part * kLanes;
+          kStreams ? launch::stream(line, lines[lane]) : launch::store(line, lines[lane]);
+        }
       }
     }
   }
@@ -156,15 +166,22 @@ void weight_gradient(const Call& call) {
       const Index column = unit % column_pieces * kPanel;
       const Index rows = least(kGradientRows, mine.in - row);
       const Index columns = least(kPanel, mine.out - column);
+      const auto write = [&](const float* from, Index stride, Index row_stride) {
+        if (streams(mine, dweight)) {
+          write_kernel_gradients<true>(mine, from, stride, row_stride, row, rows, column, columns, dweight);
+          launch::end_of_streams();
+        } else {
+          write_kernel_gradients<false>(mine, from, stride, row_stride, row, rows, column, columns, dweight);
+        }
+      };
       if (layout.accumulate) {
-        write_kernel_gradients(mine, du + row * mine.out + column, mine.in * mine.out, mine.out, row, rows, column,
-                               columns, dweight);
+        write(du + row * mine.out + column, mine.in * mine.out, mine.out);
         continue;
       }
       for (Index point = 0; point < kPoints; ++point) {
         multiply(point, row, rows, column, columns, mine.tiles, local + point * rows * columns, columns, false);
       }
-      write_kernel_gradients(mine, local, rows * columns, columns, row, rows, column, columns, dweight);
+      write(local, rows * columns, columns);
     }
   });
 }

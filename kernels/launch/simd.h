@@ -132,6 +132,23 @@ DERMATOME_HD Vec load_first(const float* from, int count) {
 #endif
 }
 
+// To memory past the caches, for whole lines that nobody reads soon: `to` is aligned as a vector is. Other threads may
+// read what was written behind end_of_streams().
+DERMATOME_HD void stream(float* to, Vec x) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(to, static_cast<__m512>(x));
+#elif defined(__AVX2__)
+  _mm256_stream_ps(to, static_cast<__m256>(x));
+#else
+  store(to, x);
+#endif
+}
+DERMATOME_HD void end_of_streams() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
 // The first `count` lanes to memory; writes nothing behind them.
 DERMATOME_HD void store_first(float* to, int count, Vec x) {
 #if defined(__AVX512F__)

@@ -14,8 +14,11 @@ FORMAT = 2
 
 def machine(information):
     text = pathlib.Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", text)
-    return {"processor": model.group(1) if model else platform.processor(),
+    found = [re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE) for name in ("model name", "cpu family", "model")]
+    name, family, model = (match.group(1) if match else None for match in found)
+    # Virtual machines call processors of several generations by one name.
+    generation = f" (family {family}, model {model})" if family and model else ""
+    return {"processor": (name or platform.processor()) + generation,
             "instruction_set": information.get("instruction set", "unknown"),
             "cores": len(os.sched_getaffinity(0)), "kernel": platform.release()}
 

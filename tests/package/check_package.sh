@@ -16,7 +16,7 @@ trap 'rm -rf --one-file-system "$work"' EXIT # of a clean Debian that was cut sh
 fail() { echo "$*"; exit 1; }
 
 "$cmake" --install "$build" --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; fail "cmake --install fails"; }
-(cd "$work" && "$work/prefix/bin/dermatome" --version) | grep -q '^dermatome [0-9]' || fail "what is installed does not run"
+(cd "$work" && "$work/prefix/bin/dermatome" --version) | grep '^dermatome [0-9]' >/dev/null || fail "what is installed does not run"
 
 "$(dirname "$cmake")/cpack" --config "$build/CPackConfig.cmake" -B "$work" >"$work/log" 2>&1 || { cat "$work/log"; fail "cpack fails"; }
 package=$(echo "$work"/dermatome_*.deb)
@@ -42,10 +42,10 @@ done
 
 # Away from the sources, without their environment: the models are in the program.
 cd "$work/unpacked"
-env -i PATH=/usr/bin:/bin "$program" info | grep -q '^models .*unet34' || fail "info does not name the models"
-env -i PATH=/usr/bin:/bin "$program" graph unet34 --text | grep -q '^model unet34' || fail "the built-in model is not there"
+env -i PATH=/usr/bin:/bin "$program" info | grep '^models .*unet34' >/dev/null || fail "info does not name the models"
+env -i PATH=/usr/bin:/bin "$program" graph unet34 --text | grep '^model unet34' >/dev/null || fail "the built-in model is not there"
 env -i PATH=/usr/bin:/bin "$program" completion bash | cmp - usr/share/bash-completion/completions/dermatome || fail "the completion is another"
-zcat usr/share/man/man1/dermatome.1.gz | grep -q '^\.SS dermatome train' || fail "the manual page does not know train"
+zcat usr/share/man/man1/dermatome.1.gz | grep '^\.SS dermatome train' >/dev/null || fail "the manual page does not know train"
 if command -v groff >/dev/null; then
   warnings=$(zcat usr/share/man/man1/dermatome.1.gz | groff -man -Tutf8 -ww -z 2>&1)
   [ -z "$warnings" ] || fail "groff: $warnings"
@@ -59,8 +59,8 @@ inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteract
 install -m 644 "$package" "$debian/dermatome.deb"
 inside apt-get update >"$work/log" 2>&1 || { tail "$work/log"; fail "apt-get update fails"; }
 inside apt-get install -y --no-install-recommends /dermatome.deb >"$work/log" 2>&1 || { tail "$work/log"; fail "apt does not install the package"; }
-inside dermatome --version | grep -q '^dermatome [0-9]' || fail "what apt installed does not run"
-inside dermatome graph unet34 --text | grep -q '^model unet34' || fail "the built-in model is not in what apt installed"
+inside dermatome --version | grep '^dermatome [0-9]' >/dev/null || fail "what apt installed does not run"
+inside dermatome graph unet34 --text | grep '^model unet34' >/dev/null || fail "the built-in model is not in what apt installed"
 inside apt-get purge -y dermatome >"$work/log" 2>&1 || { tail "$work/log"; fail "apt does not remove the package"; }
 [ ! -e "$debian/usr/bin/dermatome" ] || fail "apt leaves the program behind"
 echo "installed, run and removed by apt in a clean Debian 12"

@@ -27,16 +27,7 @@ struct Chain::Impl {
 
   void queue_all() {
     for (auto* program : programs) {
-      std::map<Kernel::RunTogether, std::vector<Call>> together;
-      for (const PreparedUse& use : program->prepared) {
-        if (!is_written(use)) continue;
-        if (const auto run = use.reorder->together(); run != nullptr) {
-          together[run].push_back(program->call_of(use));
-        } else {
-          use.reorder->run(program->call_of(use));
-        }
-      }
-      for (const auto& [run, calls] : together) run(calls);
+      program->queue_refresh(&written);
       program->queue_all(nullptr);
     }
   }

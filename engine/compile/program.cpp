@@ -18,11 +18,18 @@ Call Program::Impl::call_of(const PreparedUse& use) {
           .stream = stream.get()};
 }
 
-void Program::Impl::queue_refresh() {
+// Reorders that can run together do. `of`: of the copies of these states; null: all.
+void Program::Impl::queue_refresh(const std::set<const State*>* of) {
+  std::map<Kernel::RunTogether, std::vector<Call>> together;
   for (const PreparedUse& use : prepared) {
-    if (use.reorder->together() == nullptr) use.reorder->run(call_of(use));
+    if (of != nullptr && !of->contains(use.state.get())) continue;
+    if (const auto run = use.reorder->together(); run != nullptr) {
+      together[run].push_back(call_of(use));
+    } else {
+      use.reorder->run(call_of(use));
+    }
   }
-  for (const auto& [run, calls] : reorder_groups) run(calls);
+  for (const auto& [run, calls] : together) run(calls);
 }
 
 // After an update every copy is stale: then all are brought up to date by one replay, where the device records.
@@ -32,12 +39,12 @@ void Program::Impl::refresh_prepared(bool recorded) {
   const bool all = std::all_of(prepared.begin(), prepared.end(), stale);
   recorded = recorded && may_record();
   if (all && recorded && refresh_recording == nullptr) {
-    refresh_recording = stream->record([this] { queue_refresh(); });
+    refresh_recording = stream->record([this] { queue_refresh(nullptr); });
   }
   if (all && recorded && refresh_recording != nullptr) {
     refresh_recording->replay(*stream);
   } else if (all) {
-    queue_refresh();
+    queue_refresh(nullptr);
   } else {
     for (const PreparedUse& use : prepared) {
       if (stale(use)) use.reorder->run(call_of(use));

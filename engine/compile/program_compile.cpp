@@ -361,11 +361,11 @@ void Program::Impl::compile() {
   make_slots();
   allocate();
   resolve_pointers();
-  group_reorders();
+  place_prepared();
 }
 
-// Each copy once, however many kernels read it; reorders that can run together do, where all are asked for.
-void Program::Impl::group_reorders() {
+// Each copy once, however many kernels read it.
+void Program::Impl::place_prepared() {
   std::set<const PreparedCopy*> seen;
   std::erase_if(prepared, [&](const PreparedUse& use) { return !seen.insert(use.copy.get()).second; });
   std::size_t workspace = 0;
@@ -376,9 +376,6 @@ void Program::Impl::group_reorders() {
     workspace = std::max(workspace, use.reorder->workspace_bytes());
   }
   if (workspace > 0) refresh_workspace = Buffer(device, workspace);
-  for (const PreparedUse& use : prepared) {
-    if (const auto run = use.reorder->together(); run != nullptr) reorder_groups[run].push_back(call_of(use));
-  }
 }
 
 }  // namespace dermatome

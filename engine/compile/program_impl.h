@@ -60,7 +60,6 @@ struct Program::Impl {
   std::vector<std::pair<Operand, Operand>> saved;   // before the first step: old contents that are wanted afterwards
   std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
   Buffer refresh_workspace;
-  std::map<Kernel::RunTogether, std::vector<Call>> reorder_groups;
   int compiled_threads = threads();
   std::unique_ptr<Recording> recording;          // of all steps, on the pointers that they have now
   std::unique_ptr<Recording> refresh_recording;  // of bringing every prepared copy up to date
@@ -92,8 +91,8 @@ struct Program::Impl {
   void resolve_pointers();
   void* address(int value) const;
   Call call_of(const PreparedUse& use);
-  void group_reorders();
-  void queue_refresh();
+  void place_prepared();
+  void queue_refresh(const std::set<const State*>* of);
   void refresh_prepared(bool recorded);
   void queue_all(RunTimes* times);
   bool may_record() const;

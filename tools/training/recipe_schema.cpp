@@ -129,27 +129,17 @@ struct Bounds {
   double low, high;
 };
 
-Key<StageSettings> schedule_key(std::string name, double ScheduleSettings::*field, const Bounds& bounds,
-                                std::string explanation) {
+// A key that is one number of a stage's schedule, or of the sweep that finds its rate.
+template <typename Part>
+Key<StageSettings> number_key(std::string name, Part StageSettings::*part, double Part::*field, const Bounds& bounds,
+                              std::string explanation) {
   const double low = bounds.low;
   const double high = bounds.high;
   return {std::move(name),
           {.type = "a number", .range = bounds.text, .choices = {}},
           std::move(explanation),
-          [=](StageSettings& s, const Item& item) { s.schedule.*field = item.number(low, high); },
-          [=](const StageSettings& s) { return real_text(s.schedule.*field); }};
-}
-
-// A key that is one number of the sweep that finds a stage's rate.
-Key<StageSettings> sweep_key(std::string name, double RateSweep::*field, const Bounds& bounds,
-                             std::string explanation) {
-  const double low = bounds.low;
-  const double high = bounds.high;
-  return {std::move(name),
-          {.type = "a number", .range = bounds.text, .choices = {}},
-          std::move(explanation),
-          [=](StageSettings& s, const Item& item) { s.find.*field = item.number(low, high); },
-          [=](const StageSettings& s) { return real_text(s.find.*field); }};
+          [=](StageSettings& s, const Item& item) { (s.*part).*field = item.number(low, high); },
+          [=](const StageSettings& s) { return real_text((s.*part).*field); }};
 }
 
 constexpr double kLargestRate = 100;
@@ -340,20 +330,19 @@ const std::vector<Key<StageSettings>>& stage_keys() {
        "too; one_cycle: use_clr_beta with div 10, pct 10; cosine falls; `dermatome schedule` shows them",
        [](S& s, const Item& item) { s.schedule.name = item.word(); },
        [](const S& s) { return quoted(s.schedule.name); }},
-      schedule_key("div", &ScheduleSettings::div, {"1 to 1e9", 1, 1e9},
-                   "use_clr, use_clr_beta: largest rate / first rate"),
+      number_key("div", &StageSettings::schedule, &ScheduleSettings::div, {"1 to 1e9", 1, 1e9},
+                 "use_clr, use_clr_beta: largest rate / first rate"),
       {"cut_div",
        {.type = "a whole number", .range = "1 to 1000000", .choices = {}},
        "use_clr: the rate rises for 1/cut_div of the steps",
        [](S& s, const Item& item) { s.schedule.cut_div = item.whole(1, 1000000); },
        [](const S& s) { return std::to_string(s.schedule.cut_div); }},
-      schedule_key(
-          "pct", &ScheduleSettings::pct, {"0 to below 100", 0, 99.999999},
-          "use_clr_beta: percent of the steps that come behind the cycle, down to the largest rate / (100 div)"),
-      schedule_key("momentum_high", &ScheduleSettings::momentum_high, {"0 to below 1", 0, kBelowOne},
-                   "use_clr_beta: Adam's beta1 where the rate is small"),
-      schedule_key("momentum_low", &ScheduleSettings::momentum_low, {"0 to below 1", 0, kBelowOne},
-                   "use_clr_beta: Adam's beta1 where the rate is largest"),
+      number_key("pct", &StageSettings::schedule, &ScheduleSettings::pct, {"0 to below 100", 0, 99.999999},
+                 "use_clr_beta: percent of the steps that come behind the cycle, down to the largest rate / (100 div)"),
+      number_key("momentum_high", &StageSettings::schedule, &ScheduleSettings::momentum_high,
+                 {"0 to below 1", 0, kBelowOne}, "use_clr_beta: Adam's beta1 where the rate is small"),
+      number_key("momentum_low", &StageSettings::schedule, &ScheduleSettings::momentum_low,
+                 {"0 to below 1", 0, kBelowOne}, "use_clr_beta: Adam's beta1 where the rate is largest"),
       {"lr",
        {.type = "\"find\", a rate, or a table of rates by group,",
         .range = fmt::format("0 to {}", kLargestRate),
@@ -382,10 +371,10 @@ const std::vector<Key<StageSettings>>& stage_keys() {
        "lr=find: steps of the sweep; 0: those of an epoch, at least 100",
        [](S& s, const Item& item) { s.find.steps = item.whole(0, 1000000); },
        [](const S& s) { return std::to_string(s.find.steps); }},
-      sweep_key("find_start", &RateSweep::start, {"1e-12 to 100", 1e-12, 100},
-                "lr=find: first rate of an exponential sweep"),
-      sweep_key("find_end", &RateSweep::end, {"0 to 1000", 0, 1000},
-                "lr=find: the rate that the sweep would reach; 0: 10, or 0.1 for a linear one"),
+      number_key("find_start", &StageSettings::find, &RateSweep::start, {"1e-12 to 100", 1e-12, 100},
+                 "lr=find: first rate of an exponential sweep"),
+      number_key("find_end", &StageSettings::find, &RateSweep::end, {"0 to 1000", 0, 1000},
+                 "lr=find: the rate that the sweep would reach; 0: 10, or 0.1 for a linear one"),
       real_key("beta1", &S::beta1, 0, kBelowOne,
                "Adam: decay of the mean of the gradients, where the schedule does not move it", "0 to below 1"),
       real_key("beta2", &S::beta2, 0, 0.999999999, "Adam: decay of the mean of their squares", "0 to below 1"),

@@ -28,6 +28,39 @@ std::int64_t workspace(const Call& call) {
   return call.inputs[0].extent[0] * chunks_of_image(call) * static_cast<std::int64_t>(sizeof(Partial));
 }
 
+// Pixels that are computed side by side; their losses are added up in kSums sums, whatever the vectors' length.
+constexpr Index kBlock = 128;
+constexpr Index kSums = 8;
+
+// `unit_gradient` may be null.
+void add_block(const float* logits, const float* target, Index count, float divisor, float* unit_gradient,
+               Partial& partial) {
+  float losses[kBlock] = {};
+  float slopes[kBlock];
+  std::int32_t predicted = 0, truth = 0, both = 0;
+#pragma omp simd reduction(+ : predicted, truth, both)
+  for (Index i = 0; i < count; ++i) {
+    const float x = logits[i], t = target[i];
+    const PixelLoss<float> pixel = pixel_loss(x, t);
+    losses[i] = pixel.loss;
+    slopes[i] = pixel.slope / divisor;
+    predicted += is_predicted(x) ? 1 : 0;
+    truth += is_truth(t) ? 1 : 0;
+    both += is_predicted(x) && is_truth(t) ? 1 : 0;
+  }
+  for (Index i = 0; unit_gradient != nullptr && i < count; ++i) unit_gradient[i] = slopes[i];
+  partial.counts[kTruePositive] += both;
+  partial.counts[kFalsePositive] += predicted - both;
+  partial.counts[kFalseNegative] += truth - both;
+  partial.counts[kTrueNegative] += static_cast<std::int32_t>(count) - predicted - truth + both;
+  double sums[kSums] = {};
+  for (Index i = 0; i < kBlock; i += kSums) {
+#pragma omp simd
+    for (Index k = 0; k < kSums; ++k) sums[k] += static_cast<double>(losses[i + k]);
+  }
+  for (const double sum : sums) partial.loss += sum;
+}
+
 void run_loss(const Call& call) {
   const float* logits = launch::in<float>(call, 0);
   const float* target = launch::in<float>(call, 1);
@@ -43,12 +76,10 @@ void run_loss(const Call& call) {
     const Index end = begin + kChunkPixels < pixels ? begin + kChunkPixels : pixels;
     const Index image = row / chunks * pixels;
     Partial partial = {};
-    for (Index i = image + begin; i < image + end; ++i) {
-      const float x = logits[i], t = target[i];
-      const PixelLoss<float> pixel = pixel_loss(x, t);
-      partial.loss += static_cast<double>(pixel.loss);
-      ++partial.counts[count_of(x, t)];
-      if (unit_gradient != nullptr) unit_gradient[i] = pixel.slope / divisor;
+    for (Index i = image + begin; i < image + end; i += kBlock) {
+      const Index count = image + end - i < kBlock ? image + end - i : kBlock;
+      add_block(logits + i, target + i, count, divisor, unit_gradient == nullptr ? nullptr : unit_gradient + i,
+                partial);
     }
     partials[row] = partial;
   });

@@ -2,28 +2,16 @@
 // -t log p - (1 - t) log(1 - p) = max(x, 0) - x t + log(1 + exp(-|x|)), in which nothing overflows or cancels.
 #pragma once
 
-#include <math.h>
-
 #include <cstdint>
 
+#include "kernels/launch/elementary.h"
 #include "kernels/launch/host_device.h"
 
 namespace dermatome::bce_with_logits {
 inline namespace DERMATOME_ISA {
 
-// The C functions by type: the overloads of std are inline functions, which the linker could keep for all.
-DERMATOME_HD float exponential(float x) {
-  return ::expf(x);
-}
-DERMATOME_HD double exponential(double x) {
-  return ::exp(x);
-}
-DERMATOME_HD float log_of_one_plus(float x) {
-  return ::log1pf(x);
-}
-DERMATOME_HD double log_of_one_plus(double x) {
-  return ::log1p(x);
-}
+using launch::exponential;
+using launch::log_of_one_plus;
 
 template <typename T>
 struct PixelLoss {
@@ -43,10 +31,17 @@ DERMATOME_HD PixelLoss<T> pixel_loss(T x, T t) {
 enum Count { kTruePositive, kFalsePositive, kFalseNegative, kTrueNegative };
 
 template <typename T>
+DERMATOME_HD bool is_predicted(T x) {
+  return x > T(0);
+}
+template <typename T>
+DERMATOME_HD bool is_truth(T t) {
+  return t > T(0.5);
+}
+template <typename T>
 DERMATOME_HD int count_of(T x, T t) {
-  const bool predicted = x > T(0);
-  const bool truth = t > T(0.5);
-  return predicted ? (truth ? kTruePositive : kFalsePositive) : (truth ? kFalseNegative : kTrueNegative);
+  return is_predicted(x) ? (is_truth(t) ? kTruePositive : kFalsePositive)
+                         : (is_truth(t) ? kFalseNegative : kTrueNegative);
 }
 
 }  // namespace DERMATOME_ISA

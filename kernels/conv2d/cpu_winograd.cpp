@@ -32,8 +32,8 @@ Index panel_width(const Tiling& t) {
 // --- many tiles: all kernels are transformed once, then each thread takes blocks of tiles ---
 
 struct BlockLayout {
-  Index tiles, v_stride, m_stride;  // elements
-  Index kernels, v, local, zeros;   // floats
+  Index tiles, v_stride, m_stride, u_stride;  // elements
+  Index kernels, v, local, zeros;             // floats
 };
 
 template <typename F>
@@ -41,8 +41,9 @@ BlockLayout block_layout(const Tiling& t) {
   BlockLayout layout{};
   layout.tiles = tiles_in_block(t);
   layout.v_stride = point_stride<F>(layout.tiles * t.in);
-  layout.m_stride = point_stride(layout.tiles * t.out);
-  layout.kernels = floats_of<F>(kPoints * t.in * t.out);
+  layout.m_stride = point_stride(layout.tiles * least(kPanel, t.out));
+  layout.u_stride = point_stride<F>(t.in * t.out);
+  layout.kernels = floats_of<F>(kPoints * layout.u_stride);
   layout.v = floats_of<F>(kPoints * layout.v_stride);
   layout.local = layout.v + kPoints * layout.m_stride;
   layout.zeros = most(t.in, t.out);
@@ -71,7 +72,7 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
       const Index k = unit % depths * kPanelDepth;
       const Index width = least(kPanel, mine.out - column);
       transform_kernels_as<kTurned>(mine, weight, k, least(k + kPanelDepth, mine.in), column, width,
-                                    u + mine.in * column + k * width, mine.in * mine.out);
+                                    u + mine.in * column + k * width, layout.u_stride);
     }
 #pragma omp for schedule(static)
     for (Index first = 0; first < mine.tiles; first += layout.tiles) {
@@ -79,26 +80,26 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
       for (Index i = 0; i < count; ++i) {
         transform_input_tile(mine, x, outside, first + i, v + i * mine.in, layout.v_stride);
       }
-      for (Index point = 0; point < kPoints; ++point) {
-        for (Index column = 0; column < mine.out; column += kPanel) {
-          const Index width = least(kPanel, mine.out - column);
+      for (Index column = 0; column < mine.out; column += kPanel) {
+        const Index width = least(kPanel, mine.out - column);
+        for (Index point = 0; point < kPoints; ++point) {
           const launch::ProductOf<F> product{.a = v + point * layout.v_stride,
                                              .a_row = mine.in,
                                              .a_step = kTerms<F>,
-                                             .b = u + point * mine.in * mine.out + mine.in * column,
+                                             .b = u + point * layout.u_stride + mine.in * column,
                                              .b_row = width * kTerms<F>,
-                                             .c = m + point * layout.m_stride + column,
-                                             .c_row = mine.out,
+                                             .c = m + point * layout.m_stride,
+                                             .c_row = width,
                                              .depth = mine.in / kTerms<F>,
                                              .accumulate = false};
           launch::multiply_columns(product, count, width, launch::Unchanged{});
         }
+        my_finish.visit([&](const auto& known) {
+          for (Index i = 0; i < count; ++i) {
+            transform_output_tile(mine, m + i * width, layout.m_stride, column, width, known, first + i, y);
+          }
+        });
       }
-      my_finish.visit([&](const auto& known) {
-        for (Index i = 0; i < count; ++i) {
-          transform_output_tile(mine, m + i * mine.out, layout.m_stride, 0, mine.out, known, first + i, y);
-        }
-      });
     }
   });
 }

@@ -12,9 +12,9 @@ constexpr Index kGradientTiles = 96;  // whose f32 transforms lie in cache at a 
 constexpr Index kGradientRows = 48;   // input channels of a piece
 
 struct GradientLayout {
-  bool accumulate;                  // all of du is kept and blocks of tiles add to it; else pieces of du, all tiles
-  Index tiles, v_stride, d_stride;  // of a block; elements
-  Index du, local, zeros;           // floats
+  bool accumulate;  // all of du is kept and blocks of tiles add to it; else pieces of du, all tiles
+  Index tiles, v_stride, d_stride, du_stride;  // of a block or a piece; elements
+  Index du, local, zeros;                      // floats
 };
 
 template <typename T>
@@ -25,8 +25,9 @@ GradientLayout gradient_layout(const Tiling& t) {
   layout.tiles = layout.accumulate ? kTiles : ceil_divide(t.tiles, kTerms<T>) * kTerms<T>;
   layout.v_stride = point_stride<T>(layout.tiles * t.in);
   layout.d_stride = point_stride<T>(layout.tiles * t.out);
-  layout.du = layout.accumulate ? kPoints * t.in * t.out : 0;
-  layout.local = layout.accumulate ? 0 : kPoints * kGradientRows * kPanel;
+  layout.du_stride = point_stride(layout.accumulate ? t.in * t.out : kGradientRows * kPanel);
+  layout.du = layout.accumulate ? kPoints * layout.du_stride : 0;
+  layout.local = layout.accumulate ? 0 : kPoints * layout.du_stride;
   layout.zeros = most(t.in, t.out);
   return layout;
 }
@@ -156,7 +157,7 @@ void weight_gradient(const Call& call) {
         const Index row = unit % row_pieces * kGradientRows;
         for (Index column = 0; column < mine.out; column += kPanel) {
           multiply(point, row, least(kGradientRows, mine.in - row), column, least(kPanel, mine.out - column), count,
-                   du + (point * mine.in + row) * mine.out + column, mine.out, first > 0);
+                   du + point * layout.du_stride + row * mine.out + column, mine.out, first > 0);
         }
       }
     }
@@ -166,22 +167,22 @@ void weight_gradient(const Call& call) {
       const Index column = unit % column_pieces * kPanel;
       const Index rows = least(kGradientRows, mine.in - row);
       const Index columns = least(kPanel, mine.out - column);
-      const auto write = [&](const float* from, Index stride, Index row_stride) {
+      const auto write = [&](const float* from, Index row_stride) {
         if (streams(mine, dweight)) {
-          write_kernel_gradients<true>(mine, from, stride, row_stride, row, rows, column, columns, dweight);
+          write_kernel_gradients<true>(mine, from, layout.du_stride, row_stride, row, rows, column, columns, dweight);
           launch::end_of_streams();
         } else {
-          write_kernel_gradients<false>(mine, from, stride, row_stride, row, rows, column, columns, dweight);
+          write_kernel_gradients<false>(mine, from, layout.du_stride, row_stride, row, rows, column, columns, dweight);
         }
       };
       if (layout.accumulate) {
-        write(du + row * mine.out + column, mine.in * mine.out, mine.out);
+        write(du + row * mine.out + column, mine.out);
         continue;
       }
       for (Index point = 0; point < kPoints; ++point) {
-        multiply(point, row, rows, column, columns, mine.tiles, local + point * rows * columns, columns, false);
+        multiply(point, row, rows, column, columns, mine.tiles, local + point * layout.du_stride, columns, false);
       }
-      write(local, rows * columns, columns);
+      write(local, columns);
     }
   });
 }

@@ -74,6 +74,7 @@ const CaseRegistrar cases{
     forward("joined_and_normalised", {2, 2, 2, 16}, 2, 16, {16, 16}, "train", true),
     forward("frozen", {1, 2, 2, 32}, 2, 16, {16, 32}, "frozen", true),
     forward("eval_tripling", {1, 2, 1, 16}, 3, 1, {0, 0}, "eval", true),
+    forward("eval_wide_tripling", {1, 2, 3, 16}, 3, 80, {0, 0}, "eval", false),
     forward("up1", {2, 4, 4, 512}, 2, 128, {256, 128}, "none", false),
     forward("up2", {2, 8, 8, 256}, 2, 128, {128, 128}, "train", false),
     forward("up4", {1, 9, 7, 256}, 2, 128, {64, 128}, "eval", false),

@@ -7,6 +7,8 @@
 namespace dermatome::decoder_step {
 namespace {
 
+constexpr Index kMostTaps = 16;  // whose weights are turned over in registers
+
 Sizes forward_sizes(const Call& call) {
   return sizes(call.inputs[kX], call.inputs[kWeight], call.outputs[0]);
 }
@@ -42,7 +44,8 @@ batch_norm::Normalisation normalisation_of(const Call& call, const Sizes& s) {
 }
 
 struct ForwardLayout {
-  Index statistics, scale, weight, tap_bias, skip, pairs, local;  // floats
+  Index weight;                                                   // elements
+  Index statistics, scale, packed, tap_bias, skip, pairs, local;  // floats
 };
 
 template <typename T>
@@ -52,6 +55,7 @@ ForwardLayout forward_layout(const Call& call, const Sizes& s) {
   if (normalised) layout.statistics = batch_norm::statistics_floats(normalisation_of(call, s));
   layout.scale = 2 * s.in;
   layout.weight = s.taps() * s.out * s.in;
+  layout.packed = kTerms<T> > 1 && !is_narrow(s) ? 0 : layout.weight;
   layout.tap_bias = s.taps() * s.out;
   layout.skip = has_skip(call) ? call.inputs[kSkipWeight].elements : 0;
   layout.pairs = kTerms<T> > 1 ? floats_of<T>(layout.weight + layout.skip) : 0;
@@ -64,27 +68,69 @@ ForwardLayout forward_layout(const Call& call, const Sizes& s) {
 template <typename T>
 Index forward_workspace(const Call& call) {
   const ForwardLayout l = forward_layout<T>(call, forward_sizes(call));
-  return (l.statistics + l.scale + l.weight + l.tap_bias + l.skip + l.pairs + omp_get_max_threads() * l.local) * 4;
+  return (l.statistics + l.scale + l.packed + l.tap_bias + l.skip + l.pairs + omp_get_max_threads() * l.local) * 4;
 }
 
 template <typename T>
 bool fits_forward(const Call& call) {
   const Sizes s = forward_sizes(call);
-  return has_fast_products<T>() && fits(s) && (s.channels - s.out) % 16 == 0 &&
-         (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
+  return has_fast_products<T>() && fits(s) && (is_narrow(s) || s.taps() <= kMostTaps) &&
+         (s.channels - s.out) % 16 == 0 && (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
 }
 
-// Weights times the scale of their input channel, as panels of each tap (conv2d::pack_data_gradient).
+// kLanes output channels of one input channel, from `from` on, whose taps lie side by side: those of each tap.
+DERMATOME_HD void load_taps(const float* from, Index taps, Vec* of_tap) {
+  constexpr Index kFour = 4;  // kernels of 2 x 2
+  if (taps != kFour) {
+    for (Index tap = 0; tap < taps; ++tap) {
+      for (Index lane = 0; lane < kLanes; ++lane) of_tap[tap][lane] = from[lane * taps + tap];
+    }
+    return;
+  }
+  Vec parts[kFour];
+  for (Index part = 0; part < kFour; ++part) parts[part] = launch::load(from + part * kLanes);
+#pragma GCC unroll 4
+  for (int tap = 0; tap < kFour; ++tap) {
+    launch::VecIndex every_fourth;
+    launch::VecIndex halves;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      every_fourth[lane] = (tap + static_cast<int>(kFour) * lane) % (2 * kLanes);
+      halves[lane] = lane < kLanes / 2 ? lane : lane + kLanes / 2;
+    }
+    of_tap[tap] = __builtin_shuffle(__builtin_shuffle(parts[0], parts[1], every_fourth),
+                                    __builtin_shuffle(parts[2], parts[3], every_fourth), halves);
+  }
+}
+
+// Weights times the scale of their input channel, as panels of each tap: packed[tap * in * out + in * panel + i * width
+// + column]. In bf16 two input channels lie side by side, as the product takes them.
 void fold_scale(const Sizes& s, const float* weight, const float* scale, float* packed) {
-  const Geometry g = convolution_of(s);
+  const Index taps = s.taps();
 #pragma omp for schedule(static)
   for (Index i = 0; i < s.in; ++i) {
-    conv2d::pack_data_gradient(g, weight, i, packed);
-    for (Index tap = 0; tap < s.taps(); ++tap) {
-      for (Index panel = 0; panel < s.out; panel += kPanel) {
-        const Index width = least(kPanel, s.out - panel);
-        float* row = packed + tap * s.in * s.out + s.in * panel + i * width;
-        for (Index c = 0; c < width; c += kLanes) launch::store(row + c, launch::load(row + c) * scale[i]);
+    for (Index column = 0; column < s.out; column += kLanes) {
+      const Index panel = column / kPanel * kPanel;
+      float* to = packed + s.in * panel + i * least(kPanel, s.out - panel) + column - panel;
+      Vec of_tap[kMostTaps];
+      load_taps(weight + (i * s.out + column) * taps, taps, of_tap);
+      for (Index tap = 0; tap < taps; ++tap) launch::store(to + tap * s.in * s.out, of_tap[tap] * scale[i]);
+    }
+  }
+}
+void fold_scale(const Sizes& s, const float* weight, const float* scale, Bfloat16* packed) {
+  const Index taps = s.taps();
+#pragma omp for schedule(static)
+  for (Index i = 0; i < s.in; i += 2) {
+    for (Index column = 0; column < s.out; column += kLanes) {
+      const Index panel = column / kPanel * kPanel;
+      Bfloat16* to = packed + s.in * panel + i * least(kPanel, s.out - panel) + 2 * (column - panel);
+      Vec first[kMostTaps];
+      Vec second[kMostTaps];
+      load_taps(weight + (i * s.out + column) * taps, taps, first);
+      load_taps(weight + ((i + 1) * s.out + column) * taps, taps, second);
+      for (Index tap = 0; tap < taps; ++tap) {
+        launch::store_pairs(to + tap * s.in * s.out,
+                            launch::round_pairs(first[tap] * scale[i], second[tap] * scale[i + 1]));
       }
     }
   }
@@ -124,14 +170,23 @@ DERMATOME_HD Vec relu(Vec x) {
   return x > Vec{} ? x : Vec{};
 }
 
-// to[c] = from[c] + bias[c], through ReLU where kRelu.
+// Sums become what y holds of them, through ReLU where kRelu: row r's lie from y[places[r]] on.
 template <bool kRelu, typename To>
-DERMATOME_HD void finish_row(const float* from, const float* bias, Index width, To* to) {
-  for (Index c = 0; c < width; c += kLanes) {
-    const Vec sum = launch::load(from + c) + launch::load(bias + c);
-    launch::store(to + c, kRelu ? relu(sum) : sum);
-  }
-}
+struct PutRows {
+  const float* bias;
+  To* y;
+  const Index* places;
+
+  struct Columns {
+    Vec bias;
+    To* y;
+    const Index* places;
+    DERMATOME_HD void put(Index row, Vec sum) const {
+      launch::store(y + places[row], kRelu ? relu(sum + bias) : sum + bias);
+    }
+  };
+  DERMATOME_HD Columns at(Index column) const { return {launch::load(bias + column), y + column, places}; }
+};
 
 template <bool kRelu, typename T, typename To>
 void transposed_wide(const Sizes& s, const T* x, const T* packed, const float* tap_bias, float* block, To* y) {
@@ -140,14 +195,15 @@ void transposed_wide(const Sizes& s, const T* x, const T* packed, const float* t
   for (Index first = 0; first < s.pixels(); first += pixels) {
     const Index count = least(pixels, s.pixels() - first);
     for (Index tap = 0; tap < s.taps(); ++tap) {
+      Index places[conv2d::kBlockPixels];
+      for (Index p = 0; p < count; ++p) {
+        places[p] = s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels;
+      }
       for (Index column = 0; column < s.out; column += kPanel) {
         const Index width = least(kPanel, s.out - column);
+        const PutRows<kRelu, To> put{tap_bias + tap * s.out + column, y + column, places};
         multiply_deep(x + first * s.in, s.in, packed + tap * s.in * s.out + s.in * column, width, block, width, s.in,
-                      count);
-        for (Index p = 0; p < count; ++p) {
-          To* to = y + s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels + column;
-          finish_row<kRelu>(block + p * width, tap_bias + tap * s.out + column, width, to);
-        }
+                      count, put);
       }
     }
   }
@@ -207,16 +263,15 @@ template <typename T, typename To>
 void skip_part(const Geometry& g, const T* skip, const T* panels, const float* bias, Index channels, float* block,
                To* y) {
   const Index pixels = conv2d::pixels_in_block(g);
+  Index places[conv2d::kBlockPixels];
+  for (Index p = 0; p < pixels; ++p) places[p] = p * channels;
 #pragma omp for schedule(static)
   for (Index first = 0; first < conv2d::pixels_of(g); first += pixels) {
     const Index count = least(pixels, conv2d::pixels_of(g) - first);
     for (Index column = 0; column < g.out; column += kPanel) {
       const Index width = least(kPanel, g.out - column);
-      multiply_deep(skip + first * g.in, g.in, panels + g.in * column, width, block, width, g.in, count);
-      To* to = y + first * channels + channels - g.out + column;
-      for (Index p = 0; p < count; ++p) {
-        finish_row<true>(block + p * width, bias + column, width, to + p * channels);
-      }
+      const PutRows<true, To> put{bias + column, y + first * channels + channels - g.out + column, places};
+      multiply_deep(skip + first * g.in, g.in, panels + g.in * column, width, block, width, g.in, count, put);
     }
   }
 }
@@ -232,7 +287,7 @@ void forward(const Call& call) {
   auto* scale = static_cast<float*>(call.workspace);
   float* shift = scale + s.in;
   float* packed = scale + layout.scale;
-  float* tap_bias = packed + layout.weight;
+  float* tap_bias = packed + layout.packed;
   float* skip_panels = tap_bias + layout.tap_bias;
   auto* pairs = reinterpret_cast<T*>(skip_panels + layout.skip);
   float* locals = skip_panels + layout.skip + layout.pairs;
@@ -255,12 +310,8 @@ void forward(const Call& call) {
       transposed_narrow(mine, x, packed, tap_bias, y);
       return;
     }
-    fold_scale(mine, weight, scale, packed);
-    for (Index tap = 0; tap < mine.taps(); ++tap) {
-      const Index of_tap = tap * mine.in * mine.out;
-      round_panels(packed + of_tap, mine.in, mine.out, pairs + of_tap);
-    }
-    const T* factors = factors_of(packed, pairs);
+    T* factors = factors_of(packed, pairs);
+    fold_scale(mine, weight, scale, factors);
     float* block = locals + omp_get_thread_num() * layout.local;
     if (!joined) return transposed_wide<false>(mine, x, factors, tap_bias, block, y);
     const Index parts = ceil_divide(g.in, kLanes);

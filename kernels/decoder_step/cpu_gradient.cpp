@@ -207,16 +207,34 @@ void weight_gradient(const Sizes& s, const GradientLayout& layout, const T* dy, 
   }
 }
 
+// Products become dx, beside each other in rows of `row` channels as x is.
 template <bool kMasked, typename T>
-DERMATOME_HD void finish_dx_row(const float* product, const T* x, const Factors& f, Index first, Index width, T* dx) {
-  for (Index c = 0; c < width; c += kLanes) {
-    const Index i = first + c;
-    const Vec value = launch::load(x + c);
-    const Vec offset = launch::multiply_add(launch::load(f.x_factor + i), value, launch::load(f.constant + i));
-    const Vec sum = launch::multiply_add(launch::load(f.dy_factor + i), launch::load(product + c), offset);
-    launch::store(dx + c, kMasked ? (value > Vec{} ? sum : Vec{}) : sum);
+struct PutDx {
+  const float *dy_factor, *x_factor, *constant;
+  const T* x;
+  T* dx;
+  Index row;
+
+  struct Columns {
+    Vec dy_factor, x_factor, constant;
+    const T* x;
+    T* dx;
+    Index row;
+    DERMATOME_HD void put(Index r, Vec product) const {
+      const Vec value = launch::load(x + r * row);
+      const Vec sum = launch::multiply_add(dy_factor, product, launch::multiply_add(x_factor, value, constant));
+      launch::store(dx + r * row, kMasked ? (value > Vec{} ? sum : Vec{}) : sum);
+    }
+  };
+  DERMATOME_HD Columns at(Index column) const {
+    return {launch::load(dy_factor + column),
+            launch::load(x_factor + column),
+            launch::load(constant + column),
+            x + column,
+            dx + column,
+            row};
   }
-}
+};
 
 // dx may lie in x's place: each pixel is read before it is written.
 template <bool kMasked, typename T>
@@ -231,11 +249,10 @@ void data_gradient(const Sizes& s, const GradientLayout& layout, const T* dy, co
     gather_windows(s, dy, first, count, depth, windows);
     for (Index column = 0; column < s.in; column += kPanel) {
       const Index width = least(kPanel, s.in - column);
-      multiply_deep(windows, depth, panels + depth * column, width, block, width, depth, count);
-      for (Index p = 0; p < count; ++p) {
-        const Index at = (first + p) * s.in + column;
-        finish_dx_row<kMasked>(block + p * width, x + at, f, column, width, dx + at);
-      }
+      const Index at = first * s.in + column;
+      const PutDx<kMasked, T> put{
+          f.dy_factor + column, f.x_factor + column, f.constant + column, x + at, dx + at, s.in};
+      multiply_deep(windows, depth, panels + depth * column, width, block, width, depth, count, put);
     }
   }
 }

@@ -33,10 +33,10 @@ SkipLayout skip_layout(const Geometry& g) {
   layout.packed = g.in * g.out;
   layout.totals = g.in * g.out;
   layout.block_pixels = conv2d::pixels_in_block(g);
+  layout.local = layout.block_pixels * kPanel;
   if constexpr (kTerms<T> == 1) return layout;
   layout.pairs = floats_of<T>(g.in * g.out);
   layout.factors = floats_of<T>(layout.pixels * (padded_stride(g.in) + padded_stride(g.out)));
-  layout.local = layout.block_pixels * kPanel;
   return layout;
 }
 
@@ -92,18 +92,15 @@ void weight_gradient(const Geometry& g, const SkipLayout& layout, const T* skip,
   }
 }
 
-// One panel of columns of dskip for `count` pixels.
-DERMATOME_HD void multiply_to(const float* dy, Index channels, const float* panel, Index width, Index depth,
-                              Index count, float*, float* to, Index to_row) {
-  multiply_deep(dy, channels, panel, width, to, to_row, depth, count);
-}
-DERMATOME_HD void multiply_to(const Bfloat16* dy, Index channels, const Bfloat16* panel, Index width, Index depth,
-                              Index count, float* block, Bfloat16* to, Index to_row) {
-  multiply_deep(dy, channels, panel, width, block, width, depth, count);
-  for (Index p = 0; p < count; ++p) {
-    for (Index c = 0; c < width; c += kLanes) launch::store(to + p * to_row + c, launch::load(block + p * width + c));
-  }
-}
+// Sums become what dskip holds of them.
+template <typename T>
+struct PutSums {
+  T* to;
+  Index to_row;
+
+  DERMATOME_HD PutSums at(Index column) const { return {to + column, to_row}; }
+  DERMATOME_HD void put(Index row, Vec sum) const { launch::store(to + row * to_row, sum); }
+};
 
 template <typename T>
 void skip_gradient(const Call& call) {
@@ -138,8 +135,9 @@ void skip_gradient(const Call& call) {
     for (Index first = 0; first < pixels; first += layout.block_pixels) {
       const Index count = least(layout.block_pixels, pixels - first);
       for (Index column = 0; column < g.in; column += kPanel) {
-        multiply_to(dy + first * stride, stride, panels + g.out * column, least(kPanel, g.in - column), g.out, count,
-                    block, dskip + first * g.in + column, g.in);
+        const Index width = least(kPanel, g.in - column);
+        multiply_deep(dy + first * stride, stride, panels + g.out * column, width, block, width, g.out, count,
+                      PutSums<T>{dskip + first * g.in + column, g.in});
       }
     }
   });

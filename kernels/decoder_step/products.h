@@ -86,43 +86,34 @@ inline void round_panels(const float* panels, Index depth, Index columns, Bfloat
   }
 }
 // Which of the two a product of T takes.
-DERMATOME_HD const float* factors_of(const float* panels, const float*) {
+DERMATOME_HD float* factors_of(float* panels, float*) {
   return panels;
 }
-DERMATOME_HD const Bfloat16* factors_of(const float*, const Bfloat16* pairs) {
+DERMATOME_HD Bfloat16* factors_of(float*, Bfloat16* pairs) {
   return pairs;
 }
 
 // `count` rows of `depth` terms (whole steps), a_row apart, times one panel of b whose rows are `width` columns long.
-DERMATOME_HD void multiply_deep(const float* a, Index a_row, const float* panel, Index width, float* c, Index c_row,
-                                Index depth, Index count) {
-  for (Index k = 0; k < depth; k += kBlockDepth) {
-    launch::multiply_panel({.a = a + k,
-                            .a_row = a_row,
-                            .a_step = 1,
-                            .b = panel + k * width,
-                            .b_row = width,
-                            .c = c,
-                            .c_row = c_row,
-                            .depth = least(kBlockDepth, depth - k),
-                            .accumulate = k > 0},
-                           count, width);
-  }
-}
-DERMATOME_HD void multiply_deep(const Bfloat16* a, Index a_row, const Bfloat16* panel, Index width, float* c,
-                                Index c_row, Index depth, Index count) {
-  for (Index k = 0; k < depth; k += 2 * kBlockDepth) {
-    launch::multiply_pair_panel({.a = a + k,
-                                 .a_row = a_row,
-                                 .a_step = 2,
-                                 .b = panel + k * width,
-                                 .b_row = 2 * width,
-                                 .c = c,
-                                 .c_row = c_row,
-                                 .depth = least(kBlockDepth, (depth - k) / 2),
-                                 .accumulate = k > 0},
-                                count, width);
-  }
+// `finish`: behind the last term (launch/matrix.h); the sums before it lie in c.
+template <typename T, typename Finish = launch::Unchanged>
+DERMATOME_HD void multiply_deep(const T* a, Index a_row, const T* panel, Index width, float* c, Index c_row,
+                                Index depth, Index count, const Finish& finish = {}) {
+  constexpr Index kTermsAtOnce = kBlockDepth * kTerms<T>;
+  const auto multiply = [&](Index k, const auto& then) {
+    const launch::ProductOf<T> product{.a = a + k,
+                                       .a_row = a_row,
+                                       .a_step = kTerms<T>,
+                                       .b = panel + k * width,
+                                       .b_row = width * kTerms<T>,
+                                       .c = c,
+                                       .c_row = c_row,
+                                       .depth = least(kTermsAtOnce, depth - k) / kTerms<T>,
+                                       .accumulate = k > 0};
+    launch::multiply_columns(product, count, width, then);
+  };
+  Index k = 0;
+  for (; k + kTermsAtOnce < depth; k += kTermsAtOnce) multiply(k, launch::Unchanged{});
+  multiply(k, finish);
 }
 
 // Factors of a sum over pixels. f32: pixel p of a tensor at data[p * stride]. bf16: two pixels side by side, those of

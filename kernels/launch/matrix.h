@@ -60,7 +60,8 @@ struct ProductOf {
 using Product = ProductOf<float>;
 using PairProduct = ProductOf<Bfloat16>;
 
-// What is done to the sums of c before they are stored; at(column) is asked for each register of a row.
+// What is done to the sums of c before they are stored; at(column) is asked for each register of a row. Where what it
+// gives has put(row, sum), the sums are left to that and c is not written.
 struct Unchanged {
   struct Columns {
     DERMATOME_HD Vec operator()(Vec sum, Index) const { return sum; }
@@ -99,8 +100,12 @@ DERMATOME_HD void multiply_block(const ProductOf<T>& p, Index row, const Finish&
     const auto columns = finish.at(v * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      const Index element = (row + r) * p.c_row + v * kLanes;
-      store(p.c + element, columns(sum[r][v], element));
+      if constexpr (requires { columns.put(row, sum[0][0]); }) {
+        columns.put(row + r, sum[r][v]);
+      } else {
+        const Index element = (row + r) * p.c_row + v * kLanes;
+        store(p.c + element, columns(sum[r][v], element));
+      }
     }
   }
 }

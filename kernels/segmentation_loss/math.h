@@ -3,6 +3,8 @@
 // region, which is an image or the whole batch: intersection = sum p t, predicted = sum p, truth = sum t.
 #pragma once
 
+#include <math.h>
+
 #include "kernels/bce_with_logits/math.h"
 
 namespace dermatome::segmentation_loss {
@@ -41,12 +43,12 @@ struct Pixel {
 // another, balance = alpha or 1 - alpha; linear in t between the two, as torchvision has it.
 template <typename T>
 DERMATOME_HD Pixel<T> pixel_of(const PixelTerms<T>& terms, T x, T t) {
-  const T e = bce_with_logits::exponential(x < T(0) ? x : -x);
+  const T e = launch::exponential(x < T(0) ? x : -x);
   const T larger = T(1) / (T(1) + e);  // of p and 1 - p, neither of which is a difference
   const T smaller = e * larger;
   const T p = x < T(0) ? smaller : larger;
   const T q = x < T(0) ? larger : smaller;
-  const T cross_entropy = (x > T(0) ? x : T(0)) - x * t + bce_with_logits::log_of_one_plus(e);
+  const T cross_entropy = (x > T(0) ? x : T(0)) - x * t + launch::log_of_one_plus(e);
   Pixel<T> pixel{terms.bce * cross_entropy, terms.bce * (p - t), p, p * q};
   if (terms.focal > T(0)) {
     const T miss = p * (T(1) - t) + q * t;
@@ -77,7 +79,7 @@ DERMATOME_HD RegionLoss region_loss(const RegionTerms& terms, const RegionSums& 
   const double jaccard = common / all;
   const double dice = 1 - apart / both;
   RegionLoss result;
-  result.loss = terms.jaccard * apart / all + terms.log_jaccard * bce_with_logits::log_of_one_plus(apart / common) +
+  result.loss = terms.jaccard * apart / all + terms.log_jaccard * launch::log_of_one_plus(apart / common) +
                 terms.dice * apart / both;
   result.by_intersection =
       -terms.jaccard * (1 + jaccard) / all - terms.log_jaccard * (1 / common + 1 / all) - terms.dice * 2 / both;

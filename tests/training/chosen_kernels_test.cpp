@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/core/threads.h"
+#include "kernels/launch/processor.h"
 #include "models/builtin.h"
 #include "tests/training/support.h"
 
@@ -62,7 +63,29 @@ TEST_P(ChosenKernels, AreNoReferencesAndNeedNoReorders) {
 INSTANTIATE_TEST_SUITE_P(Types, ChosenKernels, ::testing::Values(DType::f32, DType::bf16),
                          [](const auto& instance) { return std::string(name_of(instance.param)); });
 
-// What the test above looks for is found where it is: a weight that is no state is reordered in every run.
+// Kernels of our own prepare the weights in every run; where few pixels meet many weights, a direct convolution with a
+// kept copy of them is chosen at inference.
+TEST_P(ChosenKernels, AreDirectAtInferenceWhereWeightsOutweighPixels) {
+  if (!has_implementation("conv2d_fused", kCpuDevice, "onednn")) GTEST_SKIP() << "this build has no oneDNN";
+  if (GetParam() == DType::bf16 && (instruction_set() != InstructionSet::v4_bf16 || launch::has_bf16_matrix_unit()))
+    GTEST_SKIP() << "here all convolutions in bf16 are oneDNN's, or none";
+  const Model model = find_model("unet34");
+  StateStore store;
+  store.create(states_of(model, DType::f32), 1);
+  const auto kernel_of = [&](std::int64_t batch, std::string_view node) {
+    Graph graph = inference_graph(model, batch, 128, 128, DType::f32);
+    const Program program(std::move(graph), kCpuDevice, store, {.activations = GetParam()});
+    for (const Step& step : program.steps()) {
+      if (step.name == node) return step.kernel->describe().substr(0, 6);
+    }
+    return std::string("no such node");
+  };
+  EXPECT_EQ(kernel_of(1, "layer4.1.conv1"), "onednn");
+  EXPECT_EQ(kernel_of(1, "layer1.0.conv1"), "winogr");
+  EXPECT_EQ(kernel_of(16, "layer4.1.conv1"), "winogr");
+}
+
+// What the first test looks for is found where it is: a weight that is no state is reordered in every run.
 TEST(Reorders, AreSeenWhereAWeightIsNoState) {
   Graph graph;
   Builder builder(graph);

@@ -9,7 +9,7 @@ Parts, each merged into bench/results/<GPU>.json as it ends, so that a run can b
   memcheck   the kernels' tests under compute-sanitizer's memcheck
   racecheck  the same under racecheck
   steps      whole training and inference steps beside PyTorch's best configuration, with ratios and peak memory
-  switches   training steps with and without the second branch, the recording and each fusion
+  switches   training steps with and without the second branch, the recording, several steps a launch and each fusion
   operations convolutions of U-Net34 one by one (dermatome bench op)
   training   a training run on --data on GPU and CPU: Jaccard of both (skipped without --data)
   profile    the ten slowest nodes of a step, and their times under ncu where it is installed
@@ -30,7 +30,7 @@ PART_SECONDS = 590
 # (mode, side, batch, the ratio to PyTorch's best that is asked for)
 STEPS = [("train", 256, 64, 1.3), ("train", 512, 16, 1.3), ("train", 128, 8, 1.5), ("infer", 256, 64, 1.5), ("infer", 128, 8, 1.5)]
 MEMORY_RATIO = 0.6
-SWITCHES = [("--second-branch",), ("--no-capture",), *(("--disable-pass", name) for name in
+SWITCHES = [("--second-branch",), ("--no-capture",), ("--steps-per-launch", "8"), *(("--disable-pass", name) for name in
             ("restructured_decoder", "fuse_batch_norm_relu", "batch_norm_sums"))]
 # shape, channels, kernel, stride: where U-Net34 spends its time
 CONVOLUTIONS = [("64x64x64x64", 64, 3, 1), ("64x64x64x64", 128, 3, 2), ("64x32x32x128", 128, 3, 1), ("64x16x16x256", 256, 3, 1),

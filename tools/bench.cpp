@@ -24,6 +24,7 @@ struct BenchCommand {
   std::vector<std::string> frozen;
   double seconds = 5;
   std::uint64_t seed = 7;
+  int steps_per_launch = 1;
   bool rounds = false;
   std::string json;
   std::shared_ptr<RunOptions> options;
@@ -70,7 +71,8 @@ void run_step(const BenchCommand& command) {
                                        .frozen = command.frozen,
                                        .seed = command.seed,
                                        .device = command.options->device(),
-                                       .compile = command.options->compile});
+                                       .compile = command.options->compile,
+                                       .steps_per_launch = command.steps_per_launch});
   if (command.rounds) {
     serve_rounds(bench);
     return;
@@ -121,6 +123,10 @@ void add_bench_step(CLI::App& bench) {
       ->check(CLI::IsMember({"train", "infer"}));
   sub->add_option("--frozen", command->frozen, "A parameter group that does not learn (repeatable)")
       ->allow_extra_args(false);
+  sub->add_option("--steps-per-launch", command->steps_per_launch,
+                  "On a GPU, training steps that run behind one launch")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMostStepsPerLaunch));
   sub->add_option("--seconds", command->seconds, "How long to measure")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

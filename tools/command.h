@@ -37,6 +37,9 @@ void add_check(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_export(CLI::App& app);
 
+// A recorded launch holds all kernels of its steps.
+inline constexpr int kMostStepsPerLaunch = 64;
+
 // --threads, --device, --type and the debug switches.
 struct RunOptions {
   int threads = 0;

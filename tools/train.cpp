@@ -122,6 +122,7 @@ training::TrainOptions options_of(const TrainCommand& command, const training::R
           .cache = cache,
           .skip_bad = command.data->skip_bad,
           .residence = training::parse_residence(command.photographs),
+          .steps_per_launch = command.steps_per_launch,
           .weights = {}};
 }
 
@@ -327,6 +328,12 @@ void add_train(CLI::App& app) {
                        ->excludes(overwrite)
                        ->excludes(dry);
   for (auto* option : choosing) resuming->excludes(option);
+  sub->add_option(
+         "--steps-per-launch", command->steps_per_launch,
+         "On a GPU, steps that run behind one launch, to the same bits; their losses, a stop that is asked for "
+         "and a checkpoint by minutes wait for the last of them")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMostStepsPerLaunch));
   sub->add_option("--photographs", command->photographs,
                   "On a GPU, where they lie: in its memory (device), in the host's with a batch on its way (host), or "
                   "on the device where they take no more than half of its memory (auto)")

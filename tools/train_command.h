@@ -21,6 +21,7 @@ struct TrainCommand {
   bool overwrite = false;
   bool dry_run = false;
   bool resume = false;
+  int steps_per_launch = 1;
   std::string photographs = "auto";  // --photographs, as parse_residence takes it
   int folds = 0;                     // --folds: 0 is one run
   int fold = 0;                      // --fold: only this one, from 1; 0: all

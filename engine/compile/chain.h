@@ -1,21 +1,39 @@
-// Chain: programs that run behind each other as one. Where the device records, all of them are one launch.
+// Chain: programs that run behind each other as one, once or several rounds. Where the device records, all of it is one
+// launch.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/compile/program.h"
 
 namespace dermatome {
 
+// What rounds read, or leave: row r of `rows`, a tensor on the chain's device whose first extent is the number of
+// rounds, is copied into the program's input in front of round r, or receives its output behind it.
+struct RoundRows {
+  Program* program = nullptr;
+  std::string name;
+  Tensor rows;
+};
+
+struct Rounds {
+  int count = 1;
+  std::vector<RoundRows> inputs = {};
+  std::vector<RoundRows> outputs = {};
+};
+
 class Chain {
  public:
-  // Of programs over one store, which must outlive the chain. From now on they share a stream.
-  explicit Chain(std::vector<Program*> programs);
+  // Of programs over one store, which must outlive the chain. From now on they share a stream. Throws Error where rows
+  // do not have the shape of what they are copied to or from, once for each round.
+  explicit Chain(std::vector<Program*> programs, Rounds rounds = {});
   ~Chain();
   Chain(Chain&&) noexcept;
 
-  // As running one program behind the other. Throws what Program::run does.
+  // As running one program behind the other, round after round; inputs that have no rows keep what they hold. Throws
+  // what Program::run does.
   void run();
 
  private:

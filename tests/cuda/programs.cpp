@@ -41,12 +41,15 @@ constexpr const char* kNetwork = R"(model small(image: 3 channels, sides divisib
 
 struct Outcome {
   std::vector<double> losses;
+  std::array<double, kMetrics> metrics{};  // sums over all epochs
   Snapshot states;
 };
 
 struct Setting {
   bool on_device = true;  // the photographs
   bool chained = false;   // a step's programs as one
+  int batch = 3;
+  int steps_per_launch = 1;  // of chained ones
 };
 
 // A few steps of training, the last batch of each epoch smaller, and a validation.
@@ -54,7 +57,7 @@ Outcome train(Device device, const CompileOptions& options, Setting setting = {}
   const Model model = Model::parse(kNetwork, "small.graph");
   StageSettings stage;
   stage.size = kSize;
-  stage.batch = 3;
+  stage.batch = setting.batch;
   stage.lr = 1e-2;
   std::vector<std::uint8_t> pixels;
   std::vector<std::uint8_t> masks;
@@ -66,26 +69,33 @@ Outcome train(Device device, const CompileOptions& options, Setting setting = {}
   StateStore store(device);
   store.create(states_of(model, DType::f32), 5);
   const auto part = [&] { return PhotographSet(pixels, masks, kSize, device, setting.on_device, stage.batch); };
-  StageRunner runner(model, stage, 7, part(), part(), device, options, store);
+  StageRunner runner(model, stage, 7, part(), part(), device, options, store, setting.steps_per_launch);
   runner.compile(kPhotographs, kPhotographs);
   Outcome outcome;
   EpochSums sums;
   for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
-    const std::vector<std::uint32_t> first{0, 2, 1};
-    const std::vector<std::uint32_t> rest{3};
-    const SchedulePoint at{.factor = 1, .beta1 = {}};
+    const std::vector<std::uint32_t> order{0, 2, 1, 3};
+    std::vector<StepRequest> requests;
+    for (std::size_t begin = 0; begin < order.size(); begin += requests.back().samples.size()) {
+      const auto count = std::min(static_cast<std::size_t>(setting.batch), order.size() - begin);
+      const double factor = 1 / (1 + 0.25 * static_cast<double>(begin));
+      requests.push_back({.samples = std::span(order).subspan(begin, count), .at = {.factor = factor, .beta1 = {}}});
+    }
     if (setting.chained) {
-      outcome.losses.push_back(runner.step(first, epoch, sums, at, 0, rest));
-      outcome.losses.push_back(runner.step(rest, epoch, sums, at));
+      runner.steps(requests, epoch, sums, {}, [&](double loss) { outcome.losses.push_back(loss); });
       continue;
     }
-    outcome.losses.push_back(runner.accumulate(first, epoch, sums, rest));
-    runner.update(at);
-    outcome.losses.push_back(runner.accumulate(rest, epoch, sums));
-    runner.update(at);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      const auto upcoming = i + 1 < requests.size() ? requests[i + 1].samples : std::span<const std::uint32_t>();
+      outcome.losses.push_back(runner.accumulate(requests[i].samples, epoch, sums, upcoming));
+      runner.update(requests[i].at);
+    }
   }
+  outcome.metrics = sums.metrics;
   EpochSums validation;
-  runner.validate(std::vector<std::uint32_t>{0, 1, 2}, validation);
+  std::vector<std::uint32_t> validated{0, 1, 2};
+  validated.resize(static_cast<std::size_t>(setting.batch));
+  runner.validate(validated, validation);
   outcome.losses.push_back(validation.mean_loss());
   outcome.states = store.snapshot();
   return outcome;
@@ -93,6 +103,7 @@ Outcome train(Device device, const CompileOptions& options, Setting setting = {}
 
 void expect_equal_bits(const Outcome& a, const Outcome& b) {
   EXPECT_EQ(a.losses, b.losses);
+  EXPECT_EQ(a.metrics, b.metrics);
   ASSERT_EQ(a.states.tensors.size(), b.states.tensors.size());
   for (std::size_t i = 0; i < a.states.tensors.size(); ++i) {
     EXPECT_EQ(std::memcmp(a.states.tensors[i].second.data(), b.states.tensors[i].second.data(),
@@ -159,6 +170,21 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithAStepInOneLaunch) {
   expect_equal_bits(apart, train(kCuda, {.second_branch = true}, {.chained = true}));
   const Outcome on_host = train(kHost, {});
   expect_equal_bits(on_host, train(kHost, {}, {.chained = true}));
+}
+
+// Two steps of an epoch behind one launch, each with photographs, tables and rates of its own.
+TEST_F(EmulatedProgram, HasTheSameBitsWithSeveralStepsInOneLaunch) {
+  constexpr Setting kTwo{.chained = true, .batch = 2, .steps_per_launch = 2};
+  const Outcome apart = train(kCuda, {}, {.batch = 2});
+  const int recordings = device_.recordings();
+  expect_equal_bits(apart, train(kCuda, {}, kTwo));
+  EXPECT_EQ(device_.recordings(), recordings + 1) << "both steps are one recording";
+  expect_equal_bits(apart, train(kCuda, {.capture = false}, kTwo));
+  expect_equal_bits(apart, train(kCuda, {.second_branch = true}, kTwo));
+  expect_equal_bits(apart, train(kCuda, {.poison_arena = true}, kTwo));
+  expect_equal_bits(apart, train(kCuda, {}, {.on_device = false, .chained = true, .batch = 2, .steps_per_launch = 2}));
+  expect_equal_bits(train(kCuda, {}, {.batch = 3}),
+                    train(kCuda, {}, {.chained = true, .batch = 3, .steps_per_launch = 2}));
 }
 
 // Work of the second branch at the earliest and at the latest that a device may run it, replayed and launched.
@@ -289,6 +315,11 @@ TEST_F(GpuProgram, HasTheSameBitsReplayedAsLaunchedOneByOne) {
 
 TEST_F(GpuProgram, HasTheSameBitsWithAStepInOneLaunch) {
   expect_equal_bits(train(kCuda, {.deterministic = true}), train(kCuda, {.deterministic = true}, {.chained = true}));
+}
+
+TEST_F(GpuProgram, HasTheSameBitsWithSeveralStepsInOneLaunch) {
+  expect_equal_bits(train(kCuda, {.deterministic = true}, {.batch = 2}),
+                    train(kCuda, {.deterministic = true}, {.chained = true, .batch = 2, .steps_per_launch = 2}));
 }
 
 TEST_F(GpuProgram, HasTheSameBitsWithWeightGradientsOnASecondBranch) {

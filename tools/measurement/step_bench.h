@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/compile/chain.h"
 #include "engine/compile/program.h"
 #include "engine/graph/model.h"
 #include "tools/training/networks.h"
@@ -19,6 +20,7 @@ struct StepSettings {
   std::uint64_t seed = 7;
   Device device;
   CompileOptions compile;
+  int steps_per_launch = 1;  // of training, on a GPU that records
 };
 
 class StepBench {
@@ -28,7 +30,7 @@ class StepBench {
   StepBench(const StepBench&) = delete;  // its parts refer to each other
   StepBench& operator=(const StepBench&) = delete;
 
-  double run();  // seconds of one step
+  double run();  // one step of inference, or steps_per_launch of training as training runs them; seconds of one
   // One step, with the times of each part. One entry a program.
   std::vector<RunTimes> run_timed();
 
@@ -47,6 +49,8 @@ class StepBench {
   training::StagePrograms programs_;
   std::optional<Program> step_;
   std::optional<Program> update_;
+  std::optional<Chain> chain_;  // of both
+  int steps_of_chain_ = 1;
 };
 
 }  // namespace dermatome::measurement

@@ -13,10 +13,12 @@ void set(const Tensor& to, std::vector<float> values) {
   to.copy_from(tensor_of<float>(values, {static_cast<std::int64_t>(values.size())}));
 }
 
+constexpr Device kHost{DeviceKind::cpu, 0};
+
 // Adds the program's loss and metrics. `share`: what part of the program's loss divisor are its own pixels.
 double collect(const Program& program, double share, EpochSums& sums) {
-  const Tensor loss = program.output("loss").to({DeviceKind::cpu, 0});
-  const Tensor metrics = program.output("metrics").to({DeviceKind::cpu, 0});
+  const Tensor loss = program.output("loss").to(kHost);
+  const Tensor metrics = program.output("metrics").to(kHost);
   const double value = static_cast<double>(loss.as<float>()[0]) / share;
   sums.add(value, metrics.as<float>());
   return value;
@@ -25,7 +27,8 @@ double collect(const Program& program, double share, EpochSums& sums) {
 }  // namespace
 
 StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::uint64_t seed, PhotographSet training,
-                         PhotographSet validation, Device device, const CompileOptions& options, StateStore& store)
+                         PhotographSet validation, Device device, const CompileOptions& options, StateStore& store,
+                         int steps_per_launch)
     : model_(model),
       stage_(stage),
       seed_(seed),
@@ -36,7 +39,8 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
       store_(store),
       training_programs_{
           .model = model_, .stage = stage_, .resident = training_.rows(), .compile = options_, .device = device_},
-      validation_programs_{.model = model_, .stage = stage_, .resident = validation_.rows()} {
+      validation_programs_{.model = model_, .stage = stage_, .resident = validation_.rows()},
+      steps_per_launch_(steps_per_launch) {
   for (const auto& name : store_.names()) {
     const bool of_optimizer = name.starts_with("adam/") && stage_.optimizer_state != "kept";
     if (of_optimizer || name.starts_with("gradient/") || name.starts_with(kAverages)) store_.remove(name);
@@ -113,33 +117,101 @@ std::span<const std::uint32_t> StageRunner::first_batch(std::span<const std::uin
   return samples.first(std::min(samples.size(), static_cast<std::size_t>(stage_.batch)));
 }
 
-void StageRunner::bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch,
-                                      double divisor, std::span<const std::uint32_t> upcoming) {
+std::vector<float> StageRunner::tables_of(std::span<const std::uint32_t> batch, std::int64_t epoch) const {
   std::vector<float> tables;
   for (const std::uint32_t sample : batch) {
     const auto table = data::draw_table(stage_.augmentation, seed_, epoch, sample, stage_.size);
     tables.insert(tables.end(), table.begin(), table.end());
   }
-  bind_batch(program, training_, batch, tables, divisor);
+  return tables;
+}
+
+void StageRunner::bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch,
+                                      double divisor, std::span<const std::uint32_t> upcoming) {
+  bind_batch(program, training_, batch, tables_of(batch, epoch), divisor);
   training_.prefetch(first_batch(upcoming));
 }
 
-double StageRunner::step(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
-                         const SchedulePoint& at, std::int64_t steps, std::span<const std::uint32_t> upcoming) {
-  const auto batch = static_cast<std::int64_t>(samples.size());
+double StageRunner::step(const StepRequest& request, std::int64_t epoch, EpochSums& sums,
+                         std::span<const std::uint32_t> upcoming) {
+  const auto batch = static_cast<std::int64_t>(request.samples.size());
   if (device_.kind != DeviceKind::cuda || batch > stage_.batch) {
-    const double loss = accumulate(samples, epoch, sums, upcoming);
-    if (std::isfinite(loss)) update(at, steps);
+    const double loss = accumulate(request.samples, epoch, sums, upcoming);
+    if (std::isfinite(loss)) update(request.at, request.steps);
     return loss;
   }
   Program& program = accumulate_program(batch, false);
   const double pixels = static_cast<double>(stage_.size) * stage_.size;
-  bind_training_batch(program, samples, epoch, pixels * static_cast<double>(batch), upcoming);
-  Program& moving = bind_update(at, steps);
+  bind_training_batch(program, request.samples, epoch, pixels * static_cast<double>(batch), upcoming);
+  Program& moving = bind_update(request.at, request.steps);
   auto known = steps_.find(batch);
   if (known == steps_.end()) known = steps_.emplace(batch, Chain({&program, &moving})).first;
   known->second.run();
   return collect(program, 1.0, sums);
+}
+
+int StageRunner::steps_at_once() const {
+  const bool resident = training_.rows() == training_.count();
+  return device_.kind == DeviceKind::cuda && stage_.accumulate == 1 && resident ? steps_per_launch_ : 1;
+}
+
+// The programs of a full batch and of the update, a row for each step of what differs between steps.
+void StageRunner::make_several() {
+  Program& program = accumulate_program(stage_.batch, false);
+  Program& moving = update_program();
+  program.bind("images", training_.images());
+  program.bind("masks", training_.masks());
+  const double pixels = static_cast<double>(stage_.size) * stage_.size;
+  set(program.input("divisor"), {static_cast<float>(pixels * stage_.batch)});
+  const auto rows_of = [&](Program& of, const std::string& name, const TensorDesc& desc) {
+    std::vector<std::int64_t> extents{steps_per_launch_};
+    const auto each = desc.shape.extents();
+    extents.insert(extents.end(), each.begin(), each.end());
+    return RoundRows{&of, name, rows_[name] = Tensor({desc.type, Shape(extents)}, device_)};
+  };
+  Rounds rounds{.count = steps_per_launch_};
+  for (const char* name : {"indices", "tables"})
+    rounds.inputs.push_back(rows_of(program, name, program.input(name).desc()));
+  for (const auto& [name, values] : update_inputs({}, 0))
+    rounds.inputs.push_back(rows_of(moving, name, moving.input(name).desc()));
+  for (const char* name : {"loss", "metrics"})
+    rounds.outputs.push_back(rows_of(program, name, program.output(name).desc()));
+  several_.emplace(std::vector<Program*>{&program, &moving}, std::move(rounds));
+}
+
+void StageRunner::steps(std::span<const StepRequest> requests, std::int64_t epoch, EpochSums& sums,
+                        std::span<const std::uint32_t> upcoming, const std::function<void(double loss)>& told) {
+  const bool full = std::all_of(requests.begin(), requests.end(), [&](const StepRequest& request) {
+    return request.samples.size() == static_cast<std::size_t>(stage_.batch);
+  });
+  if (requests.size() < 2 || static_cast<int>(requests.size()) != steps_at_once() || !full) {
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      told(step(requests[i], epoch, sums, i + 1 < requests.size() ? requests[i + 1].samples : upcoming));
+    }
+    return;
+  }
+  if (!several_) make_several();
+  std::vector<std::int32_t> indices;
+  std::map<std::string, std::vector<float>> values;
+  for (const StepRequest& request : requests) {
+    indices.insert(indices.end(), request.samples.begin(), request.samples.end());
+    const auto add = [&](const std::string& name, const std::vector<float>& row) {
+      values[name].insert(values[name].end(), row.begin(), row.end());
+    };
+    add("tables", tables_of(request.samples, epoch));
+    for (const auto& [name, row] : update_inputs(request.at, request.steps)) add(name, row);
+  }
+  rows_.at("indices").copy_from(tensor_of<std::int32_t>(indices, rows_.at("indices").shape()));
+  for (const auto& [name, all] : values) rows_.at(name).copy_from(tensor_of<float>(all, rows_.at(name).shape()));
+  several_->run();
+  const Tensor losses = rows_.at("loss").to(kHost);
+  const Tensor metrics = rows_.at("metrics").to(kHost);
+  const std::size_t of_step = static_cast<std::size_t>(metrics.shape().elements()) / requests.size();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto loss = static_cast<double>(losses.as<float>()[i]);
+    sums.add(loss, metrics.as<float>().subspan(i * of_step, of_step));
+    told(loss);
+  }
 }
 
 double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
@@ -159,17 +231,24 @@ double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int6
   return step_loss;
 }
 
-Program& StageRunner::bind_update(const SchedulePoint& at, std::int64_t steps) {
+// What differs between updates, by input.
+std::vector<std::pair<std::string, std::vector<float>>> StageRunner::update_inputs(const SchedulePoint& at,
+                                                                                   std::int64_t steps) const {
   std::vector<float> rates;
   for (const auto& group : model_.groups()) rates.push_back(static_cast<float>(stage_.rate_of(group) * at.factor));
   if (rates.empty()) rates.push_back(static_cast<float>(stage_.rate_of("") * at.factor));
-  Program& program = update_program();
-  set(program.input("beta1"), {static_cast<float>(at.beta1.value_or(stage_.beta1))});
-  set(program.input("rates"), std::move(rates));
+  std::vector<std::pair<std::string, std::vector<float>>> inputs{
+      {"beta1", {static_cast<float>(at.beta1.value_or(stage_.beta1))}}, {"rates", std::move(rates)}};
   if (stage_.ema > 0) {
     const auto t = static_cast<double>(steps);
-    set(program.input("decay"), {static_cast<float>(std::min(stage_.ema, (1 + t) / (10 + t)))});
+    inputs.push_back({"decay", {static_cast<float>(std::min(stage_.ema, (1 + t) / (10 + t)))}});
   }
+  return inputs;
+}
+
+Program& StageRunner::bind_update(const SchedulePoint& at, std::int64_t steps) {
+  Program& program = update_program();
+  for (const auto& [name, values] : update_inputs(at, steps)) set(program.input(name), values);
   return program;
 }
 

@@ -123,7 +123,7 @@ class Trainer {
     const bool begun = position_.epoch > 0 || position_.step > 0;
     if (!begun) take_averages(store_);
     StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
-                       options_.compile, store_);
+                       options_.compile, store_, options_.steps_per_launch);
     if (begun) restore_states(*options_.resume, store_);
     runner.compile(runner.training().count(), runner.validation().count());
     leave_if_asked();
@@ -306,38 +306,64 @@ class Trainer {
     return model_.groups().empty() ? stage.rate_of("") : largest;
   }
 
+  // The steps of an epoch that go out together, from the position on: as many full ones as the runner takes at once, if
+  // no checkpoint is due in between, or one.
+  std::vector<StepRequest> next_steps(const StageRunner& runner, const StageSettings& stage, std::int64_t steps,
+                                      std::span<const std::uint32_t> order) const {
+    const auto per_step = static_cast<std::size_t>(stage.batch) * static_cast<std::size_t>(stage.accumulate);
+    const std::int64_t at_once = runner.steps_at_once();
+    const auto full = static_cast<std::int64_t>(order.size() / per_step) - position_.step;
+    const std::int64_t every = options_.recipe.checkpoint_every.steps;
+    const bool together = full >= at_once && (every == 0 || position_.steps_done - saved_step_ + at_once <= every);
+    std::vector<StepRequest> requests;
+    for (std::int64_t step = position_.step; step < position_.step + (together ? at_once : 1); ++step) {
+      const auto first = static_cast<std::size_t>(step) * per_step;
+      requests.push_back({.samples = order.subspan(first, std::min(per_step, order.size() - first)),
+                          .at = schedule_of(stage, steps, step),
+                          .steps = position_.epoch * steps + step});
+    }
+    return requests;
+  }
+
   void train_epoch(StageRunner& runner, const StageSettings& stage, std::int64_t steps) {
     const std::int64_t images = runner.training().count();
     const auto order =
         data::epoch_order(static_cast<std::uint32_t>(images), options_.recipe.seed, position_.epochs_done);
-    const std::int64_t per_step = std::int64_t{stage.batch} * stage.accumulate;
+    const auto per_step = static_cast<std::size_t>(stage.batch) * static_cast<std::size_t>(stage.accumulate);
     const double seconds_before = sums_.seconds;
     while (position_.step < steps) {
-      const auto first = static_cast<std::size_t>(position_.step * per_step);
-      const auto count = std::min(static_cast<std::size_t>(per_step), order.size() - first);
-      const EpochSums before = sums_;
-      const auto rest = std::span(order).subspan(first);
-      const SchedulePoint at = schedule_of(stage, steps, position_.step);
-      const double loss =
-          runner.step(rest.first(count), position_.epochs_done, sums_, at, position_.epoch * steps + position_.step,
-                      rest.subspan(count, std::min(static_cast<std::size_t>(per_step), rest.size() - count)));
-      rate_ = largest_rate(stage) * at.factor;
-      const double jaccard = (sums_.metrics[kJaccard] - before.metrics[kJaccard]) / static_cast<double>(count);
-      writing([&] {
-        log_->step({.step = static_cast<double>(position_.steps_done),
-                    .epoch = position_.epochs_done + 1,
-                    .learning_rate = rate_,
-                    .loss = loss},
-                   jaccard);
-      });
-      if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
-      ++position_.step;
-      ++position_.steps_done;
+      const auto requests = next_steps(runner, stage, steps, order);
+      const std::span rest = std::span(order).subspan(
+          std::min(order.size(), (static_cast<std::size_t>(position_.step) + requests.size()) * per_step));
+      EpochSums before = sums_;
+      std::size_t told = 0;
+      runner.steps(requests, position_.epochs_done, sums_, rest.first(std::min(per_step, rest.size())),
+                   [&](double loss) {
+                     finish_step(stage, requests[told++], loss, before);
+                     before = sums_;
+                   });
       sums_.seconds = seconds_before + seconds_since(epoch_start_);
       report_step(images);
       if (stop_after_saving(stage)) return;
       if (position_.step < steps && checkpoint_is_due()) save(stage);
     }
+  }
+
+  // `before`: the sums in front of the step.
+  void finish_step(const StageSettings& stage, const StepRequest& request, double loss, const EpochSums& before) {
+    rate_ = largest_rate(stage) * request.at.factor;
+    const double jaccard =
+        (sums_.metrics[kJaccard] - before.metrics[kJaccard]) / static_cast<double>(request.samples.size());
+    writing([&] {
+      log_->step({.step = static_cast<double>(position_.steps_done),
+                  .epoch = position_.epochs_done + 1,
+                  .learning_rate = rate_,
+                  .loss = loss},
+                 jaccard);
+    });
+    if (!std::isfinite(loss)) fail_not_finite("the loss is", position_.steps_done + 1);
+    ++position_.step;
+    ++position_.steps_done;
   }
 
   [[noreturn]] void fail_not_finite(const std::string& what, std::int64_t step) const {

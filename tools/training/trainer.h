@@ -79,6 +79,7 @@ struct TrainOptions {
   data::Cache* cache = nullptr;                         // of prepared pairs; none: they are decoded for every stage
   bool skip_bad = false;                                // train without the photographs and masks that cannot be used
   Residence residence = Residence::automatic;           // of the photographs
+  int steps_per_launch = 1;                             // on a GPU that records; what is told of them comes together
   std::vector<std::pair<std::string, Tensor>> weights;  // to start from, by state; the others start at random
   Checkpoint* resume =
       nullptr;  // of this run and recipe; its states are released when they are restored; null: from the start

@@ -31,7 +31,7 @@ PART_SECONDS = 590
 STEPS = [("train", 256, 64, 1.3), ("train", 512, 16, 1.3), ("train", 128, 8, 1.5), ("infer", 256, 64, 1.5), ("infer", 128, 8, 1.5)]
 MEMORY_RATIO = 0.6
 SWITCHES = [("--second-branch",), ("--no-capture",), ("--steps-per-launch", "8"), *(("--disable-pass", name) for name in
-            ("restructured_decoder", "fuse_batch_norm_relu", "batch_norm_sums"))]
+            ("restructured_decoder", "fuse_batch_norm_relu", "batch_norm_sums", "batch_norm_gradient_sums"))]
 # shape, channels, kernel, stride: where U-Net34 spends its time
 CONVOLUTIONS = [("64x64x64x64", 64, 3, 1), ("64x64x64x64", 128, 3, 2), ("64x32x32x128", 128, 3, 1), ("64x16x16x256", 256, 3, 1),
                 ("64x8x8x512", 512, 3, 1), ("64x128x128x64", 128, 1, 1), ("64x256x256x3", 64, 7, 2)]

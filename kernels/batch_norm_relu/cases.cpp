@@ -45,6 +45,16 @@ OpCase backward(std::string name, Shape x, bool fixed, bool joined) {
   return result;
 }
 
+// By sums that are not dy's, and every element of dy comes through.
+OpCase backward_by_sums(std::string name, Shape x, bool fixed) {
+  const TensorDesc channels{DType::f32, {x[-1]}};
+  OpCase result = backward(std::move(name), x, fixed, false);
+  result.inputs.push_back({{DType::f32, x}, {Kind::absent}});
+  result.inputs.push_back({channels});
+  result.inputs.push_back({channels});
+  return result;
+}
+
 const CaseRegistrar cases{
     forward("train_odd_sides", {2, 3, 5, 3}, "train", false, false),
     forward("train_wide", {2, 4, 4, 512}, "train", false, false),
@@ -60,6 +70,9 @@ const CaseRegistrar cases{
     backward("residual_odd_sides", {2, 7, 5, 19}, false, true),
     backward("residual_many_pixels", {1, 260, 255, 4}, false, true),
     backward("fixed", {2, 7, 5, 20}, true, false),
+    backward_by_sums("by_sums", {2, 7, 5, 19}, false),
+    backward_by_sums("by_sums_wide", {2, 4, 4, 512}, false),
+    backward_by_sums("by_sums_fixed", {2, 7, 5, 20}, true),
     backward("fixed_residual", {2, 7, 5, 3}, true, true),
 };
 

@@ -101,6 +101,7 @@ template <typename T>
 struct Operands {
   const T *dy, *x, *y;  // y: null where the mask comes from x
   T *dx, *dresidual;    // may be null
+  bool masked;          // dy is zero already where ReLU let nothing through
 };
 
 template <typename T, bool kFixedStatistics, int N>
@@ -144,12 +145,24 @@ void reduce_gradients(const Call& call, const Operands<T>& o, Sizes size, const 
       });
 }
 
+// From sums that the convolution behind took as it stored dy.
+template <bool kFixedStatistics>
+void take_sums(const Call& call, const float* sum, const float* sum_of_products, Sizes size,
+               const batch_norm::Backward<kFixedStatistics>& gradients) {
+  launch::cuda::for_each(
+      call, size.channels, DERMATOME_LAMBDA(Index c) {
+        const double whole = sum[c];
+        const double sums[2] = {whole, sum_of_products[c] - static_cast<double>(gradients.mean[c]) * whole};
+        gradients.finish(c, sums);
+      });
+}
+
 template <typename T, bool kFixedStatistics, int N>
 void store_dx(const Call& call, const Operands<T>& o, Sizes size,
               const batch_norm::Backward<kFixedStatistics>& gradients) {
   const Index channels = size.channels;
   // Where dy was masked for the residual already, it is read from there: dy's own memory may be gone.
-  const T* passed = o.dresidual;
+  const T* passed = o.masked ? o.dy : o.dresidual;
   launch::cuda::for_each_cell(
       call, size.rows, channels / N, DERMATOME_LAMBDA(Index row, Index column) {
         const Index c = column * N;
@@ -176,8 +189,13 @@ void store_dx(const Call& call, const Operands<T>& o, Sizes size,
 template <typename T, bool kFixedStatistics, int N>
 void backward_in_packs(const Call& call) {
   const T* y = optional_input<T>(call, kOutput);
-  const Operands<T> o{launch::in<T>(call, 0), launch::in<T>(call, 1), y, launch::out<T>(call, 0),
-                      y == nullptr ? nullptr : launch::out<T>(call, 3)};
+  const float* sum = optional_input<float>(call, kGradientSum);
+  const Operands<T> o{launch::in<T>(call, 0),
+                      launch::in<T>(call, 1),
+                      y,
+                      launch::out<T>(call, 0),
+                      y == nullptr ? nullptr : launch::out<T>(call, 3),
+                      sum != nullptr};
   const Sizes size = batch_norm::sizes_of(call, 1, 2);
   const double epsilon = launch::real(call, kGradientEpsilon);
   const Normalisation normalisation{launch::in<float>(call, 2), launch::in<float>(call, 3),  launch::in<float>(call, 4),
@@ -191,7 +209,11 @@ void backward_in_packs(const Call& call) {
                                                          size.channels,
                                                          epsilon,
                                                          static_cast<double>(size.rows)};
-  reduce_gradients<T, kFixedStatistics, N>(call, o, size, normalisation, gradients);
+  if (sum != nullptr) {
+    take_sums(call, sum, launch::in<float>(call, kSumOfProducts), size, gradients);
+  } else {
+    reduce_gradients<T, kFixedStatistics, N>(call, o, size, normalisation, gradients);
+  }
   if (o.dx != nullptr) store_dx<T, kFixedStatistics, N>(call, o, size, gradients);
 }
 

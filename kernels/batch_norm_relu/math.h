@@ -11,7 +11,8 @@ inline namespace DERMATOME_ISA {
 enum { kResidual = 5, kSum, kSumOfSquares };
 // Of batch_norm_relu_gradient, in the order of its signature.
 enum { kGradientEpsilon, kFixed };
-inline constexpr int kOutput = 6;  // the input y
+// Its inputs that may be absent: y, and the sums of dy and of its product with x.
+enum { kOutput = 6, kGradientSum, kSumOfProducts };
 
 DERMATOME_HD float forward(batch_norm::Affine<float> a, float x, float residual) {
   const float z = batch_norm::apply(a, x) + residual;

@@ -111,35 +111,46 @@ class BatchNormReluGradient final : public Op {
   BatchNormReluGradient()
       : Op({.name = "batch_norm_relu_gradient",
             .summary = "gradients of batch_norm_relu by x, gamma and beta, and with y by the residual; fixed: last is "
-                       "the running variance, else the inverse deviation",
+                       "the running variance, else the inverse deviation; where the sums of dy and of dy * x are "
+                       "given, dy is zero already where ReLU let nothing through",
             .inputs = {follows("dy"),
                        follows("x"),
                        {"weight"},
                        {"bias"},
                        {"mean"},
                        {"last"},
-                       {.name = "y", .optional = true, .precision = Precision::follows}},
+                       {.name = "y", .optional = true, .precision = Precision::follows},
+                       {.name = "sum", .optional = true},
+                       {.name = "sum_of_products", .optional = true}},
             .outputs = {{"dx"}, {"dweight"}, {"dbias"}, {"dresidual"}},
             .attributes = {real_attribute("eps", 1e-5, 0), boolean_attribute("fixed", false)}}) {}
 
   std::vector<TensorDesc> infer(const OpCall& call) const override {
     check_channels(call, 1, 2, 5);
-    for (const int i : {0, 6}) {
+    for (const int i : {0, int{batch_norm_relu::kOutput}}) {
       DERMATOME_CHECK(!call.has_input(i) || call.input(i) == call.input(1), "input {} is {} but x is {}", i,
                       to_string(call.input(i)), to_string(call.input(1)));
     }
+    for (const int i : {int{batch_norm_relu::kGradientSum}, int{batch_norm_relu::kSumOfProducts}}) {
+      DERMATOME_CHECK(call.has_input(i) == call.has_input(batch_norm_relu::kGradientSum) &&
+                          !(call.has_input(i) && call.has_input(batch_norm_relu::kOutput)),
+                      "takes both sums, or y, or neither");
+      DERMATOME_CHECK(!call.has_input(i) || call.input(i) == call.input(2), "sums {} do not fit x {}",
+                      to_string(call.input(i)), to_string(call.input(1)));
+    }
     std::vector<TensorDesc> outputs{call.input(1), call.input(2), call.input(2)};
-    if (call.has_input(6)) outputs.push_back(call.input(1));
+    if (call.has_input(batch_norm_relu::kOutput)) outputs.push_back(call.input(1));
     return outputs;
   }
   std::vector<InPlace> in_place(const OpCall& call) const override {
-    if (call.has_input(6)) return {{.output = 3, .input = 0}};
+    if (call.has_input(batch_norm_relu::kOutput)) return {{.output = 3, .input = 0}};
     return {{.output = 0, .input = 0}};
   }
   Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
     Cost cost = Op::cost(call, outputs);
     cost.flops = 10.0 * static_cast<double>(outputs[0].shape.elements());
-    cost.bytes += 2.0 * static_cast<double>(call.input(0).bytes());  // dy and x are read for the sums and again for dx
+    // dy and x are read for the sums and again for dx.
+    if (!call.has_input(batch_norm_relu::kGradientSum)) cost.bytes += 2.0 * static_cast<double>(call.input(0).bytes());
     return cost;
   }
 };

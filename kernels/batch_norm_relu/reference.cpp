@@ -62,7 +62,9 @@ void backward(const Call& call) {
   using namespace batch_norm_relu;
   const T* dy = launch::in<T>(call, 0);
   const T* x = launch::in<T>(call, 1);
-  const T* y = call.input_count > kOutput ? launch::in<T>(call, kOutput) : nullptr;
+  const T* y = optional<T>(call, kOutput);
+  const T* given_sum = optional<T>(call, kGradientSum);  // dy is masked then
+  const T* given_products = optional<T>(call, kSumOfProducts);
   T* dx = launch::out<T>(call, 0);
   T* dresidual = y == nullptr ? nullptr : launch::out<T>(call, 3);
   const bool fixed = launch::integer(call, kFixed) != 0;
@@ -77,13 +79,17 @@ void backward(const Call& call) {
     const auto normalised = [&](std::int64_t i) { return (x[i] - mean) * inverse; };
     const auto masked = [&](std::int64_t i) {
       const T z = y == nullptr ? normalised(i) * gamma + beta : y[i];
-      return z > 0 ? dy[i] : T(0);
+      return given_sum != nullptr || z > 0 ? dy[i] : T(0);
     };
     T sum = 0;
     T sum_normalised = 0;
     for (std::int64_t i = c; i < rows * channels; i += channels) {
       sum += masked(i);
       sum_normalised += masked(i) * normalised(i);
+    }
+    if (given_sum != nullptr) {
+      sum = given_sum[c];
+      sum_normalised = (given_products[c] - mean * sum) * inverse;
     }
     put(call, 1, c, sum_normalised);
     put(call, 2, c, sum);

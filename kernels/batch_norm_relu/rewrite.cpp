@@ -59,6 +59,49 @@ std::vector<Rewrite::Replacement> apply_sums(Builder& builder, const Match& matc
   return replacements;
 }
 
+// Behind a block that ends in an addition, what its output's gradient is added up from comes out of a data gradient:
+// that one adds the rest, cuts off where ReLU did, and takes the sums of batch norm's gradient as it stores.
+std::vector<Rewrite::Replacement> apply_gradient_sums(Builder& builder, const Match& match) {
+  const auto labelled = [&](const char* label) {
+    return builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find(label)->second)];
+  };
+  const Node norm = labelled("n");
+  const Node convolution = labelled("d");
+  if (norm.inputs.size() <= batch_norm_relu::kOutput || !norm.inputs[batch_norm_relu::kOutput]) return {};
+  if (norm.outputs.size() <= 3) return {};
+  const Value x = norm.inputs[1];
+  const TensorDesc desc = builder.desc(x);
+  if (builder.desc(match.value("other")) != desc || builder.desc(convolution.outputs[0]) != desc) return {};
+  builder.set_scope({.name = convolution.name, .group = convolution.group, .at = convolution.at});
+  const auto summed = builder.call_all(
+      "conv2d_data_gradient_sums",
+      {convolution.inputs[0], convolution.inputs[1], norm.inputs[batch_norm_relu::kOutput], x, match.value("other")},
+      convolution.attributes);
+  std::vector<Value> inputs(norm.inputs.begin(), norm.inputs.begin() + batch_norm_relu::kOutput);
+  inputs.resize(batch_norm_relu::kSumOfProducts + 1);
+  inputs[0] = summed[0];
+  inputs[batch_norm_relu::kGradientSum] = summed[1];
+  inputs[batch_norm_relu::kSumOfProducts] = summed[2];
+  builder.set_scope({.name = norm.name, .group = norm.group, .at = norm.at});
+  const auto outputs = builder.call_all("batch_norm_relu_gradient", inputs, norm.attributes);
+  std::vector<Rewrite::Replacement> replacements{{norm.outputs[3], summed[0]}};
+  for (std::size_t i = 0; i < outputs.size(); ++i) replacements.push_back({norm.outputs[i], outputs[i]});
+  return replacements;
+}
+
+Rewrite gradient_sums(std::string pattern) {
+  return {.name = "batch_norm_gradient_sums",
+          .summary = "sums for batch norm's gradient as a data gradient is stored (bf16 on GPUs)",
+          .order = 9,
+          .pattern = std::move(pattern),
+          .apply = apply_gradient_sums,
+          .needs_kernels = true,
+          .activations = DType::bf16};
+}
+
+const RewriteRegistrar before_rest(gradient_sums("n=batch_norm_relu_gradient(add(d=conv2d_data_gradient(), other))"));
+const RewriteRegistrar behind_rest(gradient_sums("n=batch_norm_relu_gradient(add(other, d=conv2d_data_gradient()))"));
+
 const RewriteRegistrar sums({.name = "batch_norm_sums",
                              .summary = "sums for batch norm as the convolution in front stores (bf16 on GPUs)",
                              .order = 8,

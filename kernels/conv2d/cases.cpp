@@ -103,6 +103,27 @@ const CaseRegistrar sums_cases{
     sums("many_pixels", {1, 260, 255, 3}, 4, 3, 1, 1, false),
 };
 
+// --- conv2d_data_gradient_sums ---
+
+OpCase data_gradient_sums(std::string name, Shape dy, std::int64_t in, std::int64_t kernel, std::int64_t stride,
+                          std::int64_t pad, std::int64_t height, std::int64_t width, bool added) {
+  OpCase c = data_gradient(std::move(name), dy, in, kernel, stride, pad, height, width);
+  c.op = "conv2d_data_gradient_sums";
+  c.bf16_tolerance = 0x1p-7;  // kernels may add up g before or behind its rounding
+  const TensorDesc dx{DType::f32, {dy[0], height, width, in}};
+  c.inputs.push_back({dx, {InputFill::Kind::off_zero, -2, 2}});
+  c.inputs.push_back({dx});
+  if (added) c.inputs.push_back({dx});
+  return c;
+}
+
+const CaseRegistrar data_gradient_sums_cases{
+    data_gradient_sums("odd_channels", {2, 3, 4, 5}, 3, 3, 2, 1, 5, 7, false),
+    data_gradient_sums("added", {2, 5, 7, 5}, 3, 3, 1, 1, 5, 7, true),
+    data_gradient_sums("block", {2, 16, 16, 64}, 64, 3, 1, 1, 16, 16, true),
+    data_gradient_sums("many_pixels", {1, 260, 255, 4}, 4, 1, 1, 0, 260, 255, true),
+};
+
 // --- conv2d_fused: every part alone and all together, by each implementation of the convolution ---
 
 struct Parts {

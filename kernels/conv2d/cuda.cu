@@ -136,6 +136,21 @@ void data_gradient(const Call& call) {
 }
 
 template <typename T>
+void data_gradient_sums(const Call& call) {
+  Operand g = call.outputs[0];
+  const SumsLayout parts(g);
+  if (g.data == nullptr) g.data = launch::part_of<void>(call.workspace, parts.y);
+  Call whole = call;
+  whole.outputs = &g;
+  data_gradient<T>(whole);
+  const Index channels = g.extent[3];
+  cuda::gate_and_sum(
+      call, {g.type, g.data, g.elements / channels, channels, channels},
+      {.added = given<T>(call, kAdded), .gate = launch::in<T>(call, kGate), .other = launch::in<T>(call, kOther)},
+      launch::part_of<void>(call.workspace, parts.partial), launch::out<float>(call, 1), launch::out<float>(call, 2));
+}
+
+template <typename T>
 void weight_gradient(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   const T* x = launch::in<T>(call, 0);
@@ -187,5 +202,8 @@ DERMATOME_CUDA_TABLE(
     {"conv2d_sums", DType::bf16, conv2d::sums<launch::Bfloat16>, conv2d::sums_workspace, nullptr, true},
     {"conv2d_data_gradient", DType::f32, conv2d::data_gradient<float>},
     {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>, nullptr, nullptr, true},
+    {"conv2d_data_gradient_sums", DType::f32, conv2d::data_gradient_sums<float>, conv2d::sums_workspace},
+    {"conv2d_data_gradient_sums", DType::bf16, conv2d::data_gradient_sums<launch::Bfloat16>, conv2d::sums_workspace,
+     nullptr, true},
     {"conv2d_weight_gradient", DType::f32, conv2d::weight_gradient<float>},
     {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>, nullptr, nullptr, true})

@@ -58,6 +58,12 @@ cudnn::Convolution data_gradient_by_cudnn(const KernelRequest& request) {
                         request.outputs[0].type);
 }
 
+cudnn::Convolution data_gradient_sums_by_cudnn(const KernelRequest& request) {
+  auto convolution = data_gradient_by_cudnn(request);
+  convolution.epilogue = {.residual = request.has_input(kAdded), .gate = true, .sums_with = true};
+  return convolution;
+}
+
 cudnn::Convolution weight_gradient_by_cudnn(const KernelRequest& request) {
   return convolution_of(request, cudnn::Direction::weight_gradient, request.inputs[0].shape, request.inputs[1].shape,
                         DType::f32);
@@ -102,6 +108,15 @@ std::unique_ptr<Kernel> data_gradient(const KernelRequest& request) {
   return cudnn::make_convolution(conv2d::data_gradient_by_cudnn(request), {}, request);
 }
 
+std::unique_ptr<Kernel> data_gradient_sums(const KernelRequest& request) {
+  const bool all_used = request.uses_output(0) && request.uses_output(1) && request.uses_output(2);
+  if (!takes(request) || !all_used) return nullptr;
+  return cudnn::make_convolution(
+      conv2d::data_gradient_sums_by_cudnn(request),
+      {.residual = given(request, conv2d::kAdded), .gate = conv2d::kGate, .other = conv2d::kOther, .sums = true},
+      request);
+}
+
 std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
   if (!takes(request) || !request.uses_output(0)) return nullptr;
   return cudnn::make_weight_gradient(conv2d::weight_gradient_by_cudnn(request),
@@ -113,6 +128,7 @@ DERMATOME_REGISTER_KERNEL("conv2d", cuda, 10, "cudnn", forward);
 DERMATOME_REGISTER_KERNEL("conv2d_fused", cuda, 10, "cudnn", fused);
 DERMATOME_REGISTER_KERNEL("conv2d_sums", cuda, 10, "cudnn", sums);
 DERMATOME_REGISTER_KERNEL("conv2d_data_gradient", cuda, 10, "cudnn", data_gradient);
+DERMATOME_REGISTER_KERNEL("conv2d_data_gradient_sums", cuda, 10, "cudnn", data_gradient_sums);
 DERMATOME_REGISTER_KERNEL("conv2d_weight_gradient", cuda, 10, "cudnn", weight_gradient);
 
 }  // namespace

@@ -10,6 +10,7 @@ cudnn::Convolution forward_by_cudnn(const KernelRequest& request);
 cudnn::Convolution fused_by_cudnn(const KernelRequest& request);
 cudnn::Convolution sums_by_cudnn(const KernelRequest& request);
 cudnn::Convolution data_gradient_by_cudnn(const KernelRequest& request);
+cudnn::Convolution data_gradient_sums_by_cudnn(const KernelRequest& request);
 cudnn::Convolution weight_gradient_by_cudnn(const KernelRequest& request);
 
 }  // namespace dermatome::conv2d

@@ -13,6 +13,8 @@ enum { kGradientKernel, kGradientStride, kGradientPad };
 // Inputs of conv2d_fused, and its attributes behind those that it shares with conv2d.
 enum { kX, kWeight, kBias, kScale, kShift, kResidual };
 enum { kReluFirst = kPad + 1, kRelu };
+// Inputs of conv2d_data_gradient_sums behind dy and the weight.
+enum { kGate = 2, kOther, kAdded };
 
 // y [n, out_height, out_width, out] of x [n, height, width, in] with weight OIHW.
 struct Geometry {

@@ -140,6 +140,40 @@ class Conv2dDataGradient final : public Op {
   }
 };
 
+// A data gradient that also gives what the gradient of the batch norm in front of it would be read for. The compiler
+// makes it (batch_norm_relu/rewrite.cpp).
+class Conv2dDataGradientSums final : public Op {
+ public:
+  Conv2dDataGradientSums()
+      : Op({.name = "conv2d_data_gradient_sums",
+            .summary = "g = conv2d_data_gradient + added where gate is positive, else 0, with each channel's sums of g "
+                       "and of g * other; made by the pass batch_norm_gradient_sums",
+            .inputs = {reduced("dy"),
+                       {"weight"},
+                       reduced("gate"),
+                       reduced("other"),
+                       {.name = "added", .optional = true, .precision = Precision::reduced}},
+            .outputs = {{"g"}, {"sum"}, {"sum_of_products"}},
+            .attributes = op_named("conv2d_data_gradient").signature().attributes}) {}
+
+  std::vector<TensorDesc> infer(const OpCall& call) const override {
+    auto outputs = op_named("conv2d_data_gradient").infer({call.attributes, {&call.input(0), &call.input(1)}});
+    for (const int i : {int{conv2d::kGate}, int{conv2d::kOther}, int{conv2d::kAdded}}) {
+      DERMATOME_CHECK(!call.has_input(i) || call.input(i) == outputs[0], "{} is {} but dx is {}",
+                      signature().inputs[static_cast<std::size_t>(i)].name, to_string(call.input(i)),
+                      to_string(outputs[0]));
+    }
+    outputs.resize(3, {call.input(1).type, {outputs[0].shape[3]}});
+    return outputs;
+  }
+  DType compute_type(const OpCall& call, const std::vector<TensorDesc>&) const override { return call.input(0).type; }
+  Cost cost(const OpCall& call, const std::vector<TensorDesc>& outputs) const override {
+    Cost cost = Op::cost(call, outputs);
+    cost.flops = convolution_flops(call.shape(0), call.shape(1));
+    return cost;
+  }
+};
+
 class Conv2dWeightGradient final : public Op {
  public:
   Conv2dWeightGradient()
@@ -264,6 +298,7 @@ DERMATOME_REGISTER_OP(Conv2d);
 DERMATOME_REGISTER_OP(Conv2dFused);
 DERMATOME_REGISTER_OP(Conv2dSums);
 DERMATOME_REGISTER_OP(Conv2dDataGradient);
+DERMATOME_REGISTER_OP(Conv2dDataGradientSums);
 DERMATOME_REGISTER_OP(Conv2dWeightGradient);
 
 }  // namespace

@@ -138,6 +138,32 @@ std::int64_t weight_bytes(const Call& call) {
   return call.inputs[1].elements * static_cast<std::int64_t>(sizeof(T));
 }
 template <typename T>
+void data_gradient_sums(const Call& call) {
+  std::vector<T> unused(static_cast<std::size_t>(call.outputs[0].elements));
+  std::vector<Operand> outputs(call.outputs, call.outputs + call.output_count);
+  if (outputs[0].data == nullptr) outputs[0].data = unused.data();
+  Call whole = call;
+  whole.outputs = outputs.data();
+  data_gradient<T>(whole);
+  T* g = launch::out<T>(whole, 0);
+  const T* gate = launch::in<T>(call, conv2d::kGate);
+  const T* other = launch::in<T>(call, conv2d::kOther);
+  const T* added = call.input_count > conv2d::kAdded ? launch::in<T>(call, conv2d::kAdded) : nullptr;
+  const auto channels = call.outputs[0].extent[3];
+  for (std::int64_t c = 0; c < channels; ++c) {
+    T sum = 0;
+    T products = 0;
+    for (std::int64_t i = c; i < call.outputs[0].elements; i += channels) {
+      g[i] = gate[i] > 0 ? g[i] + (added == nullptr ? T(0) : added[i]) : T(0);
+      sum += g[i];
+      products += g[i] * other[i];
+    }
+    if (T* to = launch::out<T>(call, 1); to != nullptr) to[c] = sum;
+    if (T* to = launch::out<T>(call, 2); to != nullptr) to[c] = products;
+  }
+}
+
+template <typename T>
 std::int64_t weight_gradient_bytes(const Call& call) {
   return call.outputs[0].elements * static_cast<std::int64_t>(sizeof(T));
 }
@@ -150,6 +176,8 @@ DERMATOME_REFERENCE({"conv2d", DType::f32, forward<float>, weight_bytes<float>},
                     {"conv2d_sums", DType::f64, sums<double>, weight_bytes<double>},
                     {"conv2d_data_gradient", DType::f32, data_gradient<float>, weight_bytes<float>},
                     {"conv2d_data_gradient", DType::f64, data_gradient<double>, weight_bytes<double>},
+                    {"conv2d_data_gradient_sums", DType::f32, data_gradient_sums<float>, weight_bytes<float>},
+                    {"conv2d_data_gradient_sums", DType::f64, data_gradient_sums<double>, weight_bytes<double>},
                     {"conv2d_weight_gradient", DType::f32, weight_gradient<float>, weight_gradient_bytes<float>},
                     {"conv2d_weight_gradient", DType::f64, weight_gradient<double>, weight_gradient_bytes<double>});
 

@@ -116,6 +116,47 @@ void sum_moments_in_packs(const Call& call, const Rows& x, float* workspace, flo
   }
 }
 
+// The sums are of what is stored.
+template <typename T, int N>
+void gate_and_sum_packs(const Call& call, const Rows& rows, const Gate& gate, float* workspace, float* sum,
+                        float* sum_of_products) {
+  T* g = static_cast<T*>(rows.data);
+  const T* positive = static_cast<const T*>(gate.gate);
+  const T* other = static_cast<const T*>(gate.other);
+  const T* added = static_cast<const T*>(gate.added);
+  const Index step = rows.step;
+  launch::cuda::reduce_channels<float, 2, N>(
+      call, rows.rows, rows.channels, workspace, DERMATOME_LAMBDA(Index) { return 0; },
+      DERMATOME_LAMBDA(Index row, Index c, int, launch::cuda::ChannelSums<float, 2, N>& terms) {
+        const Index at = row * step + c;
+        auto value = launch::cuda::load_pack<T, N>(g + at);
+        const auto joins = launch::cuda::load_pack<T, N>((added == nullptr ? g : added) + at);
+        const auto opens = launch::cuda::load_pack<T, N>(positive + at);
+        const auto factor = launch::cuda::load_pack<T, N>(other + at);
+        for (int k = 0; k < N; ++k) {
+          const float whole = load(value.value[k]) + (added == nullptr ? 0.0f : load(joins.value[k]));
+          value.value[k] = store<T>(load(opens.value[k]) > 0 ? whole : 0.0f);
+          terms.term[0][k] = load(value.value[k]);
+          terms.term[1][k] = load(value.value[k]) * load(factor.value[k]);
+        }
+        launch::cuda::store_pack<T, N>(g + at, value);
+      },
+      DERMATOME_LAMBDA(Index c, const double* totals) {
+        if (sum != nullptr) sum[c] = static_cast<float>(totals[0]);
+        if (sum_of_products != nullptr) sum_of_products[c] = static_cast<float>(totals[1]);
+      });
+}
+
+template <typename T>
+void gate_and_sum_by_packs(const Call& call, const Rows& g, const Gate& gate, void* workspace, float* sum,
+                           float* sum_of_products) {
+  if (g.channels % kPack == 0 && g.step % kPack == 0) {
+    gate_and_sum_packs<T, kPack>(call, g, gate, static_cast<float*>(workspace), sum, sum_of_products);
+  } else {
+    gate_and_sum_packs<T, 1>(call, g, gate, static_cast<float*>(workspace), sum, sum_of_products);
+  }
+}
+
 }  // namespace
 
 void oihw_to_ohwi(const Call& call, const float* from, const std::int64_t* extents, DType type, void* to) {
@@ -177,6 +218,15 @@ void channel_moments(const Call& call, const Rows& x, void* workspace, float* su
     sum_moments_in_packs<float>(call, x, static_cast<float*>(workspace), sum, sum_of_squares);
   } else {
     sum_moments_in_packs<Bfloat16>(call, x, static_cast<float*>(workspace), sum, sum_of_squares);
+  }
+}
+
+void gate_and_sum(const Call& call, const Rows& g, const Gate& gate, void* workspace, float* sum,
+                  float* sum_of_products) {
+  if (g.type == DType::f32) {
+    gate_and_sum_by_packs<float>(call, g, gate, workspace, sum, sum_of_products);
+  } else {
+    gate_and_sum_by_packs<Bfloat16>(call, g, gate, workspace, sum, sum_of_products);
   }
 }
 

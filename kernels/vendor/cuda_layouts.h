@@ -49,4 +49,15 @@ void channel_sum(const Call& call, const Rows& x, void* workspace, float* sums);
 std::int64_t channel_moments_workspace(std::int64_t rows, std::int64_t channels);
 void channel_moments(const Call& call, const Rows& x, void* workspace, float* sum, float* sum_of_squares);
 
+// g = g + added where the gate is positive, else 0, in place; and over its rows sum[c] of g[row][c] and
+// sum_of_products[c] of g[row][c] * other[row][c]. All are laid out as g and of its type; `added` may be null, sums
+// too. Workspace as of channel_moments.
+struct Gate {
+  const void* added = nullptr;
+  const void* gate = nullptr;
+  const void* other = nullptr;
+};
+void gate_and_sum(const Call& call, const Rows& g, const Gate& gate, void* workspace, float* sum,
+                  float* sum_of_products);
+
 }  // namespace dermatome::cuda

@@ -31,7 +31,9 @@ enum Uid : std::int64_t {
   kResidualFactor,
   kResult,
   kSum,
-  kSumOfSquares
+  kSecondSum,
+  kGate,
+  kOther
 };
 
 // The first need loads the library; null with a reason where that fails.
@@ -104,6 +106,9 @@ GraphTensor add_epilogue(fe::graph::Graph& graph, const Convolution& c, GraphTen
   }
   if (c.epilogue.relu) value = one(fe::PointwiseMode_t::RELU_FWD);
   if (c.epilogue.mask) value = two(fe::PointwiseMode_t::RELU_BWD, residual);
+  if (c.epilogue.gate) {
+    value = two(fe::PointwiseMode_t::RELU_BWD, input(graph, kGate, written, c.written_step(), c.result));
+  }
   if (c.identity) {
     value->set_data_type(fe::DataType_t::FLOAT);
     value = one(fe::PointwiseMode_t::IDENTITY);
@@ -111,8 +116,9 @@ GraphTensor add_epilogue(fe::graph::Graph& graph, const Convolution& c, GraphTen
   return value;
 }
 
-// Sums over all but the channels, of the value and of its square; whether before or behind rounding is the engine's.
-void add_sums(fe::graph::Graph& graph, const Convolution& c, const GraphTensor& value) {
+// Sums over all but the channels, of the value and of its product with `other`; whether before or behind rounding is
+// the engine's.
+void add_sums(fe::graph::Graph& graph, const Convolution& c, const GraphTensor& value, const GraphTensor& other) {
   const std::int64_t channels = c.channels_written();
   const auto sum = [&](Uid uid, const GraphTensor& of) {
     const Dimensions dimensions{1, channels, 1, 1};
@@ -124,8 +130,7 @@ void add_sums(fe::graph::Graph& graph, const Convolution& c, const GraphTensor& 
         .set_stride(strides_of(dimensions, channels));
   };
   sum(kSum, value);
-  sum(kSumOfSquares,
-      graph.pointwise(value, value, fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::MUL)));
+  sum(kSecondSum, graph.pointwise(value, other, fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::MUL)));
 }
 
 // The one place where graphs are made: for kernels and for the question what a GPU that is not here accepts.
@@ -160,7 +165,10 @@ std::unique_ptr<fe::graph::Graph> graph_of(const Convolution& c) {
   }
   result->set_dim(written);
   result = add_epilogue(*graph, c, result, written);
-  if (c.epilogue.sums) add_sums(*graph, c, result);
+  if (c.epilogue.sums) add_sums(*graph, c, result, result);
+  if (c.epilogue.sums_with) {
+    add_sums(*graph, c, result, input(*graph, kOther, written, c.written_step(), c.result));
+  }
   result->set_uid(kResult)
       .set_output(true)
       .set_data_type(type_of(c.result))
@@ -221,11 +229,13 @@ class GpuPlan final : public Plan {
     if (epilogue.scale) pointers[kShift] = const_cast<float*>(operands.shift);
     if (epilogue.reads_residual()) pointers[kResidual] = const_cast<void*>(operands.residual);
     if (epilogue.residual_factor) pointers[kResidualFactor] = const_cast<float*>(operands.residual_factor);
-    if (epilogue.sums) {  // engines may add to what is there
+    if (epilogue.gate) pointers[kGate] = const_cast<void*>(operands.gate);
+    if (epilogue.sums_with) pointers[kOther] = const_cast<void*>(operands.other);
+    if (epilogue.sums || epilogue.sums_with) {  // engines may add to what is there
       pointers[kSum] = operands.sum;
-      pointers[kSumOfSquares] = operands.sum_of_squares;
+      pointers[kSecondSum] = operands.second_sum;
       const auto bytes = static_cast<std::size_t>(convolution_.channels_written()) * sizeof(float);
-      for (float* sums : {operands.sum, operands.sum_of_squares}) {
+      for (float* sums : {operands.sum, operands.second_sum}) {
         DERMATOME_CUDA_CALL(cudaMemsetAsync(sums, 0, bytes, cuda::native(stream)));
       }
     }
@@ -249,7 +259,7 @@ std::unique_ptr<fe::graph::Graph> prepared_graph(const Convolution& c, int devic
 
 // Memory to time plans in.
 struct Trial {
-  Buffer first, second, channels, residual, result, sum, sum_of_squares;
+  Buffer first, second, channels, residual, gate, other, result, sum, second_sum;
   std::unique_ptr<Stream> stream;
 };
 
@@ -269,12 +279,15 @@ Trial make_trial(const Convolution& c, int device) {
               .second = Buffer(place, bytes(c.type, gradient_of_weight ? y : kernel)),
               .channels = Buffer(place, bytes(DType::f32, c.channels_written())),
               .residual = Buffer(place, c.epilogue.reads_residual() ? bytes(c.result, result) : 0),
+              .gate = Buffer(place, c.epilogue.gate ? bytes(c.result, result) : 0),
+              .other = Buffer(place, c.epilogue.sums_with ? bytes(c.result, result) : 0),
               .result = Buffer(place, bytes(c.result, result)),
               .sum = Buffer(place, bytes(DType::f32, c.channels_written())),
-              .sum_of_squares = Buffer(place, bytes(DType::f32, c.channels_written())),
+              .second_sum = Buffer(place, bytes(DType::f32, c.channels_written())),
               .stream = backend_of(DeviceKind::cuda).make_stream(device)};
   Backend& backend = backend_of(DeviceKind::cuda);
-  for (const Buffer* buffer : {&trial.first, &trial.second, &trial.channels, &trial.residual}) {
+  for (const Buffer* buffer :
+       {&trial.first, &trial.second, &trial.channels, &trial.residual, &trial.gate, &trial.other}) {
     backend.fill_bytes(buffer->data(), 0, buffer->bytes(), *trial.stream);
   }
   return trial;
@@ -294,8 +307,10 @@ double time_plan(const Planned& planned, const Trial& trial, int device) {
                           .shift = channels,
                           .residual = trial.residual.data(),
                           .residual_factor = channels,
+                          .gate = trial.gate.data(),
+                          .other = trial.other.data(),
                           .sum = reinterpret_cast<float*>(trial.sum.data()),
-                          .sum_of_squares = reinterpret_cast<float*>(trial.sum_of_squares.data()),
+                          .second_sum = reinterpret_cast<float*>(trial.second_sum.data()),
                           .result = trial.result.data(),
                           .workspace = workspace.data()};
   Call call{};

@@ -19,8 +19,11 @@ struct Epilogue {
   bool bias = false, relu_first = false, scale = false, residual = false, relu = false;
   bool residual_factor = false, mask = false;
   bool sums = false;  // also each channel's sums of what comes out and of its square, f32
+  // What batch norm's gradient makes of a data gradient: `gate` leaves zero where a tensor laid out as y is not
+  // positive, and `sums_with` sums each channel's y and its product with another such tensor, f32.
+  bool gate = false, sums_with = false;
   bool changes() const { return bias || relu_first || scale || residual || relu || mask; }
-  bool any() const { return changes() || sums; }
+  bool any() const { return changes() || sums || gate || sums_with; }
   bool reads_residual() const { return residual || mask; }
   friend bool operator==(const Epilogue&, const Epilogue&) = default;
 };
@@ -65,8 +68,10 @@ struct Operands {
   const float* shift = nullptr;
   const void* residual = nullptr;
   const float* residual_factor = nullptr;
+  const void* gate = nullptr;
+  const void* other = nullptr;  // of sums_with
   float* sum = nullptr;
-  float* sum_of_squares = nullptr;
+  float* second_sum = nullptr;  // of squares, or of products with `other`
   void* result = nullptr;
   void* workspace = nullptr;
 };

@@ -63,15 +63,18 @@ class ConvolutionKernel final : public Kernel {
     return prepared;
   }
   void run(const Call& call) override {
-    const auto channel = [&](int i) { return i < 0 ? nullptr : static_cast<const float*>(call.inputs[i].data); };
+    const auto whole = [&](int i) { return i < 0 ? nullptr : call.inputs[i].data; };
+    const auto channel = [&](int i) { return static_cast<const float*>(whole(i)); };
     planned_.run(call, {.first = call.inputs[operands_.read].data,
                         .second = call.inputs[operands_.weight].data,
                         .bias = channel(operands_.bias),
                         .scale = channel(operands_.scale),
                         .shift = channel(operands_.shift),
-                        .residual = operands_.residual < 0 ? nullptr : call.inputs[operands_.residual].data,
+                        .residual = whole(operands_.residual),
+                        .gate = whole(operands_.gate),
+                        .other = whole(operands_.other),
                         .sum = operands_.sums ? static_cast<float*>(call.outputs[1].data) : nullptr,
-                        .sum_of_squares = operands_.sums ? static_cast<float*>(call.outputs[2].data) : nullptr,
+                        .second_sum = operands_.sums ? static_cast<float*>(call.outputs[2].data) : nullptr,
                         .result = call.outputs[0].data,
                         .workspace = call.workspace});
   }
@@ -122,7 +125,7 @@ class WeightGradientKernel final : public Kernel {
 bool host_takes_last_candidate = false;
 
 std::int64_t Planned::workspace_bytes() const {
-  const bool sums_behind = wanted.epilogue.sums && !chosen.epilogue.sums;
+  const bool sums_behind = (wanted.epilogue.sums || wanted.epilogue.sums_with) && !chosen.epilogue.any();
   const std::int64_t of_sums =
       sums_behind ? cuda::channel_moments_workspace(wanted.pixels_written(), wanted.channels_written()) : 0;
   return std::max(plan->workspace_bytes(), of_sums);
@@ -137,6 +140,13 @@ void Planned::run(const Call& call, const Operands& operands) const {
                            .rows = wanted.pixels_written(),
                            .channels = wanted.channels_written(),
                            .step = wanted.written_step()};
+  if (epilogue.sums_with) {
+    cuda::gate_and_sum(
+        call, written,
+        {.added = epilogue.residual ? operands.residual : nullptr, .gate = operands.gate, .other = operands.other},
+        operands.workspace, operands.sum, operands.second_sum);
+    return;
+  }
   if (epilogue.changes()) {
     const auto given = [](bool wanted_part, auto* pointer) { return wanted_part ? pointer : nullptr; };
     cuda::finish_convolution(call, written,
@@ -151,7 +161,7 @@ void Planned::run(const Call& call, const Operands& operands) const {
                               .mask = epilogue.mask});
   }
   if (epilogue.sums) {
-    cuda::channel_moments(call, written, operands.workspace, operands.sum, operands.sum_of_squares);
+    cuda::channel_moments(call, written, operands.workspace, operands.sum, operands.second_sum);
   }
 }
 
@@ -241,6 +251,8 @@ std::string to_string(const Convolution& c) {
                                                 {e.relu, " relu"},
                                                 {e.mask, " mask"},
                                                 {e.sums, " sums"},
+                                                {e.gate, " gate"},
+                                                {e.sums_with, " sums_with"},
                                                 {c.identity, " identity"},
                                                 {c.tf32, " tf32"},
                                                 {c.deterministic, " deterministic"}};

@@ -12,7 +12,7 @@ namespace dermatome::cudnn {
 // Which operands of the Call are which; -1: absent. A weight gradient reads x and dy; the others read `read` (x, or
 // dy), the weight and what the epilogue asks for, and write output 0.
 struct OperandsOfCall {
-  int read = 0, weight = 1, bias = -1, scale = -1, shift = -1, residual = -1;
+  int read = 0, weight = 1, bias = -1, scale = -1, shift = -1, residual = -1, gate = -1, other = -1;
   bool sums = false;  // outputs 1 and 2
 };
 struct OperandsOfWeightGradient {

@@ -69,7 +69,7 @@ class HostPlan final : public Plan {
   void store(const std::vector<double>& sums, const Operands& operands, Index step) const {
     const Index channels = c_.channels_written();
     std::vector<double> sum(static_cast<std::size_t>(channels));
-    std::vector<double> sum_of_squares(static_cast<std::size_t>(channels));
+    std::vector<double> second_sum(static_cast<std::size_t>(channels));
     std::size_t at = 0;
     for (double value : sums) {
       const Index c = static_cast<Index>(at) % channels;
@@ -84,14 +84,16 @@ class HostPlan final : public Plan {
       if (c_.epilogue.residual) value += residual * factor;
       if (c_.epilogue.relu && value < 0) value = 0;
       if (c_.epilogue.mask && !(residual > 0)) value = 0;
+      if (c_.epilogue.gate && !(element(operands.gate, c_.result, i) > 0)) value = 0;
       sum[static_cast<std::size_t>(c)] += value;
-      sum_of_squares[static_cast<std::size_t>(c)] += value * value;
+      second_sum[static_cast<std::size_t>(c)] +=
+          value * (c_.epilogue.sums_with ? element(operands.other, c_.result, i) : value);
       put(operands.result, c_.result, i, value);
     }
-    if (!c_.epilogue.sums) return;
+    if (!c_.epilogue.sums && !c_.epilogue.sums_with) return;
     for (Index c = 0; c < channels; ++c) {
       operands.sum[c] = static_cast<float>(sum[static_cast<std::size_t>(c)]);
-      operands.sum_of_squares[c] = static_cast<float>(sum_of_squares[static_cast<std::size_t>(c)]);
+      operands.second_sum[c] = static_cast<float>(second_sum[static_cast<std::size_t>(c)]);
     }
   }
 

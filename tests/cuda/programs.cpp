@@ -19,8 +19,8 @@ constexpr int kSize = 32;
 constexpr std::int64_t kPhotographs = 4;
 constexpr Device kHost{DeviceKind::cpu, 0};
 
-// Every kind of layer that U-Net34 has, in little: strided and padded convolutions, batch norm, a residual sum,
-// pooling, a concatenation, transposed convolutions with a bias.
+// Every kind of layer that U-Net34 has, in little: strided and padded convolutions, batch norm, residual sums behind
+// each other, pooling, a concatenation, transposed convolutions with a bias.
 constexpr const char* kNetwork = R"(model small(image: 3 channels, sides divisible by 8) {
   group encoder
   conv1 = conv2d(image, 8, kernel=7, stride=2, pad=3, bias=false)
@@ -28,13 +28,16 @@ constexpr const char* kNetwork = R"(model small(image: 3 channels, sides divisib
   stem  = max_pool(relu(bn1), 3, stride=2, pad=1)
   conv2 = conv2d(stem, 8, kernel=3, pad=1, bias=false)
   bn2   = batch_norm(conv2)
-  body  = relu(bn2 + stem)
+  first = relu(bn2 + stem)
+  conv3 = conv2d(first, 8, kernel=3, pad=1, bias=false)
+  bn3   = batch_norm(conv3)
+  body  = relu(bn3 + first)
 
   group decoder
   up1   = conv_transpose2d(body, 8, kernel=2, stride=2)
   skip  = conv2d(relu(bn1), 8, kernel=1)
-  bn3   = batch_norm(relu(concat(up1, skip)))
-  out   = conv_transpose2d(bn3, 1, kernel=2, stride=2)
+  bn4   = batch_norm(relu(concat(up1, skip)))
+  out   = conv_transpose2d(bn4, 1, kernel=2, stride=2)
   return out
 }
 )";
@@ -139,7 +142,8 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithPhotographsThatStayOnTheHost) {
 TEST_F(EmulatedProgram, TrainsAlikeWithoutItsFusions) {
   const Outcome fused = train(kCuda, {});
   const Outcome bf16 = train(kCuda, {.activations = DType::bf16});
-  for (const char* pass : {"fuse_batch_norm_relu", "restructured_decoder", "batch_norm_sums"}) {
+  for (const char* pass :
+       {"fuse_batch_norm_relu", "restructured_decoder", "batch_norm_sums", "batch_norm_gradient_sums"}) {
     expect_close(fused, train(kCuda, {.disabled_passes = {pass}}), 1e-4);
     expect_close(bf16, train(kCuda, {.activations = DType::bf16, .disabled_passes = {pass}}), 2e-2);
   }
@@ -245,6 +249,7 @@ TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
   EXPECT_EQ(operations["batch_norm_relu"], 33) << "the stem and two in each block";
   EXPECT_EQ(operations["batch_norm_relu_gradient"], 33);
   EXPECT_EQ(operations["conv2d_sums"], GetParam() == DType::bf16 ? 33 : 0);
+  EXPECT_EQ(operations["conv2d_data_gradient_sums"], GetParam() == DType::bf16 ? 15 : 0) << "all blocks but the last";
   EXPECT_EQ(operations["decoder_step"], 5);
   EXPECT_EQ(operations["concat"] + operations["slice"] + operations["conv_transpose2d"], 0);
   std::map<std::string, int> kernels;

@@ -26,6 +26,7 @@ std::vector<Convolution> convolutions_of(const KernelRequest& request) {
   if (op == "conv2d_fused") return {conv2d::fused_by_cudnn(request)};
   if (op.starts_with("linear")) return {linear::by_cudnn(request)};
   if (op == "conv2d_sums") return {conv2d::sums_by_cudnn(request)};
+  if (op == "conv2d_data_gradient_sums") return {conv2d::data_gradient_sums_by_cudnn(request)};
   if (op == "conv2d_data_gradient") return {conv2d::data_gradient_by_cudnn(request)};
   if (op == "conv2d_weight_gradient") return {conv2d::weight_gradient_by_cudnn(request)};
   if (op == "conv_transpose2d") return {conv_transpose2d::by_cudnn(request)};
@@ -104,7 +105,8 @@ void expect_accepted(const Setting& setting, std::span<const std::pair<int, int>
         accepted = build ? !answer.built.empty() : answer.plans > 0;
         if (accepted) break;
         refusals += "\n  " + to_string(candidate) + ": " + answer.refusal;
-        ++second_choices;
+        // cuDNN 9.19 offers plans for two sums behind a data gradient of stride 2 that it cannot build.
+        second_choices += wanted.stride == 2 && wanted.epilogue.sums_with ? 0 : 1;
       }
       EXPECT_TRUE(accepted) << text << refusals;
       ++count;

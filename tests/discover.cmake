@@ -1,0 +1,36 @@
+# add_gtests(PROGRAM [LIST NAME] [FILTER PATTERN] [LABELS LABEL] [TIMEOUT SECONDS] [SERIAL]): the program's tests that match,
+# each by itself. Under sanitizers, where a start takes a second, they run many in one process: a few shards of them.
+# PRE_TEST: a build does not depend on running the program.
+include(GoogleTest)
+
+function(add_gtests program)
+  cmake_parse_arguments(PARSE_ARGV 1 of "SERIAL" "LIST;FILTER;LABELS;TIMEOUT" "")
+  if(NOT of_LIST)
+    set(of_LIST ${program})
+  endif()
+  if(NOT of_FILTER)
+    set(of_FILTER "*")
+  endif()
+  if(NOT of_TIMEOUT)
+    set(of_TIMEOUT 300)
+  endif()
+  set(properties TIMEOUT ${of_TIMEOUT})
+  if(of_LABELS)
+    list(APPEND properties LABELS ${of_LABELS})
+  endif()
+  if(of_SERIAL)
+    list(APPEND properties RUN_SERIAL TRUE)
+  endif()
+  if(NOT DERMATOME_SANITIZE)
+    gtest_discover_tests(${program} TEST_FILTER "${of_FILTER}" TEST_LIST ${of_LIST} DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES
+                         PROPERTIES ENVIRONMENT OMP_NUM_THREADS=1 ${properties})
+    return()
+  endif()
+  set(shards 8)
+  math(EXPR last "${shards} - 1")
+  foreach(shard RANGE ${last})
+    add_test(NAME ${of_LIST}.shard${shard} COMMAND ${program} "--gtest_filter=${of_FILTER}" --gtest_brief=1)
+    set_tests_properties(${of_LIST}.shard${shard} PROPERTIES ${properties} TIMEOUT 3600
+                         ENVIRONMENT "OMP_NUM_THREADS=1;GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${shard}")
+  endforeach()
+endfunction()

@@ -9,17 +9,8 @@
 namespace dermatome {
 
 struct Chain::Impl {
-  // A copy between a row of each round and what the program holds.
-  struct RowCopy {
-    std::byte* rows;
-    std::byte* held;
-    std::size_t bytes;  // of a row
-  };
-
   std::vector<Program::Impl*> programs;
-  int rounds = 1;
-  std::vector<RowCopy> inputs, outputs;
-  std::vector<Tensor> kept;        // what the copies point at
+  Rounds rounds;
   std::set<const State*> written;  // by any of them
   std::unique_ptr<Recording> recording;
   std::vector<int> resolved;  // of each program, when it was recorded
@@ -35,32 +26,42 @@ struct Chain::Impl {
     return std::all_of(programs.begin(), programs.end(), [](const auto* program) { return program->may_record(); });
   }
 
-  static RowCopy copy_of(const RoundRows& rows, const Tensor& held, int rounds) {
-    DERMATOME_CHECK(rows.rows.shape().rank() > 0 && rows.rows.shape()[0] == rounds &&
-                        rows.rows.desc().type == held.desc().type &&
-                        rows.rows.bytes() == held.bytes() * static_cast<std::size_t>(rounds),
-                    "'{}' is {}, and {} rounds cannot take it from {}", rows.name, to_string(held.desc()), rounds,
-                    to_string(rows.rows.desc()));
-    return {.rows = rows.rows.data(), .held = held.data(), .bytes = held.bytes()};
+  Device device() const { return programs.front()->device; }
+  Stream& stream() const { return *programs.front()->stream; }
+  // Another chain may have given a program its own since.
+  void share_stream() {
+    for (auto* program : programs) program->stream = programs.front()->stream;
+  }
+
+  void check(const std::vector<Program*>& chained, const RoundRows& rows, const Tensor& held) const {
+    DERMATOME_CHECK(std::find(chained.begin(), chained.end(), rows.program) != chained.end(),
+                    "'{}' has rows, but its program is not in the chain", rows.name);
+    std::vector<std::int64_t> extents{rounds.count};
+    const auto of_round = held.shape().extents();
+    extents.insert(extents.end(), of_round.begin(), of_round.end());
+    const TensorDesc wanted{held.desc().type, Shape(extents)};
+    DERMATOME_CHECK(rows.rows.desc() == wanted && rows.rows.device() == device(),
+                    "rows of '{}' are {} on {} and should be {} on {}", rows.name, to_string(rows.rows.desc()),
+                    to_string(rows.rows.device()), to_string(wanted), to_string(device()));
   }
 
   void queue_inputs(int round) {
-    Backend& backend = backend_of(programs.front()->device.kind);
-    for (const RowCopy& copy : inputs) {
-      backend.copy(copy.held, copy.rows + static_cast<std::size_t>(round) * copy.bytes, copy.bytes,
-                   *programs.front()->stream);
+    for (const RoundRows& of : rounds.inputs) {
+      const Tensor held = of.program->input(of.name);
+      backend_of(device().kind)
+          .copy(held.data(), of.rows.data() + static_cast<std::size_t>(round) * held.bytes(), held.bytes(), stream());
     }
   }
   void queue_outputs(int round) {
-    Backend& backend = backend_of(programs.front()->device.kind);
-    for (const RowCopy& copy : outputs) {
-      backend.copy(copy.rows + static_cast<std::size_t>(round) * copy.bytes, copy.held, copy.bytes,
-                   *programs.front()->stream);
+    for (const RoundRows& of : rounds.outputs) {
+      const Tensor held = of.program->output(of.name);
+      backend_of(device().kind)
+          .copy(of.rows.data() + static_cast<std::size_t>(round) * held.bytes(), held.data(), held.bytes(), stream());
     }
   }
 
   void queue_all() {
-    for (int round = 0; round < rounds; ++round) {
+    for (int round = 0; round < rounds.count; ++round) {
       queue_inputs(round);
       for (auto* program : programs) {
         program->queue_refresh(&written);
@@ -71,12 +72,12 @@ struct Chain::Impl {
   }
 
   void run_one_by_one() {
-    for (int round = 0; round < rounds; ++round) {
+    for (int round = 0; round < rounds.count; ++round) {
       queue_inputs(round);
       for (auto* program : programs) program->run(nullptr, false);
       queue_outputs(round);
     }
-    programs.front()->stream->synchronize();
+    stream().synchronize();
   }
 
   void run_recorded() {
@@ -88,45 +89,40 @@ struct Chain::Impl {
         use.copy->version = use.state->version;
       }
     }
-    Stream& stream = *programs.front()->stream;
     if (recording == nullptr || resolved != resolved_now()) {
-      recording = stream.record([this] { queue_all(); });
+      recording = stream().record([this] { queue_all(); });
       resolved = resolved_now();
     }
     // Before anything runs: a kernel that throws leaves no copy that seems fresh.
     for (auto* program : programs) {
       for (const PreparedUse& use : program->prepared) use.copy->version = use.state->version;
-      for (const auto& state : program->written) state->version += static_cast<std::uint64_t>(rounds);
+      for (const auto& state : program->written) state->version += static_cast<std::uint64_t>(rounds.count);
     }
-    recording->replay(stream);
-    stream.synchronize();
+    recording->replay(stream());
+    stream().synchronize();
   }
 };
 
 Chain::Chain(std::vector<Program*> programs, Rounds rounds) : impl_(std::make_unique<Impl>()) {
   DERMATOME_CHECK(!programs.empty(), "a chain needs a program");
   DERMATOME_CHECK(rounds.count > 0, "a chain runs one round or more, not {}", rounds.count);
-  impl_->rounds = rounds.count;
   for (Program* program : programs) {
     Program::Impl& of = *program->impl_;
     impl_->programs.push_back(&of);
-    DERMATOME_CHECK(of.device == impl_->programs.front()->device, "a chain runs on one device");
-    of.stream = impl_->programs.front()->stream;
+    DERMATOME_CHECK(of.device == impl_->device(), "a chain runs on one device");
     for (const auto& state : of.written) impl_->written.insert(state.get());
   }
-  const auto add = [&](const RoundRows& rows, const Tensor& held, std::vector<Impl::RowCopy>& copies) {
-    copies.push_back(Impl::copy_of(rows, held, rounds.count));
-    impl_->kept.insert(impl_->kept.end(), {rows.rows, held});
-  };
-  for (const auto& rows : rounds.inputs) add(rows, rows.program->input(rows.name), impl_->inputs);
-  for (const auto& rows : rounds.outputs) add(rows, rows.program->output(rows.name), impl_->outputs);
+  impl_->rounds = std::move(rounds);
+  for (const auto& rows : impl_->rounds.inputs) impl_->check(programs, rows, rows.program->input(rows.name));
+  for (const auto& rows : impl_->rounds.outputs) impl_->check(programs, rows, rows.program->output(rows.name));
 }
 
 Chain::~Chain() = default;
 Chain::Chain(Chain&&) noexcept = default;
 
 void Chain::run() {
-  if (impl_->may_record() && impl_->programs.front()->device.kind == DeviceKind::cuda) return impl_->run_recorded();
+  impl_->share_stream();
+  if (impl_->may_record() && impl_->device().kind == DeviceKind::cuda) return impl_->run_recorded();
   impl_->run_one_by_one();
 }
 

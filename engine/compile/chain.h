@@ -10,8 +10,8 @@
 
 namespace dermatome {
 
-// What rounds read, or leave: row r of `rows`, a tensor on the chain's device whose first extent is the number of
-// rounds, is copied into the program's input in front of round r, or receives its output behind it.
+// What rounds read, or leave: row r of `rows`, a tensor on the chain's device of as many rows as there are rounds, is
+// copied into the program's input in front of round r, or receives its output behind it.
 struct RoundRows {
   Program* program = nullptr;
   std::string name;
@@ -26,8 +26,9 @@ struct Rounds {
 
 class Chain {
  public:
-  // Of programs over one store, which must outlive the chain. From now on they share a stream. Throws Error where rows
-  // do not have the shape of what they are copied to or from, once for each round.
+  // Of programs over one store, which must outlive the chain. A program may be in several chains; while one runs, its
+  // programs share a stream. Throws Error where rows do not have the shape and device of what they are copied to or
+  // from, or belong to a program that is not in the chain.
   explicit Chain(std::vector<Program*> programs, Rounds rounds = {});
   ~Chain();
   Chain(Chain&&) noexcept;

@@ -1,5 +1,6 @@
 // fuse_batch_norm_relu: batch norm, what is added to it and ReLU become batch_norm_relu where the device has it, before
-// gradients are made, so that ReLU's gradient joins batch norm's.
+// gradients are made, so that ReLU's gradient joins batch norm's. batch_norm_sums and batch_norm_gradient_sums:
+// convolutions take the sums that it and its gradient need.
 #include "engine/compile/pass.h"
 #include "kernels/batch_norm_relu/math.h"
 
@@ -68,10 +69,7 @@ std::vector<Rewrite::Replacement> apply_gradient_sums(Builder& builder, const Ma
   const Node norm = labelled("n");
   const Node convolution = labelled("d");
   if (norm.inputs.size() <= batch_norm_relu::kOutput || !norm.inputs[batch_norm_relu::kOutput]) return {};
-  if (norm.outputs.size() <= 3) return {};
   const Value x = norm.inputs[1];
-  const TensorDesc desc = builder.desc(x);
-  if (builder.desc(match.value("other")) != desc || builder.desc(convolution.outputs[0]) != desc) return {};
   builder.set_scope({.name = convolution.name, .group = convolution.group, .at = convolution.at});
   const auto summed = builder.call_all(
       "conv2d_data_gradient_sums",
@@ -89,18 +87,14 @@ std::vector<Rewrite::Replacement> apply_gradient_sums(Builder& builder, const Ma
   return replacements;
 }
 
-Rewrite gradient_sums(std::string pattern) {
-  return {.name = "batch_norm_gradient_sums",
-          .summary = "sums for batch norm's gradient as a data gradient is stored (bf16 on GPUs)",
-          .order = 9,
-          .pattern = std::move(pattern),
-          .apply = apply_gradient_sums,
-          .needs_kernels = true,
-          .activations = DType::bf16};
-}
-
-const RewriteRegistrar before_rest(gradient_sums("n=batch_norm_relu_gradient(add(d=conv2d_data_gradient(), other))"));
-const RewriteRegistrar behind_rest(gradient_sums("n=batch_norm_relu_gradient(add(other, d=conv2d_data_gradient()))"));
+const RewriteRegistrar gradient_sums(
+    {.name = "batch_norm_gradient_sums",
+     .summary = "sums for batch norm's gradient as a data gradient is stored (bf16 on GPUs)",
+     .order = 9,
+     .pattern = "n=batch_norm_relu_gradient(add(d=conv2d_data_gradient(), other))",
+     .apply = apply_gradient_sums,
+     .needs_kernels = true,
+     .activations = DType::bf16});
 
 const RewriteRegistrar sums({.name = "batch_norm_sums",
                              .summary = "sums for batch norm as the convolution in front stores (bf16 on GPUs)",

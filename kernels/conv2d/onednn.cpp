@@ -59,22 +59,24 @@ std::unique_ptr<Kernel> weight_gradient(const KernelRequest& request) {
       {.x = 0, .dy = 1, .dweight = 0, .dbias = bias ? 1 : -1});
 }
 
-// Our own kernels pack or transform the weights in every run; oneDNN keeps a copy, and at inference the weights stay.
-// So where so few pixels meet so many weights, the direct convolution is faster. In bf16 its products run at twice
-// f32's rate, and it wins earlier.
-bool weights_outweigh_pixels(const KernelRequest& request) {
-  constexpr std::int64_t kFewPixels = 32;
-  constexpr std::int64_t kFewPixelsInBf16 = 128;
-  constexpr std::int64_t kLargeKernels = 192 * 192;
+// Our own kernels pack or transform the weights in every run; oneDNN keeps a copy, which is made once where weights
+// stay, as they do behind folded running statistics. So for few pixels the direct convolution is faster there. In bf16
+// its products run at twice f32's rate, and it wins up to more pixels; and up to still more where channels are few,
+// because then Winograd's kernels are shared between threads and not each thread's own.
+bool has_few_pixels(const KernelRequest& request) {
+  constexpr std::int64_t kFew = 32;
+  constexpr std::int64_t kFewInBf16 = 128;
+  constexpr std::int64_t kManyChannels = 192 * 192;
+  if (!request.has_input(conv2d::kScale)) return false;
   const Shape& y = request.outputs[0].shape;
   const std::int64_t pixels = y[0] * y[1] * y[2];
-  if (request.type == DType::f32) return pixels <= kFewPixels;
-  const bool small = request.inputs[conv2d::kX].shape[3] * y[3] < kLargeKernels;
-  return request.type == DType::bf16 && pixels <= (small ? 2 : 1) * kFewPixelsInBf16;
+  if (request.type != DType::bf16) return pixels <= kFew;
+  const bool few_channels = request.inputs[conv2d::kX].shape[3] * y[3] < kManyChannels;
+  return pixels <= (few_channels ? 2 * kFewInBf16 : kFewInBf16);
 }
 
 std::unique_ptr<Kernel> fused_of_few_pixels(const KernelRequest& request) {
-  return weights_outweigh_pixels(request) ? fused(request) : nullptr;
+  return has_few_pixels(request) ? fused(request) : nullptr;
 }
 
 DERMATOME_REGISTER_KERNEL("conv2d", cpu, 10, "onednn", forward);

@@ -58,7 +58,6 @@ struct ProductOf {
   bool accumulate;  // c += a b instead of c = a b
 };
 using Product = ProductOf<float>;
-using PairProduct = ProductOf<Bfloat16>;
 
 // What is done to the sums of c before they are stored; at(column) is asked for each register of a row. Where what it
 // gives has put(row, sum), the sums are left to that and c is not written.
@@ -144,11 +143,6 @@ DERMATOME_HD void multiply_columns(const ProductOf<T>& p, Index rows, Index colu
 // One panel: `columns` is a multiple of kLanes and at most kPanel.
 template <typename Finish = Unchanged>
 DERMATOME_HD void multiply_panel(const Product& p, Index rows, Index columns, const Finish& finish = {}) {
-  multiply_columns(p, rows, columns, finish);
-}
-// The same with bf16 factors.
-template <typename Finish = Unchanged>
-DERMATOME_HD void multiply_pair_panel(const PairProduct& p, Index rows, Index columns, const Finish& finish = {}) {
   multiply_columns(p, rows, columns, finish);
 }
 

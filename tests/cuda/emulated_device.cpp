@@ -10,14 +10,20 @@
 namespace dermatome::harness {
 namespace {
 
-// Runs again what was recorded, as a replay on a device does.
+// Runs again what was recorded, as a replay on a device does. A device records one stream: what the work gives to
+// another would not be in the recording.
 class EmulatedRecording final : public Recording {
  public:
-  explicit EmulatedRecording(std::function<void()> work) : work_(std::move(work)) {}
-  void replay(Stream&) override { work_(); }
+  EmulatedRecording(std::function<void()> work, EmulatedDevice::Log& log) : work_(std::move(work)), log_(log) {}
+  void replay(Stream& on) override {
+    log_.replayed = &on;
+    work_();
+    log_.replayed = nullptr;
+  }
 
  private:
   std::function<void()> work_;
+  EmulatedDevice::Log& log_;
 };
 
 class EmulatedStream;
@@ -50,7 +56,7 @@ class EmulatedStream final : public Stream {
   void synchronize() override {}
   std::unique_ptr<Recording> record(const std::function<void()>& work) override {
     ++log_.recordings;
-    return std::make_unique<EmulatedRecording>(work);
+    return std::make_unique<EmulatedRecording>(work, log_);
   }
 
  private:
@@ -83,8 +89,14 @@ class EmulatedBackend final : public Backend {
   std::unique_ptr<Stream> make_stream(int) override { return std::make_unique<EmulatedStream>(log_); }
   void copy_from_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void copy_to_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
-  void copy(void* to, const void* from, std::size_t bytes, Stream&) override { std::memmove(to, from, bytes); }
-  void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream&) override { std::memset(to, value, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes, Stream& stream) override {
+    check_recorded(stream);
+    std::memmove(to, from, bytes);
+  }
+  void fill_bytes(void* to, unsigned char value, std::size_t bytes, Stream& stream) override {
+    check_recorded(stream);
+    std::memset(to, value, bytes);
+  }
   void begin_range(const char* name) override {
     ++log_.open_ranges;
     if (log_.collecting) log_.collected.emplace_back(name);
@@ -93,6 +105,10 @@ class EmulatedBackend final : public Backend {
   void set_collecting(bool on) override { log_.collecting = on; }
 
  private:
+  void check_recorded(const Stream& stream) const {
+    DERMATOME_CHECK(log_.replayed == nullptr || log_.replayed == &stream, "work for another stream in a recording");
+  }
+
   EmulatedDevice::Log& log_;
 };
 

@@ -33,6 +33,7 @@ class EmulatedDevice {
     int submitted = 0;
     bool put_off = false;
     bool collecting = false;
+    const Stream* replayed = nullptr;  // on which a recording is being replayed
     std::vector<std::string> collected;
   };
 

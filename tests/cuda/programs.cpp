@@ -55,7 +55,8 @@ struct Setting {
   int steps_per_launch = 1;  // of chained ones
 };
 
-// A few steps of training, the last batch of each epoch smaller, and a validation.
+// A few steps of training, the last batch of each epoch smaller, and a validation. The programs of an update are in a
+// chain of each batch size.
 Outcome train(Device device, const CompileOptions& options, Setting setting = {}) {
   const Model model = Model::parse(kNetwork, "small.graph");
   StageSettings stage;
@@ -149,6 +150,17 @@ TEST_F(EmulatedProgram, TrainsAlikeWithoutItsFusions) {
   }
 }
 
+// The passes of bf16 alone, in f32: what they make has to agree as closely as f32 does.
+TEST_F(EmulatedProgram, TrainsAlikeWithSumsThatConvolutionsTook) {
+  const CompileOptions sums{.activations = DType::bf16, .disabled_passes = {"bf16_activations"}};
+  expect_close(train(kCuda, {}), train(kCuda, sums), 1e-4);
+  const Model model = Model::parse(kNetwork, "small.graph");
+  measurement::StepBench bench(model, {.mode = "train", .size = kSize, .batch = 2, .device = kCuda, .compile = sums});
+  const auto& applied = bench.parts().at(0).program->applied_passes();
+  EXPECT_EQ(applied.at("batch_norm_sums"), 2);
+  EXPECT_EQ(applied.at("batch_norm_gradient_sums"), 1);
+}
+
 TEST_F(EmulatedProgram, TrainsInBf16) {
   const Outcome outcome = train(kCuda, {.activations = DType::bf16});
   expect_close(outcome, train(kHost, {}), 5e-2);
@@ -171,6 +183,7 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithAStepInOneLaunch) {
   EXPECT_EQ(device_.recordings(), recordings + 2);
   expect_equal_bits(apart, train(kCuda, {}, {.on_device = false, .chained = true}));
   expect_equal_bits(apart, train(kCuda, {.capture = false}, {.chained = true}));
+  expect_equal_bits(apart, train(kCuda, {.poison_arena = true}, {.chained = true}));
   expect_equal_bits(apart, train(kCuda, {.second_branch = true}, {.chained = true}));
   const Outcome on_host = train(kHost, {});
   expect_equal_bits(on_host, train(kHost, {}, {.chained = true}));

@@ -46,12 +46,25 @@ class EmulatedTrainer : public TrainingTest {
 
 // Five steps an epoch: launches of two or three, and what is left one by one.
 TEST_F(EmulatedTrainer, HasTheSameBitsAndRowsHoweverManyStepsALaunchHolds) {
-  start("one", recipe(), 1);
-  for (const int steps : {2, 3, 8}) {
+  Recipe averaging = recipe();
+  averaging.stages[0].ema = 0.9;
+  start("one", averaging, 1);
+  for (const int steps : {2, 3}) {
     const std::string run = fmt::format("of{}", steps);
-    start(run, recipe(), steps);
+    const int recordings = device_.recordings();
+    std::vector<std::string> told;
+    start(run, averaging, steps, {.message = [&](const std::string& sentence) { told.push_back(sentence); }});
     expect_same_run("one", run);
+    EXPECT_EQ(device_.recordings(), recordings + 4) << "a launch of one step, one of several, and a validation's two";
+    EXPECT_TRUE(told.empty());
   }
+}
+
+TEST_F(EmulatedTrainer, SaysWhereALaunchHoldsOneStepThoughMoreWereAskedFor) {
+  std::vector<std::string> told;
+  start("a", recipe(), 8, {.message = [&](const std::string& sentence) { told.push_back(sentence); }});
+  EXPECT_EQ(told,
+            (std::vector<std::string>{"stage 1: not 8 steps a launch, but one: an epoch has fewer full batches"}));
 }
 
 TEST_F(EmulatedTrainer, ReportsBehindEachLaunch) {

@@ -32,6 +32,7 @@ class PhotographSet {
   PhotographSet& operator=(PhotographSet&&) noexcept;
 
   std::int64_t count() const { return count_; }
+  bool on_device() const { return host_ == nullptr; }
   const Tensor& images() const { return images_; }  // u8 [rows, size, size, 3]
   const Tensor& masks() const { return masks_; }    // u8 [rows, size, size]
   std::int64_t rows() const { return count_ == 0 ? 0 : images_.shape()[0]; }

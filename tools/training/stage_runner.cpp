@@ -151,8 +151,8 @@ double StageRunner::step(const StepRequest& request, std::int64_t epoch, EpochSu
 }
 
 int StageRunner::steps_at_once() const {
-  const bool resident = training_.rows() == training_.count();
-  return device_.kind == DeviceKind::cuda && stage_.accumulate == 1 && resident ? steps_per_launch_ : 1;
+  const bool can = device_.kind == DeviceKind::cuda && stage_.accumulate == 1 && training_.on_device();
+  return can ? steps_per_launch_ : 1;
 }
 
 // The programs of a full batch and of the update, a row for each step of what differs between steps.
@@ -194,7 +194,8 @@ void StageRunner::steps(std::span<const StepRequest> requests, std::int64_t epoc
   std::vector<std::int32_t> indices;
   std::map<std::string, std::vector<float>> values;
   for (const StepRequest& request : requests) {
-    indices.insert(indices.end(), request.samples.begin(), request.samples.end());
+    const auto places = training_.place(request.samples);
+    indices.insert(indices.end(), places.begin(), places.end());
     const auto add = [&](const std::string& name, const std::vector<float>& row) {
       values[name].insert(values[name].end(), row.begin(), row.end());
     };

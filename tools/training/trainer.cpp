@@ -128,8 +128,22 @@ class Trainer {
     runner.compile(runner.training().count(), runner.validation().count());
     leave_if_asked();
     if (!log_) open_run(stage, runner.training().count());
+    tell_of_launches(runner, stage);
     if (stage.find_lr && !found_rates_.contains(position_.stage)) find_rate_of(runner, stage);
     while (position_.epoch < stage.epochs && !result_.stopped) run_epoch(runner, stage);
+  }
+
+  // Where several steps a launch were asked for and this stage goes one by one.
+  void tell_of_launches(const StageRunner& runner, const StageSettings& stage) const {
+    if (options_.steps_per_launch == 1 || !observer_.message) return;
+    const std::int64_t asked = options_.steps_per_launch;
+    const std::int64_t every = options_.recipe.checkpoint_every.steps;
+    const char* why = nullptr;
+    if (runner.steps_at_once() == 1) why = "it needs a GPU, photographs in its memory and no accumulation";
+    if (every > 0 && every < asked) why = "checkpoints are asked for more often";
+    if (runner.training().count() / stage.batch < asked) why = "an epoch has fewer full batches";
+    if (why != nullptr)
+      observer_.message(fmt::format("stage {}: not {} steps a launch, but one: {}", position_.stage + 1, asked, why));
   }
 
   // Of all stages to come, before the first of them takes its time.

@@ -192,7 +192,9 @@ TEST_F(Prepare, OfThirtyMegapixelPhotographsHoldsWhatItStates) {
   }
   const Outcome outcome = done({"prepare", "--data", "large", "--cache", "c", "--size", "128", "--threads", "5"});
   expect_told(outcome, {"decoding holds 512 MiB at most beside the files read, on 5 threads", "5 added"});
+#ifndef __SANITIZE_ADDRESS__  // which keeps freed memory for a while
   EXPECT_LT(outcome.peak_memory, std::size_t{600} << 20);
+#endif
   EXPECT_GT(outcome.peak_memory, std::size_t{200} << 20) << "several at once";
 }
 

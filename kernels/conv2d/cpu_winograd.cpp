@@ -16,6 +16,17 @@ bool kernels_outweigh(const Tiling& t) {
   return t.in * t.out >= kLargeKernels && t.tiles <= kFewTiles;
 }
 
+// Threads may not share a cache: what one has written then reaches another slowly. So each transforms for itself what
+// all need, where that is a few percent of its products.
+bool transforms_own_kernels(const Tiling& t) {
+  constexpr Index kTilesOfThread = 64;
+  return thread_count() > 1 && t.tiles >= kTilesOfThread * thread_count();
+}
+bool transforms_own_tiles(const Tiling& t) {
+  constexpr Index kChannelsOfThread = 128;
+  return thread_count() > 1 && t.out >= kChannelsOfThread * thread_count();
+}
+
 // Blocks of about kBlockTiles, as many for each thread.
 Index tiles_in_block(const Tiling& t) {
   const Index rounds = ceil_divide(t.tiles, kBlockTiles * thread_count());
@@ -32,6 +43,7 @@ Index panel_width(const Tiling& t) {
 // --- many tiles: all kernels are transformed once, then each thread takes blocks of tiles ---
 
 struct BlockLayout {
+  bool own_kernels;                           // in each thread's local memory
   Index tiles, v_stride, m_stride, u_stride;  // elements
   Index kernels, v, local, zeros;             // floats
 };
@@ -43,9 +55,11 @@ BlockLayout block_layout(const Tiling& t) {
   layout.v_stride = point_stride<F>(layout.tiles * t.in);
   layout.m_stride = point_stride(layout.tiles * least(kPanel, t.out));
   layout.u_stride = point_stride<F>(t.in * t.out);
-  layout.kernels = floats_of<F>(kPoints * layout.u_stride);
+  layout.own_kernels = transforms_own_kernels(t);
+  const Index kernels = floats_of<F>(kPoints * layout.u_stride);
+  layout.kernels = layout.own_kernels ? 0 : kernels;
   layout.v = floats_of<F>(kPoints * layout.v_stride);
-  layout.local = layout.v + kPoints * layout.m_stride;
+  layout.local = layout.v + kPoints * layout.m_stride + (layout.own_kernels ? kernels : 0);
   layout.zeros = most(t.in, t.out);
   return layout;
 }
@@ -54,7 +68,7 @@ template <bool kTurned, typename F, typename T, typename Finish>
 void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, float* workspace) {
   const BlockLayout layout = block_layout<F>(t);
   float* zeros = workspace;
-  auto* u = reinterpret_cast<F*>(zeros + layout.zeros);
+  float* shared = zeros + layout.zeros;
   float* locals = zeros + layout.zeros + layout.kernels;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
   const T* outside = reinterpret_cast<const T*>(zeros);
@@ -66,13 +80,19 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
     float* local = locals + omp_get_thread_num() * layout.local;
     auto* v = reinterpret_cast<F*>(local);
     float* m = local + layout.v;
-#pragma omp for schedule(static)
-    for (Index unit = 0; unit < panels * depths; ++unit) {
+    auto* u = reinterpret_cast<F*>(layout.own_kernels ? m + kPoints * layout.m_stride : shared);
+    const auto transform = [&](Index unit) {
       const Index column = unit / depths * kPanel;
       const Index k = unit % depths * kPanelDepth;
       const Index width = least(kPanel, mine.out - column);
       transform_kernels_as<kTurned>(mine, weight, k, least(k + kPanelDepth, mine.in), column, width,
                                     u + mine.in * column + k * width, layout.u_stride);
+    };
+    if (layout.own_kernels) {
+      for (Index unit = 0; unit < panels * depths; ++unit) transform(unit);
+    } else {
+#pragma omp for schedule(static)
+      for (Index unit = 0; unit < panels * depths; ++unit) transform(unit);
     }
 #pragma omp for schedule(static)
     for (Index first = 0; first < mine.tiles; first += layout.tiles) {
@@ -108,8 +128,9 @@ void convolve_blocks(const Tiling& t, const T* x, const float* weight, const Fin
 // kernels piece by piece, so that these never reach memory ---
 
 struct PanelLayout {
+  bool own_tiles;                             // in each thread's local memory
   Index width, v_stride, m_stride, u_stride;  // elements
-  Index shared, local, zeros;                 // floats
+  Index shared, u, local, zeros;              // floats
 };
 
 template <typename F>
@@ -119,8 +140,11 @@ PanelLayout panel_layout(const Tiling& t) {
   layout.v_stride = point_stride<F>(t.tiles * t.in);
   layout.m_stride = point_stride(t.tiles * layout.width);
   layout.u_stride = point_stride<F>(kPanelDepth * layout.width);
-  layout.shared = floats_of<F>(kPoints * layout.v_stride);
-  layout.local = kPoints * layout.m_stride + floats_of<F>(kPoints * layout.u_stride);
+  layout.own_tiles = transforms_own_tiles(t);
+  const Index tiles = floats_of<F>(kPoints * layout.v_stride);
+  layout.shared = layout.own_tiles ? 0 : tiles;
+  layout.u = floats_of<F>(kPoints * layout.u_stride);
+  layout.local = kPoints * layout.m_stride + layout.u + (layout.own_tiles ? tiles : 0);
   layout.zeros = most(t.in, t.out);
   return layout;
 }
@@ -129,7 +153,7 @@ template <bool kTurned, typename F, typename T, typename Finish>
 void convolve_panels(const Tiling& t, const T* x, const float* weight, const Finish& finish, T* y, float* workspace) {
   const PanelLayout layout = panel_layout<F>(t);
   float* zeros = workspace;
-  auto* v = reinterpret_cast<F*>(zeros + layout.zeros);
+  float* shared = zeros + layout.zeros;
   float* locals = zeros + layout.zeros + layout.shared;
   for (Index c = 0; c < layout.zeros; ++c) zeros[c] = 0;
   const T* outside = reinterpret_cast<const T*>(zeros);
@@ -137,10 +161,17 @@ void convolve_panels(const Tiling& t, const T* x, const float* weight, const Fin
     const Tiling mine = t;
     const Finish my_finish = finish;
     float* m = locals + omp_get_thread_num() * layout.local;
-    auto* u = reinterpret_cast<F*>(m + kPoints * layout.m_stride);
-#pragma omp for schedule(static)
-    for (Index tile = 0; tile < mine.tiles; ++tile) {
+    float* after_m = m + kPoints * layout.m_stride;
+    auto* u = reinterpret_cast<F*>(after_m);
+    auto* v = reinterpret_cast<F*>(layout.own_tiles ? after_m + layout.u : shared);
+    const auto transform = [&](Index tile) {
       transform_input_tile(mine, x, outside, tile, v + tile * mine.in, layout.v_stride);
+    };
+    if (layout.own_tiles) {
+      for (Index tile = 0; tile < mine.tiles; ++tile) transform(tile);
+    } else {
+#pragma omp for schedule(static)
+      for (Index tile = 0; tile < mine.tiles; ++tile) transform(tile);
     }
 #pragma omp for schedule(static)
     for (Index column = 0; column < mine.out; column += layout.width) {
@@ -196,7 +227,8 @@ Work work_of(const Tiling& t) {
   const auto tiles = static_cast<double>(t.tiles);
   const auto in = static_cast<double>(t.in);
   const auto out = static_cast<double>(t.out);
-  const Index shared = kernels_outweigh(t) ? panel_layout<F>(t).shared : block_layout<F>(t).kernels;
+  const Index shared = kernels_outweigh(t) ? floats_of<F>(kPoints * panel_layout<F>(t).v_stride)
+                                           : floats_of<F>(kPoints * block_layout<F>(t).u_stride);
   return {
       .flops = product_flops(t, t.tiles) + tiles * (kInputFlops * in + kOutputFlops * out) + kKernelFlops * in * out,
       .workspace_bytes = 2 * 4 * static_cast<double>(shared),

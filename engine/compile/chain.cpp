@@ -8,6 +8,13 @@
 
 namespace dermatome {
 
+TensorDesc rows_of(const TensorDesc& of_round, int rounds) {
+  std::vector<std::int64_t> extents{rounds};
+  const auto each = of_round.shape.extents();
+  extents.insert(extents.end(), each.begin(), each.end());
+  return {of_round.type, Shape(extents)};
+}
+
 struct Chain::Impl {
   std::vector<Program::Impl*> programs;
   Rounds rounds;
@@ -36,10 +43,7 @@ struct Chain::Impl {
   void check(const std::vector<Program*>& chained, const RoundRows& rows, const Tensor& held) const {
     DERMATOME_CHECK(std::find(chained.begin(), chained.end(), rows.program) != chained.end(),
                     "'{}' has rows, but its program is not in the chain", rows.name);
-    std::vector<std::int64_t> extents{rounds.count};
-    const auto of_round = held.shape().extents();
-    extents.insert(extents.end(), of_round.begin(), of_round.end());
-    const TensorDesc wanted{held.desc().type, Shape(extents)};
+    const TensorDesc wanted = rows_of(held.desc(), rounds.count);
     DERMATOME_CHECK(rows.rows.desc() == wanted && rows.rows.device() == device(),
                     "rows of '{}' are {} on {} and should be {} on {}", rows.name, to_string(rows.rows.desc()),
                     to_string(rows.rows.device()), to_string(wanted), to_string(device()));

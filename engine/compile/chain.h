@@ -18,6 +18,9 @@ struct RoundRows {
   Tensor rows;
 };
 
+// What `rows` of so many rounds have to be, for an input or output of that description.
+TensorDesc rows_of(const TensorDesc& of_round, int rounds);
+
 struct Rounds {
   int count = 1;
   std::vector<RoundRows> inputs = {};

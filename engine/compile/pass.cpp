@@ -146,7 +146,7 @@ bool apply_once(Graph& graph, const Rewrite& rewrite, const Pattern& pattern, co
     if (!pattern.match(graph, users, n, match)) continue;
     const Node root = graph.nodes()[static_cast<std::size_t>(n)];
     Builder builder(graph);
-    builder.set_scope({.name = root.name, .group = root.group, .at = root.at});
+    builder.set_scope_of(root);
     const auto replacements = rewrite.apply(builder, match);
     if (replacements.empty()) continue;
     if (rewrite.needs_kernels && device && !have_kernels(graph, before, *device, options)) continue;
@@ -176,6 +176,16 @@ int run_rewrite(Graph& graph, const Rewrite& rewrite, const CompileOptions& opti
 }
 
 }  // namespace
+
+const Node& Match::node(const Graph& graph, std::string_view label) const {
+  return graph.nodes()[static_cast<std::size_t>(nodes.find(label)->second)];
+}
+
+std::vector<Rewrite::Replacement> Rewrite::one_by_one(const std::vector<Value>& from, const std::vector<Value>& to) {
+  std::vector<Replacement> replacements;
+  for (std::size_t i = 0; i < to.size() && i < from.size(); ++i) replacements.push_back({from[i], to[i]});
+  return replacements;
+}
 
 Value Match::value(std::string_view name) const {
   const auto found = values.find(name);

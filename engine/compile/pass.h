@@ -20,6 +20,7 @@ struct Match {
   Value root;
 
   Value value(std::string_view name) const;  // absent for an absent optional input
+  const Node& node(const Graph& graph, std::string_view label) const;
 };
 
 // A pattern such as "relu(n=batch_norm(x, gamma, beta, mean, variance))": op names with their inputs in order; a bare
@@ -51,6 +52,8 @@ struct Rewrite {
     Value from;
     Value to;
   };
+  // As many of `from` as there are of `to`, in their order.
+  static std::vector<Replacement> one_by_one(const std::vector<Value>& from, const std::vector<Value>& to);
   std::vector<Replacement> (*apply)(Builder&, const Match&) = nullptr;
   // Instead of a pattern, for what no pattern can say: runs once over the whole graph and returns how often it changed
   // it.

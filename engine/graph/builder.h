@@ -20,6 +20,7 @@ class Builder {
     SourceLocation at;
   };
   void set_scope(Scope scope) { scope_ = std::move(scope); }
+  void set_scope_of(const Node& node) { scope_ = {.name = node.name, .group = node.group, .at = node.at}; }
   const Scope& scope() const { return scope_; }
 
   // All outputs. Inputs may be absent where the op allows it. Throws UsageError for an unknown op or attribute.

@@ -8,13 +8,12 @@ namespace dermatome {
 namespace {
 
 std::vector<Rewrite::Replacement> apply(Builder& builder, const Match& match) {
-  const Node norm = builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find("n")->second)];
+  const Node norm = match.node(builder.graph(), "n");
   std::vector<Value> inputs = norm.inputs;
   if (const Value residual = match.value("residual")) inputs.push_back(residual);
-  const auto outputs = builder.call_all("batch_norm_relu", inputs, norm.attributes);
-  std::vector<Rewrite::Replacement> replacements{{match.root, outputs[0]}};
-  for (std::size_t i = 1; i < norm.outputs.size(); ++i) replacements.push_back({norm.outputs[i], outputs[i]});
-  return replacements;
+  std::vector<Value> replaced = norm.outputs;
+  replaced[0] = match.root;
+  return Rewrite::one_by_one(replaced, builder.call_all("batch_norm_relu", inputs, norm.attributes));
 }
 
 // Behind what convolutions take into their epilogues (1 to 5), in front of fuse_add_relu (10).
@@ -34,7 +33,7 @@ const RewriteRegistrar alone(rewrite(7, "relu(n=batch_norm())"));
 // The convolution in front takes the sums as it stores, for batch norm not to read them. In bf16 only: a sum of squares
 // loses digits that f32 has.
 std::vector<Rewrite::Replacement> apply_sums(Builder& builder, const Match& match) {
-  const Node norm = builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find("n")->second)];
+  const Node norm = match.node(builder.graph(), "n");
   const Value x = match.value("x");
   const int producer = builder.graph().info(x).producer;
   if (norm.attributes.choice("mode") != "train" || producer < 0) return {};
@@ -43,7 +42,7 @@ std::vector<Rewrite::Replacement> apply_sums(Builder& builder, const Match& matc
   if (convolution.op->name() != "conv2d" || convolution.attributes.choice("output_type") != "same") return {};
   std::vector<Value> inputs = norm.inputs;
   inputs.resize(batch_norm_relu::kSumOfSquares + 1);
-  builder.set_scope({.name = convolution.name, .group = convolution.group, .at = convolution.at});
+  builder.set_scope_of(convolution);
   const auto& a = convolution.attributes;
   const auto summed = builder.call_all("conv2d_sums", convolution.inputs,
                                        {{"channels", a.integer("channels")},
@@ -53,24 +52,20 @@ std::vector<Rewrite::Replacement> apply_sums(Builder& builder, const Match& matc
   inputs[0] = summed[0];
   inputs[batch_norm_relu::kSum] = summed[1];
   inputs[batch_norm_relu::kSumOfSquares] = summed[2];
-  builder.set_scope({.name = norm.name, .group = norm.group, .at = norm.at});
-  const auto outputs = builder.call_all("batch_norm_relu", inputs, norm.attributes);
-  std::vector<Rewrite::Replacement> replacements{{x, inputs[0]}};
-  for (std::size_t i = 0; i < norm.outputs.size(); ++i) replacements.push_back({norm.outputs[i], outputs[i]});
+  builder.set_scope_of(norm);
+  auto replacements = Rewrite::one_by_one(norm.outputs, builder.call_all("batch_norm_relu", inputs, norm.attributes));
+  replacements.push_back({x, inputs[0]});
   return replacements;
 }
 
 // Behind a block that ends in an addition, what its output's gradient is added up from comes out of a data gradient:
 // that one adds the rest, cuts off where ReLU did, and takes the sums of batch norm's gradient as it stores.
 std::vector<Rewrite::Replacement> apply_gradient_sums(Builder& builder, const Match& match) {
-  const auto labelled = [&](const char* label) {
-    return builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find(label)->second)];
-  };
-  const Node norm = labelled("n");
-  const Node convolution = labelled("d");
+  const Node norm = match.node(builder.graph(), "n");
+  const Node convolution = match.node(builder.graph(), "d");
   if (norm.inputs.size() <= batch_norm_relu::kOutput || !norm.inputs[batch_norm_relu::kOutput]) return {};
   const Value x = norm.inputs[1];
-  builder.set_scope({.name = convolution.name, .group = convolution.group, .at = convolution.at});
+  builder.set_scope_of(convolution);
   const auto summed = builder.call_all(
       "conv2d_data_gradient_sums",
       {convolution.inputs[0], convolution.inputs[1], norm.inputs[batch_norm_relu::kOutput], x, match.value("other")},
@@ -80,10 +75,10 @@ std::vector<Rewrite::Replacement> apply_gradient_sums(Builder& builder, const Ma
   inputs[0] = summed[0];
   inputs[batch_norm_relu::kGradientSum] = summed[1];
   inputs[batch_norm_relu::kSumOfProducts] = summed[2];
-  builder.set_scope({.name = norm.name, .group = norm.group, .at = norm.at});
-  const auto outputs = builder.call_all("batch_norm_relu_gradient", inputs, norm.attributes);
-  std::vector<Rewrite::Replacement> replacements{{norm.outputs[3], summed[0]}};
-  for (std::size_t i = 0; i < outputs.size(); ++i) replacements.push_back({norm.outputs[i], outputs[i]});
+  builder.set_scope_of(norm);
+  auto replacements =
+      Rewrite::one_by_one(norm.outputs, builder.call_all("batch_norm_relu_gradient", inputs, norm.attributes));
+  replacements.push_back({norm.outputs[3], summed[0]});
   return replacements;
 }
 

@@ -227,12 +227,17 @@ Work work_of(const Tiling& t) {
   const auto tiles = static_cast<double>(t.tiles);
   const auto in = static_cast<double>(t.in);
   const auto out = static_cast<double>(t.out);
-  const Index shared = kernels_outweigh(t) ? floats_of<F>(kPoints * panel_layout<F>(t).v_stride)
-                                           : floats_of<F>(kPoints * block_layout<F>(t).u_stride);
-  return {
-      .flops = product_flops(t, t.tiles) + tiles * (kInputFlops * in + kOutputFlops * out) + kKernelFlops * in * out,
-      .workspace_bytes = 2 * 4 * static_cast<double>(shared),
-      .factors = factor_type<F>()};
+  // How often the tiles and the kernels are transformed; and what of both goes through memory.
+  const bool panels = kernels_outweigh(t);
+  const auto threads = static_cast<double>(thread_count());
+  const double of_tiles = panels && transforms_own_tiles(t) ? threads : 1;
+  const double of_kernels = !panels && transforms_own_kernels(t) ? threads : 1;
+  const auto transformed =
+      static_cast<double>(floats_of<F>(kPoints * (panels ? panel_layout<F>(t).v_stride : block_layout<F>(t).u_stride)));
+  return {.flops = product_flops(t, t.tiles) + tiles * (of_tiles * kInputFlops * in + kOutputFlops * out) +
+                   of_kernels * kKernelFlops * in * out,
+          .workspace_bytes = 2 * 4 * of_tiles * of_kernels * transformed,
+          .factors = factor_type<F>()};
 }
 
 Tiling forward_tiling(const Call& call) {

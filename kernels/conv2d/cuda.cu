@@ -93,18 +93,23 @@ std::int64_t sums_workspace(const Call& call) {
   return SumsLayout(call.outputs[0]).layout.bytes();
 }
 
-template <typename T>
-void sums(const Call& call) {
+// `convolution` with a first output in any case, and its rows for what sums it up.
+template <typename F>
+cuda::Rows rows_of(const Call& call, const SumsLayout& parts, const F& convolution) {
   Operand y = call.outputs[0];
-  const SumsLayout parts(y);
   if (y.data == nullptr) y.data = launch::part_of<void>(call.workspace, parts.y);
   Call whole = call;
   whole.outputs = &y;
-  forward<T>(whole);
+  convolution(whole);
   const Index channels = y.extent[3];
-  cuda::channel_moments(call, {y.type, y.data, y.elements / channels, channels, channels},
-                        launch::part_of<void>(call.workspace, parts.partial), launch::out<float>(call, 1),
-                        launch::out<float>(call, 2));
+  return {y.type, y.data, y.elements / channels, channels, channels};
+}
+
+template <typename T>
+void sums(const Call& call) {
+  const SumsLayout parts(call.outputs[0]);
+  cuda::channel_moments(call, rows_of(call, parts, forward<T>), launch::part_of<void>(call.workspace, parts.partial),
+                        launch::out<float>(call, 1), launch::out<float>(call, 2));
 }
 
 template <typename T>
@@ -137,17 +142,12 @@ void data_gradient(const Call& call) {
 
 template <typename T>
 void data_gradient_sums(const Call& call) {
-  Operand g = call.outputs[0];
-  const SumsLayout parts(g);
-  if (g.data == nullptr) g.data = launch::part_of<void>(call.workspace, parts.y);
-  Call whole = call;
-  whole.outputs = &g;
-  data_gradient<T>(whole);
-  const Index channels = g.extent[3];
-  cuda::gate_and_sum(
-      call, {g.type, g.data, g.elements / channels, channels, channels},
-      {.added = given<T>(call, kAdded), .gate = launch::in<T>(call, kGate), .other = launch::in<T>(call, kOther)},
-      launch::part_of<void>(call.workspace, parts.partial), launch::out<float>(call, 1), launch::out<float>(call, 2));
+  const SumsLayout parts(call.outputs[0]);
+  const cuda::Gate gate{
+      .added = given<T>(call, kAdded), .gate = launch::in<T>(call, kGate), .other = launch::in<T>(call, kOther)};
+  cuda::gate_and_sum(call, rows_of(call, parts, data_gradient<T>), gate,
+                     launch::part_of<void>(call.workspace, parts.partial), launch::out<float>(call, 1),
+                     launch::out<float>(call, 2));
 }
 
 template <typename T>

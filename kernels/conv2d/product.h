@@ -176,25 +176,44 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
 
 // --- data gradient where windows do not overlap (kernel <= stride, no padding): every pixel of dx has one source ---
 
+// The weights of kLanes channels that lie one behind the other, tap by tap: f(tap, weights).
+template <typename F>
+DERMATOME_HD void for_each_tap(const float* from, Index taps, const F& f) {
+  constexpr int kFour = 4;  // kernels of 2 x 2: whole registers
+  if (taps == kFour) {
+    Vec parts[kFour];
+    for (int part = 0; part < kFour; ++part) parts[part] = launch::load(from + part * kLanes);
+#pragma GCC unroll 4
+    for (int tap = 0; tap < kFour; ++tap) {
+      launch::VecIndex every_fourth;
+      launch::VecIndex halves;
+      for (int lane = 0; lane < kLanes; ++lane) {
+        every_fourth[lane] = (tap + kFour * lane) % (2 * kLanes);
+        halves[lane] = lane < kLanes / 2 ? lane : lane + kLanes / 2;
+      }
+      f(tap, __builtin_shuffle(__builtin_shuffle(parts[0], parts[1], every_fourth),
+                               __builtin_shuffle(parts[2], parts[3], every_fourth), halves));
+    }
+    return;
+  }
+  for (Index begin = 0; begin < taps; begin += kLanes) {
+    const int count = static_cast<int>(least(kLanes, taps - begin));
+    Vec rows[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) rows[lane] = launch::load_first(from + lane * taps + begin, count);
+    launch::transpose(rows);
+    for (int j = 0; j < count; ++j) f(begin + j, rows[j]);
+  }
+}
+
 // One output channel's weights as a row of the panels of each tap: packed[tap * out * in + out * panel + o * width +
 // column].
 DERMATOME_HD void pack_data_gradient(const Geometry& g, const float* weight, Index o, float* packed) {
-  const int taps = static_cast<int>(taps_of(g));
+  const Index taps = taps_of(g);
   for (Index column = 0; column < g.in; column += kLanes) {
     const Index panel = column / kPanel * kPanel;
-    const Index width = least(kPanel, g.in - panel);
-    for (int begin = 0; begin < taps; begin += kLanes) {
-      const int count = taps - begin < kLanes ? taps - begin : kLanes;
-      Vec rows[kLanes];
-      for (int lane = 0; lane < kLanes; ++lane) {
-        rows[lane] = launch::load_first(weight + ((o * g.in + column + lane) * taps) + begin, count);
-      }
-      launch::transpose(rows);
-      for (int j = 0; j < count; ++j) {
-        float* of_tap = packed + (begin + j) * g.out * g.in;
-        launch::store(of_tap + g.out * panel + o * width + column - panel, rows[j]);
-      }
-    }
+    float* to = packed + g.out * panel + o * least(kPanel, g.in - panel) + column - panel;
+    for_each_tap(weight + (o * g.in + column) * taps, taps,
+                 [=](Index tap, Vec weights) { launch::store(to + tap * g.out * g.in, weights); });
   }
 }
 

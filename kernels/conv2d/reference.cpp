@@ -53,15 +53,32 @@ void forward(const Call& call) {
   });
 }
 
+// The first output of a convolution, in memory of its own where nobody asks for it.
+template <typename T>
+class FirstOutput {
+ public:
+  template <typename F>
+  FirstOutput(const Call& call, const F& convolution) {
+    Operand output = call.outputs[0];
+    if (output.data == nullptr) {
+      own_.resize(static_cast<std::size_t>(output.elements));
+      output.data = own_.data();
+    }
+    Call whole = call;
+    whole.outputs = &output;
+    convolution(whole);
+    values_ = static_cast<T*>(output.data);
+  }
+  T& operator[](std::int64_t i) const { return values_[i]; }
+
+ private:
+  std::vector<T> own_;
+  T* values_;
+};
+
 template <typename T>
 void sums(const Call& call) {
-  std::vector<T> unused(static_cast<std::size_t>(call.outputs[0].elements));
-  std::vector<Operand> outputs(call.outputs, call.outputs + call.output_count);
-  if (outputs[0].data == nullptr) outputs[0].data = unused.data();
-  Call whole = call;
-  whole.outputs = outputs.data();
-  forward<T>(whole);
-  const T* y = launch::out<T>(whole, 0);
+  const FirstOutput<T> y(call, forward<T>);
   const auto channels = call.outputs[0].extent[3];
   for (std::int64_t c = 0; c < channels; ++c) {
     T sum = 0;
@@ -139,13 +156,7 @@ std::int64_t weight_bytes(const Call& call) {
 }
 template <typename T>
 void data_gradient_sums(const Call& call) {
-  std::vector<T> unused(static_cast<std::size_t>(call.outputs[0].elements));
-  std::vector<Operand> outputs(call.outputs, call.outputs + call.output_count);
-  if (outputs[0].data == nullptr) outputs[0].data = unused.data();
-  Call whole = call;
-  whole.outputs = outputs.data();
-  data_gradient<T>(whole);
-  T* g = launch::out<T>(whole, 0);
+  const FirstOutput<T> g(call, data_gradient<T>);
   const T* gate = launch::in<T>(call, conv2d::kGate);
   const T* other = launch::in<T>(call, conv2d::kOther);
   const T* added = call.input_count > conv2d::kAdded ? launch::in<T>(call, conv2d::kAdded) : nullptr;

@@ -9,10 +9,6 @@ namespace {
 
 using Replacements = std::vector<Rewrite::Replacement>;
 
-const Node& labelled(Builder& builder, const Match& match, std::string_view label) {
-  return builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find(label)->second)];
-}
-
 struct Relus {
   bool first, last;
 };
@@ -21,7 +17,7 @@ struct Relus {
 Replacements fuse(Builder& builder, const Match& match, const Node& convolution, std::vector<Value> inputs,
                   Relus relus) {
   const Attributes& a = convolution.attributes;
-  builder.set_scope({.name = convolution.name, .group = convolution.group, .at = convolution.at});
+  builder.set_scope_of(convolution);
   return {{match.root, builder.call("conv2d_fused", std::move(inputs),
                                     {{"channels", a.integer("channels")},
                                      {"kernel", a.integer("kernel")},
@@ -37,10 +33,10 @@ bool can_fuse(const Builder& builder, const Node& convolution) {
 }
 
 Replacements fuse_batch_norm(Builder& builder, const Match& match, Relus relus, Value residual = {}) {
-  const Node norm = labelled(builder, match, "norm");
-  const Node convolution = labelled(builder, match, "convolution");
+  const Node norm = match.node(builder.graph(), "norm");
+  const Node convolution = match.node(builder.graph(), "convolution");
   if (norm.attributes.choice("mode") == "train" || !can_fuse(builder, convolution)) return {};
-  builder.set_scope({.name = norm.name, .group = norm.group, .at = norm.at});
+  builder.set_scope_of(norm);
   const auto affine = builder.call_all(
       "batch_norm_affine", {match.value("gamma"), match.value("beta"), match.value("mean"), match.value("variance")},
       {{"eps", norm.attributes.real("eps")}});
@@ -58,13 +54,13 @@ Replacements fuse_batch_norm_alone(Builder& builder, const Match& match) {
 // Where a network learns, batch norm and ReLU are one before gradients are made. What no gradient asked for is this.
 Replacements fuse_batch_norm_relu(Builder& builder, const Match& match) {
   constexpr std::size_t kResidualOfNorm = 5;
-  const auto& inputs = labelled(builder, match, "norm").inputs;
+  const auto& inputs = match.node(builder.graph(), "norm").inputs;
   const Value residual = inputs.size() > kResidualOfNorm ? inputs[kResidualOfNorm] : Value{};
   return fuse_batch_norm(builder, match, {.first = false, .last = true}, residual);
 }
 
 Replacements fuse_residual(Builder& builder, const Match& match) {
-  const Node convolution = labelled(builder, match, "convolution");
+  const Node convolution = match.node(builder.graph(), "convolution");
   const Attributes& a = convolution.attributes;
   if (a.boolean("relu") || convolution.inputs[conv2d::kResidual]) return {};
   std::vector<Value> inputs = convolution.inputs;
@@ -73,13 +69,13 @@ Replacements fuse_residual(Builder& builder, const Match& match) {
 }
 
 Replacements fuse_relu(Builder& builder, const Match& match) {
-  const Node convolution = labelled(builder, match, "convolution");
+  const Node convolution = match.node(builder.graph(), "convolution");
   return fuse(builder, match, convolution, convolution.inputs,
               {.first = convolution.attributes.boolean("relu_first"), .last = true});
 }
 
 Replacements fuse_relu_alone(Builder& builder, const Match& match) {
-  const Node convolution = labelled(builder, match, "convolution");
+  const Node convolution = match.node(builder.graph(), "convolution");
   if (!can_fuse(builder, convolution)) return {};
   return fuse(builder, match, convolution, convolution.inputs, {.first = false, .last = true});
 }

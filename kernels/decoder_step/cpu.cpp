@@ -78,30 +78,6 @@ bool fits_forward(const Call& call) {
          (s.channels - s.out) % 16 == 0 && (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
 }
 
-// kLanes output channels of one input channel, from `from` on, whose taps lie side by side: those of each tap.
-DERMATOME_HD void load_taps(const float* from, Index taps, Vec* of_tap) {
-  constexpr Index kFour = 4;  // kernels of 2 x 2
-  if (taps != kFour) {
-    for (Index tap = 0; tap < taps; ++tap) {
-      for (Index lane = 0; lane < kLanes; ++lane) of_tap[tap][lane] = from[lane * taps + tap];
-    }
-    return;
-  }
-  Vec parts[kFour];
-  for (Index part = 0; part < kFour; ++part) parts[part] = launch::load(from + part * kLanes);
-#pragma GCC unroll 4
-  for (int tap = 0; tap < kFour; ++tap) {
-    launch::VecIndex every_fourth;
-    launch::VecIndex halves;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      every_fourth[lane] = (tap + static_cast<int>(kFour) * lane) % (2 * kLanes);
-      halves[lane] = lane < kLanes / 2 ? lane : lane + kLanes / 2;
-    }
-    of_tap[tap] = __builtin_shuffle(__builtin_shuffle(parts[0], parts[1], every_fourth),
-                                    __builtin_shuffle(parts[2], parts[3], every_fourth), halves);
-  }
-}
-
 // Weights times the scale of their input channel, as panels of each tap: packed[tap * in * out + in * panel + i * width
 // + column]. In bf16 two input channels lie side by side, as the product takes them.
 void fold_scale(const Sizes& s, const float* weight, const float* scale, float* packed) {
@@ -111,9 +87,8 @@ void fold_scale(const Sizes& s, const float* weight, const float* scale, float* 
     for (Index column = 0; column < s.out; column += kLanes) {
       const Index panel = column / kPanel * kPanel;
       float* to = packed + s.in * panel + i * least(kPanel, s.out - panel) + column - panel;
-      Vec of_tap[kMostTaps];
-      load_taps(weight + (i * s.out + column) * taps, taps, of_tap);
-      for (Index tap = 0; tap < taps; ++tap) launch::store(to + tap * s.in * s.out, of_tap[tap] * scale[i]);
+      conv2d::for_each_tap(weight + (i * s.out + column) * taps, taps,
+                           [&](Index tap, Vec weights) { launch::store(to + tap * s.in * s.out, weights * scale[i]); });
     }
   }
 }
@@ -125,13 +100,11 @@ void fold_scale(const Sizes& s, const float* weight, const float* scale, Bfloat1
       const Index panel = column / kPanel * kPanel;
       Bfloat16* to = packed + s.in * panel + i * least(kPanel, s.out - panel) + 2 * (column - panel);
       Vec first[kMostTaps];
-      Vec second[kMostTaps];
-      load_taps(weight + (i * s.out + column) * taps, taps, first);
-      load_taps(weight + ((i + 1) * s.out + column) * taps, taps, second);
-      for (Index tap = 0; tap < taps; ++tap) {
-        launch::store_pairs(to + tap * s.in * s.out,
-                            launch::round_pairs(first[tap] * scale[i], second[tap] * scale[i + 1]));
-      }
+      conv2d::for_each_tap(weight + (i * s.out + column) * taps, taps,
+                           [&](Index tap, Vec weights) { first[tap] = weights * scale[i]; });
+      conv2d::for_each_tap(weight + ((i + 1) * s.out + column) * taps, taps, [&](Index tap, Vec weights) {
+        launch::store_pairs(to + tap * s.in * s.out, launch::round_pairs(first[tap], weights * scale[i + 1]));
+      });
     }
   }
 }

@@ -5,10 +5,6 @@
 namespace dermatome {
 namespace {
 
-const Node& node_of(Builder& builder, const Match& match, std::string_view label) {
-  return builder.graph().nodes()[static_cast<std::size_t>(match.nodes.find(label)->second)];
-}
-
 bool plain_transposed(const Attributes& a) {
   return a.integer("kernel") == a.integer("stride") && a.integer("pad") == 0 && a.boolean("bias") &&
          a.choice("output_type") == "same";
@@ -22,42 +18,39 @@ bool plain_skip(const Attributes& a) {
 // `normalised` and `joined`: whether the pattern has a batch_norm n and a skip convolution s beside the transposed t.
 template <bool normalised, bool joined>
 std::vector<Rewrite::Replacement> apply(Builder& builder, const Match& match) {
-  const Node transposed = node_of(builder, match, "t");
+  const Node transposed = match.node(builder.graph(), "t");
   if (!plain_transposed(transposed.attributes)) return {};
-  if (joined &&
-      (node_of(builder, match, "c").inputs.size() != 2 || !plain_skip(node_of(builder, match, "s").attributes))) {
+  if (joined && (match.node(builder.graph(), "c").inputs.size() != 2 ||
+                 !plain_skip(match.node(builder.graph(), "s").attributes))) {
     return {};
   }
   std::vector<Value> inputs{match.value("x"), match.value("weight"), match.value("bias")};
   for (const char* name : {"skip", "skip_weight", "skip_bias"}) inputs.push_back(match.value(name));
   Attributes attributes(op_named("decoder_step").signature().attributes);
   attributes.set("kernel", transposed.attributes.integer("kernel"));
-  std::vector<Value> of_norm;
+  std::vector<Value> replaced{match.root};
   if (normalised) {
-    const Node norm = node_of(builder, match, "n");
-    of_norm = norm.outputs;
+    const Node norm = match.node(builder.graph(), "n");
+    replaced.insert(replaced.end(), norm.outputs.begin() + 1, norm.outputs.end());
     inputs.insert(inputs.end(), norm.inputs.begin() + 1, norm.inputs.end());
     attributes.set("eps", norm.attributes.real("eps"));
     attributes.set("momentum", norm.attributes.real("momentum"));
     attributes.set("mode", std::string(norm.attributes.choice("mode")));
   }
-  const auto outputs = builder.call_all("decoder_step", inputs, attributes);
-  std::vector<Rewrite::Replacement> replacements{{match.root, outputs[0]}};
-  for (std::size_t i = 1; i < of_norm.size(); ++i) replacements.push_back({of_norm[i], outputs[i]});
-  return replacements;
+  return Rewrite::one_by_one(replaced, builder.call_all("decoder_step", inputs, attributes));
 }
 
 std::vector<Rewrite::Replacement> apply_mask(Builder& builder, const Match& match) {
-  const Node step = node_of(builder, match, "g");
+  const Node step = match.node(builder.graph(), "g");
   const auto& a = step.attributes;
   const auto outputs = builder.call_all("decoder_step_gradient", step.inputs,
                                         {{"kernel", a.integer("kernel")},
                                          {"eps", a.real("eps")},
                                          {"mode", std::string(a.choice("mode"))},
                                          {"masked", true}});
-  std::vector<Rewrite::Replacement> replacements{{match.root, outputs[0]}};
-  for (std::size_t i = 1; i < outputs.size(); ++i) replacements.push_back({step.outputs[i], outputs[i]});
-  return replacements;
+  std::vector<Value> replaced = step.outputs;
+  replaced[0] = match.root;
+  return Rewrite::one_by_one(replaced, outputs);
 }
 
 Rewrite structural(int order, std::string pattern,

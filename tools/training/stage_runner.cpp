@@ -163,19 +163,16 @@ void StageRunner::make_several() {
   program.bind("masks", training_.masks());
   const double pixels = static_cast<double>(stage_.size) * stage_.size;
   set(program.input("divisor"), {static_cast<float>(pixels * stage_.batch)});
-  const auto rows_of = [&](Program& of, const std::string& name, const TensorDesc& desc) {
-    std::vector<std::int64_t> extents{steps_per_launch_};
-    const auto each = desc.shape.extents();
-    extents.insert(extents.end(), each.begin(), each.end());
-    return RoundRows{&of, name, rows_[name] = Tensor({desc.type, Shape(extents)}, device_)};
+  const auto rows = [&](Program& of, const std::string& name, const TensorDesc& desc) {
+    return RoundRows{&of, name, rows_[name] = Tensor(rows_of(desc, steps_per_launch_), device_)};
   };
   Rounds rounds{.count = steps_per_launch_};
   for (const char* name : {"indices", "tables"})
-    rounds.inputs.push_back(rows_of(program, name, program.input(name).desc()));
+    rounds.inputs.push_back(rows(program, name, program.input(name).desc()));
   for (const auto& [name, values] : update_inputs({}, 0))
-    rounds.inputs.push_back(rows_of(moving, name, moving.input(name).desc()));
+    rounds.inputs.push_back(rows(moving, name, moving.input(name).desc()));
   for (const char* name : {"loss", "metrics"})
-    rounds.outputs.push_back(rows_of(program, name, program.output(name).desc()));
+    rounds.outputs.push_back(rows(program, name, program.output(name).desc()));
   several_.emplace(std::vector<Program*>{&program, &moving}, std::move(rounds));
 }
 

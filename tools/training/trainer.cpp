@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "data/files.h"
-#include "data/resident_set.h"
 #include "engine/core/error.h"
 #include "engine/core/threads.h"
 #include "models/builtin.h"
@@ -17,6 +16,7 @@
 #include "tools/training/resume.h"
 #include "tools/training/run_folder.h"
 #include "tools/training/run_log.h"
+#include "tools/training/stage_data.h"
 #include "tools/training/stage_runner.h"
 #include "tools/version.h"
 
@@ -27,17 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Leaves the reading of photographs when the user wants to stop.
-struct Interrupted {};
-
-std::vector<DataFingerprint::Entry> fingerprint(const data::ResidentSet& set, std::size_t first, std::size_t count) {
-  std::vector<DataFingerprint::Entry> entries;
-  for (std::size_t i = first; i < first + count; ++i) {
-    entries.push_back({.id = set.ids[i], .hash = set.contents[i].low});
-  }
-  return entries;
 }
 
 Model model_of(const TrainOptions& options) {
@@ -103,8 +92,8 @@ class Trainer {
     position_.stage = stage_number - 1;
     const StageSettings& stage = options_.recipe.stages[stage_index()];
     try {
-      auto [training, validation] = load(stage);
-      StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation),
+      auto loaded = load(stage);
+      StageRunner runner(model_, stage, options_.recipe.seed, std::move(loaded.training), std::move(loaded.validation),
                          options_.device, options_.compile, store_);
       runner.compile(runner.training().count(), runner.validation().count());
       return sweep_rates(runner, stage, store_, sweep_data(), sweep, sweep_progress());
@@ -119,14 +108,14 @@ class Trainer {
   void run_stage(StageSettings stage) {
     if (const auto found = found_rates_.find(position_.stage); stage.find_lr && found != found_rates_.end())
       stage.lr = found->second;
-    auto [training, validation] = load(stage);
+    auto loaded = load(stage);
     const bool begun = position_.epoch > 0 || position_.step > 0;
     if (!begun) take_averages(store_);
-    StageRunner runner(model_, stage, options_.recipe.seed, std::move(training), std::move(validation), options_.device,
-                       options_.compile, store_, options_.steps_per_launch);
+    StageRunner runner(model_, stage, options_.recipe.seed, std::move(loaded.training), std::move(loaded.validation),
+                       options_.device, options_.compile, store_, options_.steps_per_launch);
     if (begun) restore_states(*options_.resume, store_);
     runner.compile(runner.training().count(), runner.validation().count());
-    leave_if_asked();
+    leave_if_asked(observer_);
     if (!log_) open_run(stage, runner.training().count());
     tell_of_launches(runner, stage);
     if (stage.find_lr && !found_rates_.contains(position_.stage)) find_rate_of(runner, stage);
@@ -186,75 +175,15 @@ class Trainer {
 
   std::function<void(std::int64_t, std::int64_t)> sweep_progress() const {
     return [this](std::int64_t done, std::int64_t total) {
-      leave_if_asked();
+      leave_if_asked(observer_);
       if (observer_.finding) observer_.finding(static_cast<std::size_t>(done), static_cast<std::size_t>(total));
     };
   }
 
-  struct Loaded {
-    PhotographSet training, validation;
-  };
-
-  // Both parts in one go, so that every bad file is named at once.
-  Loaded load(const StageSettings& stage) {
-    const data::Preparation preparation = options_.recipe.preparation(stage);
-    std::vector<data::Sample> samples = data_.train;
-    samples.insert(samples.end(), data_.validation.begin(), data_.validation.end());
-    if (options_.cache != nullptr && observer_.message) {
-      observer_.message(
-          data::plan_sentence(options_.cache->plan(samples, preparation), options_.cache->folder(), preparation));
-    }
-    const auto progress = [&](std::size_t done, std::size_t total) {
-      leave_if_asked();
-      if (observer_.loading) observer_.loading(done, total);
-    };
-    const data::ResidentSet set = data::load_resident_set(
-        samples, preparation, {.cache = options_.cache, .skip_bad = options_.skip_bad, .progress = progress});
-    if (!log_) tell(set);
-    const std::size_t training = set.count_of_first(data_.train.size());
-    DERMATOME_CHECK(training > 0, "no photograph to train on can be used; the first: {}", set.report.left_out.front());
-    DERMATOME_CHECK(data_.validation.empty() || training < set.count(),
-                    "no photograph to validate on can be used; the last: {}", set.report.left_out.back());
-    remember(set, training);
-    const bool on_device = lie_on_device(options_.residence, set.images.size() + set.masks.size(), options_.device);
-    if (!on_device && !log_ && observer_.message) {
-      observer_.message(fmt::format("the photographs stay in host memory; a batch goes to {} ahead of each step",
-                                    to_string(options_.device)));
-    }
-    const std::size_t pixels = set.mask_bytes();
-    const auto part = [&](std::size_t first, std::size_t count) {
-      return PhotographSet(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
-                           std::span(set.masks).subspan(first * pixels, count * pixels), preparation.size,
-                           options_.device, on_device, stage.batch);
-    };
-    return {.training = part(0, training), .validation = part(training, set.count() - training)};
-  }
-
-  // What was found out about the files: every stage reads the same ones.
-  void tell(const data::ResidentSet& set) const {
-    if (!observer_.message) return;
-    for (const auto& cause : set.report.left_out) observer_.message("left out: " + cause);
-    for (const auto& sentence : set.report.sentences(set.count())) observer_.message(sentence);
-    if (const std::size_t refused = set.report.misfitting_masks; refused > 0) {
-      observer_.message(fmt::format(
-          "evaluate will refuse {} of these masks, as it takes only those of their photograph's size; `dermatome check "
-          "--fix DIR` writes a copy that can be scored",
-          refused));
-    }
-    if (options_.cache != nullptr && !options_.cache->write_failure().empty()) {
-      observer_.message("the cache is not complete: " + options_.cache->write_failure());
-    }
-  }
-
-  void remember(const data::ResidentSet& set, std::size_t training) {
-    DataFingerprint now{.train = fingerprint(set, 0, training),
-                        .validation = fingerprint(set, training, set.count() - training)};
-    if (!fingerprint_.train.empty()) check_same_data(fingerprint_, now);
-    fingerprint_ = std::move(now);
-  }
-
-  void leave_if_asked() const {
-    if (observer_.stop_requested && observer_.stop_requested()) throw Interrupted();
+  StageData load(const StageSettings& stage) {
+    StageData loaded = load_stage_data(options_, data_, observer_, stage, fingerprint_, !log_);
+    fingerprint_ = std::move(loaded.fingerprint);
+    return loaded;
   }
 
   // From here on there is a checkpoint to go on from.

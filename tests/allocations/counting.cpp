@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +18,7 @@ void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
+void __libc_free(void*);
 }
 
 namespace dermatome::allocations {
@@ -30,6 +32,26 @@ std::atomic<std::size_t> count{0};
 std::atomic<std::size_t> largest{0};
 void* stacks[kMostStacks][kDepth];
 int depths[kMostStacks];
+
+std::atomic<bool> watching{false};
+std::atomic<std::ptrdiff_t> held{0};  // may fall below zero: of what was held before
+std::atomic<std::ptrdiff_t> most_held{0};
+
+void* taken(void* memory) {
+  if (!watching.load(std::memory_order_relaxed) || memory == nullptr) return memory;
+  const std::ptrdiff_t now = held += static_cast<std::ptrdiff_t>(::malloc_usable_size(memory));
+  std::ptrdiff_t known = most_held.load();
+  while (known < now && !most_held.compare_exchange_weak(known, now)) {
+  }
+  return memory;
+}
+
+void* given_back(void* memory) {
+  if (watching.load(std::memory_order_relaxed) && memory != nullptr) {
+    held -= static_cast<std::ptrdiff_t>(::malloc_usable_size(memory));
+  }
+  return memory;
+}
 
 void note(std::size_t bytes) {
   if (!counting.load(std::memory_order_relaxed)) return;
@@ -95,36 +117,55 @@ Counted stop() {
   return counted;
 }
 
+std::size_t most_bytes_held(const std::function<void()>& action) {
+  held = 0;
+  most_held = 0;
+  watching = true;
+  try {
+    action();
+  } catch (...) {
+    watching = false;
+    throw;
+  }
+  watching = false;
+  return static_cast<std::size_t>(most_held.load());
+}
+
 }  // namespace dermatome::allocations
 
+using dermatome::allocations::given_back;
 using dermatome::allocations::note;
+using dermatome::allocations::taken;
 
 extern "C" {
 
 void* malloc(std::size_t bytes) {
   note(bytes);
-  return __libc_malloc(bytes);
+  return taken(__libc_malloc(bytes));
 }
 void* calloc(std::size_t count, std::size_t bytes) {
   note(count * bytes);
-  return __libc_calloc(count, bytes);
+  return taken(__libc_calloc(count, bytes));
 }
 void* realloc(void* memory, std::size_t bytes) {
   note(bytes);
-  return __libc_realloc(memory, bytes);
+  return taken(__libc_realloc(given_back(memory), bytes));
 }
 void* memalign(std::size_t alignment, std::size_t bytes) {
   note(bytes);
-  return __libc_memalign(alignment, bytes);
+  return taken(__libc_memalign(alignment, bytes));
 }
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
   note(bytes);
-  return __libc_memalign(alignment, bytes);
+  return taken(__libc_memalign(alignment, bytes));
 }
 int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) {
   note(bytes);
-  *memory = __libc_memalign(alignment, bytes);
+  *memory = taken(__libc_memalign(alignment, bytes));
   return *memory == nullptr ? ENOMEM : 0;
+}
+void free(void* memory) {
+  __libc_free(given_back(memory));
 }
 
 }  // extern "C"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace dermatome::allocations {
@@ -16,5 +17,9 @@ struct Counted {
 // From here to stop(): requests of any thread, through malloc and its relatives or operator new.
 void start();
 Counted stop();
+
+// Bytes that the whole process holds at most at once during `action`, above what it held before; as malloc hands them
+// out, touched or not. Unlike the resident memory this does not depend on what the heap kept from before.
+std::size_t most_bytes_held(const std::function<void()>& action);
 
 }  // namespace dermatome::allocations

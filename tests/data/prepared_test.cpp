@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <fstream>
 
 #include "data/image/resize.h"
-#include "engine/core/threads.h"
 #include "tests/data/support.h"
 
 namespace dermatome::data {
@@ -131,49 +129,6 @@ TEST(ResizeMaskNearest, TakesThePixelThatTheCornerLiesIn) {
   EXPECT_EQ(resize_mask_nearest(mask, 3, 1).pixels, (Bytes{0, 255, 255}));  // of columns 0, 1, 3
   EXPECT_EQ(resize_mask_nearest(mask, 10, 2).pixels,
             (Bytes{0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0}));
-}
-
-Bytes tall_jpeg(int width, int height, bool progressive) {
-  return make_jpeg(smooth_image(width, 1).pixels, width, height,
-                   {.progressive = progressive, .luma_h = 2, .luma_v = 2});
-}
-
-std::size_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  std::size_t all = 0, resident = 0;
-  file >> all >> resident;
-  return resident * 4096;
-}
-
-// Peak of the resident memory during `action`, above what was there before.
-template <typename Action>
-std::size_t peak_growth(const Action& action) {
-  std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew from here
-  const std::size_t before = resident_bytes();
-  action();
-  const std::size_t peak = peak_resident_bytes();
-  return peak > before ? peak - before : 0;
-}
-
-TEST(PreparePhotograph, OfThirtyMegapixelsNeedsLittleMemory) {
-  const Bytes bytes = tall_jpeg(6720, 4480, false);
-  Image image;
-  const std::size_t growth = peak_growth([&] { image = prepare_photograph(bytes, "large.jpg", 256).image; });
-  EXPECT_EQ(image.width, 256);
-  EXPECT_LT(growth, std::size_t{12} << 20) << "all of its pixels would be 90 MB";
-  const std::size_t estimate = preparing_bytes(bytes, encode_png(make_image(8, 8, 1)), 256);
-  EXPECT_LT(growth, estimate + (std::size_t{4} << 20));
-}
-
-TEST(PreparingBytes, CoverWhatIsAllocated) {
-  const Bytes progressive = tall_jpeg(3000, 2000, true);
-  const Bytes mask = encode_png(disc(3000, 2000, 500));
-  const Sample sample{.id = "a", .image = "a.jpg", .mask = "a.png"};
-  const std::size_t estimate = preparing_bytes(progressive, mask, 256);
-  const std::size_t growth = peak_growth([&] { prepare_pair(sample, progressive, mask, 256); });
-  EXPECT_LT(growth, estimate + (std::size_t{4} << 20));
-  EXPECT_GT(growth, estimate / 4) << "an estimate that is far too large would keep threads waiting";
-  EXPECT_EQ(preparing_bytes(Bytes{1, 2}, mask, 256), 0u);
 }
 
 }  // namespace

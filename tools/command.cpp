@@ -33,7 +33,7 @@ DType RunOptions::type() const {
   const Device place = device();
   if (place.kind == DeviceKind::reference)
     fail_usage("--type bf16 is not offered on the reference device, which computes in f32");
-  if (place.kind == DeviceKind::cpu && instruction_set() != InstructionSet::v4_bf16) {
+  if (place.kind == DeviceKind::cpu && !has_bf16_products()) {
     fail_usage(
         "--type bf16 needs a processor with AVX512-BF16 and would be slower than f32 on this one ({}); use --type f32",
         name_of(instruction_set()));

@@ -39,7 +39,8 @@ void print_cuda() {
 }
 
 std::string bf16_text() {
-  if (instruction_set() == InstructionSet::v4_bf16) return "on the cpu, by --type bf16";
+  if (has_bf16_tiles()) return "on the cpu, by --type bf16, with AMX";
+  if (has_bf16_products()) return "on the cpu, by --type bf16";
   return fmt::format("off ({} has no AVX512-BF16)", name_of(instruction_set()));
 }
 

@@ -43,6 +43,14 @@ struct Work {
   DType factors;           // of the products that make up most of it
 };
 
+// An input as a function wants it instead (PreparedInput of kernel.h). `bytes` and `run` see the input alone.
+struct FunctionPreparation {
+  int input;
+  const char* layout;
+  std::int64_t (*bytes)(const Operand& plain);
+  void (*run)(const Call&);  // input 0: the plain tensor; output 0: the copy
+};
+
 // A kernel as a plain function, as the tables of each instruction set and of the reference offer them.
 struct FunctionEntry {
   const char* op;
@@ -52,6 +60,7 @@ struct FunctionEntry {
   bool (*accepts)(const Call&) = nullptr;            // null: always
   bool mixes_types = false;                          // false: every floating operand must be of `type`
   Work (*work)(const Call&) = nullptr;               // null: what the op's cost says; operands as for `workspace`
+  const FunctionPreparation* preparation = nullptr;
 };
 
 }  // namespace dermatome

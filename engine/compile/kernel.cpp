@@ -15,13 +15,34 @@ std::vector<KernelEntry>& registry() {
   return instance;
 }
 
-// Calls a plain function; keeps nothing of the entry but the pointer.
+// Brings an input into the layout that a function wants.
+class PreparationKernel final : public Kernel {
+ public:
+  explicit PreparationKernel(const FunctionPreparation& preparation) : preparation_(preparation) {}
+  void run(const Call& call) override { preparation_.run(call); }
+  std::string describe() const override { return preparation_.layout; }
+
+ private:
+  const FunctionPreparation& preparation_;
+};
+
+// Calls a plain function; keeps nothing of the entry but pointers.
 class FunctionKernel final : public Kernel {
  public:
-  FunctionKernel(const FunctionEntry& entry, std::size_t workspace, std::optional<Work> work,
-                 std::string implementation)
-      : run_(entry.run), workspace_(workspace), work_(work), implementation_(std::move(implementation)) {}
+  FunctionKernel(const FunctionEntry& entry, const Call& call, std::string implementation)
+      : run_(entry.run),
+        workspace_(entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call))),
+        work_(entry.work == nullptr ? std::nullopt : std::optional(entry.work(call))),
+        implementation_(std::move(implementation)) {
+    if (const FunctionPreparation* wanted = entry.preparation; wanted != nullptr) {
+      prepared_.push_back({.input = wanted->input,
+                           .layout = wanted->layout,
+                           .bytes = static_cast<std::size_t>(wanted->bytes(call.inputs[wanted->input])),
+                           .reorder = std::make_unique<PreparationKernel>(*wanted)});
+    }
+  }
   std::size_t workspace_bytes() const override { return workspace_; }
+  std::vector<PreparedInput> take_prepared_inputs() override { return std::move(prepared_); }
   std::optional<Work> work() const override { return work_; }
   void run(const Call& call) override { run_(call); }
   std::string describe() const override { return implementation_; }
@@ -31,6 +52,7 @@ class FunctionKernel final : public Kernel {
   std::size_t workspace_;
   std::optional<Work> work_;
   std::string implementation_;
+  std::vector<PreparedInput> prepared_;
 };
 
 // The first kernel that accepts, or null.
@@ -132,9 +154,7 @@ std::unique_ptr<Kernel> make_function_kernel(const FunctionEntry& entry, const K
   if (!std::all_of(inputs.begin(), inputs.end(), fits) || !std::all_of(outputs.begin(), outputs.end(), fits))
     return nullptr;
   if (entry.accepts != nullptr && !entry.accepts(call)) return nullptr;
-  const auto workspace = entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call));
-  const auto work = entry.work == nullptr ? std::nullopt : std::optional(entry.work(call));
-  return std::make_unique<FunctionKernel>(entry, workspace, work, std::move(implementation));
+  return std::make_unique<FunctionKernel>(entry, call, std::move(implementation));
 }
 
 Operand operand_of(const TensorDesc& desc, void* data) {

@@ -3,6 +3,8 @@
 
 #include <omp.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -37,6 +39,14 @@ double cores_by_cgroup() {
   return 1e9;
 }
 
+// Linux gives a process the tiles' registers only when it asks for them.
+bool may_use_tiles() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  if (!__builtin_cpu_supports("amx-tile") || !__builtin_cpu_supports("amx-bf16")) return false;
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 InstructionSet detect() {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("x86-64-v2")) {
@@ -44,7 +54,8 @@ InstructionSet detect() {
   }
   if (!__builtin_cpu_supports("x86-64-v3")) return InstructionSet::v2;
   if (!__builtin_cpu_supports("x86-64-v4")) return InstructionSet::v3;
-  return __builtin_cpu_supports("avx512bf16") ? InstructionSet::v4_bf16 : InstructionSet::v4;
+  if (!__builtin_cpu_supports("avx512bf16")) return InstructionSet::v4;
+  return may_use_tiles() ? InstructionSet::v4_amx : InstructionSet::v4_bf16;
 }
 
 }  // namespace
@@ -100,6 +111,7 @@ std::string_view name_of(InstructionSet isa) {
     case InstructionSet::v3: return "x86-64-v3";
     case InstructionSet::v4: return "x86-64-v4";
     case InstructionSet::v4_bf16: return "x86-64-v4+bf16";
+    case InstructionSet::v4_amx: return "x86-64-v4+amx";
   }
   return "?";
 }
@@ -109,14 +121,24 @@ InstructionSet instruction_set() {
     const InstructionSet best = detect();
     const char* wanted = std::getenv("DERMATOME_ISA");
     if (wanted == nullptr || *wanted == '\0') return best;
-    for (const auto isa : {InstructionSet::v2, InstructionSet::v3, InstructionSet::v4, InstructionSet::v4_bf16}) {
+    for (const auto isa : {InstructionSet::v2, InstructionSet::v3, InstructionSet::v4, InstructionSet::v4_bf16,
+                           InstructionSet::v4_amx}) {
       if (name_of(isa) != wanted) continue;
       if (isa > best) fail_usage("DERMATOME_ISA={} is more than this processor offers ({})", wanted, name_of(best));
       return isa;
     }
-    fail_usage("DERMATOME_ISA={} is unknown (x86-64-v2, x86-64-v3, x86-64-v4 or x86-64-v4+bf16)", wanted);
+    fail_usage("DERMATOME_ISA={} is unknown (x86-64-v2, x86-64-v3, x86-64-v4, x86-64-v4+bf16 or x86-64-v4+amx)",
+               wanted);
   }();
   return chosen;
+}
+
+bool has_bf16_products() {
+  return instruction_set() >= InstructionSet::v4_bf16;
+}
+
+bool has_bf16_tiles() {
+  return instruction_set() == InstructionSet::v4_amx;
 }
 
 std::size_t peak_resident_bytes() {

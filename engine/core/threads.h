@@ -21,11 +21,16 @@ std::string cpu_model_name();
 std::size_t cgroup_memory_left();
 
 // Instruction sets that CPU kernels are compiled for, in rising order.
-enum class InstructionSet : std::uint8_t { v2, v3, v4, v4_bf16 };
-std::string_view name_of(InstructionSet isa);  // "x86-64-v2" ... "x86-64-v4+bf16"
+// v4_amx runs the code of v4_bf16, which asks has_bf16_tiles() where it multiplies.
+enum class InstructionSet : std::uint8_t { v2, v3, v4, v4_bf16, v4_amx };
+std::string_view name_of(InstructionSet isa);  // "x86-64-v2" ... "x86-64-v4+bf16", "x86-64-v4+amx"
 
 // The best of this processor, or less where DERMATOME_ISA asks for less. Throws Error below x86-64-v2.
 InstructionSet instruction_set();
+
+// Products of bf16 numbers in registers (AVX512-BF16), and of whole tiles of them (AMX, where the kernel lets us).
+bool has_bf16_products();
+bool has_bf16_tiles();
 
 // The most memory this process has held so far, in bytes (VmHWM).
 std::size_t peak_resident_bytes();

@@ -74,6 +74,29 @@ const CaseRegistrar cases{
     weight_gradient("no_padding", {1, 10, 11, 16}, {1, 8, 9, 32}, 3, 1, 0),
     weight_gradient("large_kernels", {1, 9, 8, 224}, {1, 9, 8, 208}, 3, 1, 1),
     weight_gradient("many_tiles", {13, 16, 15, 32}, {13, 16, 15, 16}, 3, 1, 1),
+    // Products of tiles: rows of images that are no whole tiles, phases of unequal size, windows farther apart than
+    // they are wide, wider than their step, without padding, pixels read in place and not.
+    forward("tiles_cut", {3, 5, 7, 96}, 32, 3, 1, 1, true, false),
+    forward("tiles_of_unequal_phases", {2, 7, 9, 32}, 64, 3, 2, 1, false, false),
+    forward("tiles_with_gaps", {1, 8, 7, 32}, 32, 2, 3, 0, true, false),
+    forward("tiles_wide_windows", {1, 6, 18, 32}, 32, 5, 1, 2, false, false),
+    forward("tiles_no_padding", {2, 6, 5, 32}, 32, 3, 1, 0, false, false),
+    forward("tiles_odd_pixels", {1, 3, 5, 64}, 32, 1, 1, 0, true, false),
+    forward("tiles_many", {2, 32, 32, 32}, 96, 3, 1, 1, false, false),
+    data_gradient("tiles_cut", {3, 5, 7, 96}, 32, 3, 1, 1, 5, 7),
+    data_gradient("tiles_of_unequal_phases", {2, 4, 5, 32}, 64, 3, 2, 1, 7, 9),
+    data_gradient("tiles_with_gaps", {1, 3, 2, 32}, 32, 2, 3, 0, 8, 7),
+    data_gradient("tiles_wide_windows", {1, 6, 18, 32}, 32, 5, 1, 2, 6, 18),
+    data_gradient("tiles_no_padding", {2, 4, 3, 32}, 32, 3, 1, 0, 6, 5),
+    data_gradient("tiles_downsample", {2, 8, 8, 64}, 32, 1, 2, 0, 16, 16),
+    data_gradient("tiles_many", {2, 32, 32, 32}, 96, 3, 1, 1, 32, 32),
+    weight_gradient("tiles_cut", {3, 5, 7, 96}, {3, 5, 7, 32}, 3, 1, 1),
+    weight_gradient("tiles_of_unequal_phases", {2, 7, 9, 32}, {2, 4, 5, 64}, 3, 2, 1),
+    weight_gradient("tiles_with_gaps", {1, 8, 7, 32}, {1, 3, 2, 32}, 2, 3, 0),
+    weight_gradient("tiles_wide_windows", {1, 6, 18, 32}, {1, 6, 18, 32}, 5, 1, 2),
+    weight_gradient("tiles_no_padding", {2, 6, 5, 32}, {2, 4, 3, 32}, 3, 1, 0),
+    weight_gradient("tiles_odd_pixels", {1, 3, 5, 64}, {1, 3, 5, 32}, 1, 1, 0),
+    weight_gradient("tiles_many", {2, 32, 32, 32}, {2, 32, 32, 96}, 3, 1, 1),
     data_gradient("odd_sides_stride_2", {2, 3, 4, 4}, 3, 3, 2, 1, 5, 7),
     data_gradient("unread_border", {1, 3, 3, 3}, 2, 1, 2, 0, 6, 6),
     data_gradient("block", {2, 16, 16, 64}, 64, 3, 1, 1, 16, 16),
@@ -177,6 +200,9 @@ const CaseRegistrar fused_cases{
     fused("cut_tiles", {2, 7, 9, 32}, 48, 3, 1, 1, kWhole),
     fused("no_padding", {1, 10, 11, 16}, 80, 3, 1, 0, kWhole),
     fused("large_kernels", {1, 9, 8, 224}, 208, 3, 1, 1, kWhole),
+    // Products of tiles.
+    fused("tiles_cut", {3, 5, 7, 96}, 32, 3, 1, 1, kWhole),
+    fused("tiles_of_unequal_phases", {2, 7, 9, 32}, 64, 3, 2, 1, {.affine = true, .residual = true, .relu = true}),
 };
 
 }  // namespace

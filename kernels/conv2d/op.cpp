@@ -305,6 +305,8 @@ DERMATOME_REGISTER_OP(Conv2dWeightGradient);
 }  // namespace dermatome
 
 DERMATOME_REGISTER_CPU_TABLE(conv2d)
+DERMATOME_REGISTER_CPU_TABLE_AS(conv2d_tiles, "tiles", 25)
+DERMATOME_REGISTER_CPU_TABLE_AS(conv2d_tiles_weight_gradient, "tiles", 25)
 DERMATOME_REGISTER_CPU_TABLE_AS(conv2d_winograd, "winograd", 20)
 DERMATOME_REGISTER_CPU_TABLE_AS(conv2d_winograd_weight_gradient, "winograd", 20)
 DERMATOME_REGISTER_CPU_TABLE_AS(conv2d_product, "product", 15)

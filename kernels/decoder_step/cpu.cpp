@@ -60,8 +60,7 @@ ForwardLayout forward_layout(const Call& call, const Sizes& s) {
   layout.skip = has_skip(call) ? call.inputs[kSkipWeight].elements : 0;
   layout.pairs = kTerms<T> > 1 ? floats_of<T>(layout.weight + layout.skip) : 0;
   layout.local =
-      most(conv2d::pixels_in_block(convolution_of(s)), conv2d::pixels_in_block(skip_convolution(s, s.in, s.out))) *
-      kPanel;
+      most(pixels_in_block<T>(convolution_of(s)), pixels_in_block<T>(skip_convolution(s, s.in, s.out))) * kPanel;
   return layout;
 }
 
@@ -74,8 +73,8 @@ Index forward_workspace(const Call& call) {
 template <typename T>
 bool fits_forward(const Call& call) {
   const Sizes s = forward_sizes(call);
-  return has_fast_products<T>() && fits(s) && (is_narrow(s) || s.taps() <= kMostTaps) &&
-         (s.channels - s.out) % 16 == 0 && (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
+  return fits(s) && (is_narrow(s) || s.taps() <= kMostTaps) && (s.channels - s.out) % 16 == 0 &&
+         (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
 }
 
 // Weights times the scale of their input channel, as panels of each tap: packed[tap * in * out + in * panel + i * width
@@ -163,12 +162,12 @@ struct PutRows {
 
 template <bool kRelu, typename T, typename To>
 void transposed_wide(const Sizes& s, const T* x, const T* packed, const float* tap_bias, float* block, To* y) {
-  const Index pixels = conv2d::pixels_in_block(convolution_of(s));
+  const Index pixels = pixels_in_block<T>(convolution_of(s));
 #pragma omp for schedule(static)
   for (Index first = 0; first < s.pixels(); first += pixels) {
     const Index count = least(pixels, s.pixels() - first);
     for (Index tap = 0; tap < s.taps(); ++tap) {
-      Index places[conv2d::kBlockPixels];
+      Index places[kMostBlockPixels];
       for (Index p = 0; p < count; ++p) {
         places[p] = s.under(first + p, tap / s.kernel, tap % s.kernel) * s.channels;
       }
@@ -235,8 +234,8 @@ void transposed_narrow(const Sizes& s, const T* x, const float* packed, const fl
 template <typename T, typename To>
 void skip_part(const Geometry& g, const T* skip, const T* panels, const float* bias, Index channels, float* block,
                To* y) {
-  const Index pixels = conv2d::pixels_in_block(g);
-  Index places[conv2d::kBlockPixels];
+  const Index pixels = pixels_in_block<T>(g);
+  Index places[kMostBlockPixels];
   for (Index p = 0; p < pixels; ++p) places[p] = p * channels;
 #pragma omp for schedule(static)
   for (Index first = 0; first < conv2d::pixels_of(g); first += pixels) {

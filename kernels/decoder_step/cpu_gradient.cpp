@@ -53,7 +53,7 @@ GradientLayout gradient_layout(const Sizes& s) {
   layout.windows = floats_of<T>(layout.pixels * padded_stride(s.taps() * s.out));
   layout.normalised = floats_of<T>(layout.pixels * padded_stride(s.in));
   layout.totals = s.taps() * s.out * s.in;
-  layout.block_pixels = conv2d::pixels_in_block(g);
+  layout.block_pixels = pixels_in_block<T>(g);
   layout.depth = whole_steps<T>(s.taps() * s.out);
   layout.local = layout.block_pixels * (floats_of<T>(layout.depth) + kPanel);
   layout.panels = layout.totals;
@@ -73,7 +73,7 @@ Index gradient_workspace(const Call& call) {
 
 template <typename T>
 bool fits_gradient(const Call& call) {
-  return has_fast_products<T>() && fits(gradient_sizes(call));
+  return fits(gradient_sizes(call));
 }
 
 // sums[o * taps + tap] of dy over all windows.
@@ -156,6 +156,12 @@ DERMATOME_HD Vec normalised_at(const float* mean, const float* inverse, Vec x) {
   return (x - launch::load(mean)) * launch::load(inverse);
 }
 
+// Whether sums over pixels go by tiles, which hold 16 output channels of a tap.
+template <typename T>
+bool sums_in_tiles(const Sizes& s) {
+  return in_tiles<T>() && s.out % launch::kTileRows == 0;
+}
+
 // The windows of dy under pixels [first, first + count) and x normalised there, as factors of a sum over pixels.
 void gather_factors(const Sizes& s, const float* dy, const float* x, const Factors& f, Index first, Index count,
                     float* windows, float* normalised) {
@@ -172,13 +178,36 @@ void gather_factors(const Sizes& s, const float* dy, const float* x, const Facto
 // An odd last pixel has itself beside it in the windows and zeros in x.
 void gather_factors(const Sizes& s, const Bfloat16* dy, const Bfloat16* x, const Factors& f, Index first, Index count,
                     Bfloat16* windows, Bfloat16* normalised) {
+  const bool tiles = sums_in_tiles<Bfloat16>(s);
+  const Index columns = s.taps() * s.out;
+  const Index end = tiles ? whole_groups(count) * launch::kTileTerms : count;
+  if (tiles) {
+#pragma omp for schedule(static) nowait
+    for (Index group = 0; group < whole_groups(count); ++group) {
+      const Index begin = group * launch::kTileTerms;
+      for (Index tap = 0; tap < s.taps(); ++tap) {
+        const Bfloat16* under[launch::kTileTerms];
+        for (Index p = 0; p < launch::kTileTerms; ++p) {
+          under[p] = begin + p < count ? under_tap(s, dy, first + begin + p, tap) : nullptr;
+        }
+        put_group(
+            s.out, [&](Index p, Index channel) { return under[p] != nullptr ? under[p] + channel : nullptr; },
+            windows + begin * columns + tap * s.out * launch::kTileTerms);
+      }
+    }
+  }
 #pragma omp for schedule(static)
-  for (Index p = 0; p < count; p += 2) {
+  for (Index p = 0; p < end; p += 2) {
+    if (p >= count) {
+      for (Index i = 0; i < s.in; i += kLanes)
+        launch::store_pairs(normalised + p * padded_stride(s.in) + 2 * i, launch::VecBits{});
+      continue;
+    }
     const bool alone = p + 1 == count;
     const Index second = first + p + (alone ? 0 : 1);
-    for (Index tap = 0; tap < s.taps(); ++tap) {
+    for (Index tap = 0; tap < s.taps() && !tiles; ++tap) {
       interleave(under_tap(s, dy, first + p, tap), under_tap(s, dy, second, tap), s.out,
-                 windows + p * padded_stride(s.taps() * s.out) + 2 * tap * s.out);
+                 windows + p * padded_stride(columns) + 2 * tap * s.out);
     }
     for (Index i = 0; i < s.in; i += kLanes) {
       const Vec here = normalised_at(f.mean + i, f.inverse + i, launch::load(x + (first + p) * s.in + i));
@@ -198,7 +227,7 @@ void weight_gradient(const Sizes& s, const GradientLayout& layout, const T* dy, 
     const Index count = least(layout.pixels, s.pixels() - first);
     gather_factors(s, dy, x, f, first, count, windows, normalised);
     add_outer_products<T>({windows, padded_stride(columns), columns}, {normalised, padded_stride(s.in), s.in}, count,
-                          first > 0, layout.piece, totals);
+                          first > 0, layout.piece, totals, sums_in_tiles<T>(s));
   }
   const Geometry g = convolution_of(s);
 #pragma omp for schedule(static)

@@ -32,7 +32,7 @@ SkipLayout skip_layout(const Geometry& g) {
   layout.piece = products.piece;
   layout.packed = g.in * g.out;
   layout.totals = g.in * g.out;
-  layout.block_pixels = conv2d::pixels_in_block(g);
+  layout.block_pixels = pixels_in_block<T>(g);
   layout.local = layout.block_pixels * kPanel;
   if constexpr (kTerms<T> == 1) return layout;
   layout.pairs = floats_of<T>(g.in * g.out);
@@ -52,7 +52,7 @@ Index skip_workspace(const Call& call) {
 template <typename T>
 bool fits_skip(const Call& call) {
   const Geometry g = skip_sizes(call).g;
-  return has_fast_products<T>() && g.in % 16 == 0 && g.out % 16 == 0;
+  return g.in % 16 == 0 && g.out % 16 == 0;
 }
 
 // Rows of `channels` numbers, `stride` apart, as factors of a sum over `count` of them: in f32 where they lie.
@@ -61,9 +61,14 @@ DERMATOME_HD Pixels<float> factors_of_rows(const float* from, Index stride, Inde
 }
 // In bf16 side by side in `to`, an odd last one with zeros.
 inline Pixels<Bfloat16> factors_of_rows(const Bfloat16* from, Index stride, Index channels, Index count, Bfloat16* to) {
+  const Index end = in_tiles<Bfloat16>() ? whole_groups(count) * launch::kTileTerms : count;
 #pragma omp for schedule(static)
-  for (Index p = 0; p < count; p += 2) {
+  for (Index p = 0; p < end; p += 2) {
     Bfloat16* pair = to + p * padded_stride(channels);
+    if (p >= count) {
+      for (Index c = 0; c < channels; c += kLanes) launch::store_pairs(pair + 2 * c, launch::VecBits{});
+      continue;
+    }
     if (p + 1 < count) {
       interleave(from + p * stride, from + (p + 1) * stride, channels, pair);
       continue;
@@ -75,16 +80,34 @@ inline Pixels<Bfloat16> factors_of_rows(const Bfloat16* from, Index stride, Inde
   return {to, padded_stride(channels), channels};
 }
 
+// The same as the first factor.
+inline Pixels<float> first_factors_of_rows(const float* from, Index stride, Index channels, Index count, float* to) {
+  return factors_of_rows(from, stride, channels, count, to);
+}
+inline Pixels<Bfloat16> first_factors_of_rows(const Bfloat16* from, Index stride, Index channels, Index count,
+                                              Bfloat16* to) {
+  if (!in_tiles<Bfloat16>()) return factors_of_rows(from, stride, channels, count, to);
+#pragma omp for schedule(static)
+  for (Index group = 0; group < whole_groups(count); ++group) {
+    const Index begin = group * launch::kTileTerms;
+    put_group(
+        channels,
+        [=](Index p, Index channel) { return begin + p < count ? from + (begin + p) * stride + channel : nullptr; },
+        to + begin * channels);
+  }
+  return {to, channels, channels};
+}
+
 template <typename T>
 void weight_gradient(const Geometry& g, const SkipLayout& layout, const T* skip, const T* dy, Index channels,
                      T* factors, float* totals, float* dweight) {
   const Index pixels = conv2d::pixels_of(g);
   for (Index first = 0; first < pixels; first += layout.pixels) {
     const Index count = least(layout.pixels, pixels - first);
-    const auto rows = factors_of_rows(skip + first * g.in, g.in, g.in, count, factors);
+    const auto rows = first_factors_of_rows(skip + first * g.in, g.in, g.in, count, factors);
     const auto columns =
         factors_of_rows(dy + first * channels, channels, g.out, count, factors + layout.pixels * padded_stride(g.in));
-    add_outer_products(rows, columns, count, first > 0, layout.piece, totals);
+    add_outer_products(rows, columns, count, first > 0, layout.piece, totals, in_tiles<T>());
   }
 #pragma omp for schedule(static)
   for (Index part = 0; part < ceil_divide(g.in, kLanes); ++part) {

@@ -32,12 +32,6 @@ inline bool is_narrow(const Sizes& s) {
   return s.taps() * s.out <= conv2d::kNarrow && s.out % 16 != 0;
 }
 
-// With AMX the products of the written decoder, through oneDNN, are faster.
-template <typename T>
-bool has_fast_products() {
-  return std::is_same_v<T, float> || !launch::has_bf16_matrix_unit();
-}
-
 // Vectors run along the channels.
 inline bool fits(const Sizes& s) {
   return s.in % 16 == 0 && (s.out % 16 == 0 || (is_narrow(s) && s.channels == s.out));
@@ -93,12 +87,30 @@ DERMATOME_HD Bfloat16* factors_of(float*, Bfloat16* pairs) {
   return pairs;
 }
 
+// Whether products of T go by tiles (launch/tiles.h).
+template <typename T>
+DERMATOME_HD bool in_tiles() {
+  if constexpr (std::is_same_v<T, Bfloat16>) return launch::has_bf16_matrix_unit();
+  return false;
+}
+
+// Pixels of a thread's block: whole rows of tiles where products go by tiles.
+constexpr Index kMostBlockPixels = 128;
+template <typename T>
+inline Index pixels_in_block(const Geometry& g) {
+  if (!in_tiles<T>()) return conv2d::pixels_in_block(g);
+  constexpr Index kRows = 2 * launch::kTileRows;
+  const Index each = ceil_divide(conv2d::pixels_of(g), omp_get_max_threads());
+  return least(kMostBlockPixels, ceil_divide(each, kRows) * kRows);
+}
+
 // `count` rows of `depth` terms (whole steps), a_row apart, times one panel of b whose rows are `width` columns long.
 // `finish`: behind the last term (launch/matrix.h); the sums before it lie in c.
 template <typename T, typename Finish = launch::Unchanged>
 DERMATOME_HD void multiply_deep(const T* a, Index a_row, const T* panel, Index width, float* c, Index c_row,
                                 Index depth, Index count, const Finish& finish = {}) {
-  constexpr Index kTermsAtOnce = kBlockDepth * kTerms<T>;
+  constexpr Index kTermsOfTiles = 1024;
+  const Index terms_at_once = in_tiles<T>() ? kTermsOfTiles : kBlockDepth * kTerms<T>;
   const auto multiply = [&](Index k, const auto& then) {
     const launch::ProductOf<T> product{.a = a + k,
                                        .a_row = a_row,
@@ -107,12 +119,12 @@ DERMATOME_HD void multiply_deep(const T* a, Index a_row, const T* panel, Index w
                                        .b_row = width * kTerms<T>,
                                        .c = c,
                                        .c_row = c_row,
-                                       .depth = least(kTermsAtOnce, depth - k) / kTerms<T>,
+                                       .depth = least(terms_at_once, depth - k) / kTerms<T>,
                                        .accumulate = k > 0};
     launch::multiply_columns(product, count, width, then);
   };
   Index k = 0;
-  for (; k + kTermsAtOnce < depth; k += kTermsAtOnce) multiply(k, launch::Unchanged{});
+  for (; k + terms_at_once < depth; k += terms_at_once) multiply(k, launch::Unchanged{});
   multiply(k, finish);
 }
 
@@ -131,11 +143,59 @@ DERMATOME_HD Index padded_stride(Index channels) {
   return channels + 16;
 }
 
+// By tiles, the first factor of a sum over pixels lies as launch::put_rows does it, 32 pixels after 32 pixels. What is
+// left of the last ones is zero in both factors.
+template <typename At>
+inline void put_group(Index channels, const At& at, Bfloat16* to) {
+  launch::put_rows(channels, at, to, launch::kTileTerms);
+}
+DERMATOME_HD Index whole_groups(Index pixels) {
+  return ceil_divide(pixels, launch::kTileTerms);
+}
+
+// add_outer_products of such an a.
+inline void add_outer_tiles(const Bfloat16* a, Index rows, const Pixels<Bfloat16>& b, Index count, bool accumulate,
+                            float* totals) {
+  constexpr Index kRows = 2 * launch::kTileRows;
+  constexpr Index kColumns = 2 * launch::kTileColumns;
+  constexpr Index kGroups = 8;  // of both factors together as many as the first cache holds
+  const Index panels = ceil_divide(b.channels, kPanel);
+  const Index groups = whole_groups(count);
+#pragma omp for schedule(static)
+  for (Index unit = 0; unit < ceil_divide(rows, kRows) * panels; ++unit) {
+    const Index row = unit / panels * kRows;
+    const Index more = least(kRows, rows - row) - launch::kTileRows;
+    const launch::Tiles tiles(launch::kTileRows, more, launch::kTileSteps);
+    const Index first = unit % panels * kPanel;
+    const Index end = first + least(kPanel, b.channels - first);
+    for (Index group = 0; group < groups; group += kGroups) {
+      for (Index column = first; column < end; column += kColumns) {
+        const launch::TileProduct product{.a = a + (group * rows + row) * launch::kTileTerms,
+                                          .a_row = launch::kTileTerms,
+                                          .a_block = rows * launch::kTileTerms,
+                                          .b = b.at(group * launch::kTileTerms, column),
+                                          .b_row = b.stride * 2,
+                                          .b_block = b.stride * launch::kTileTerms,
+                                          .b_tile = 2 * launch::kTileColumns,
+                                          .c = totals + row * b.channels + column,
+                                          .c_row = b.channels,
+                                          .blocks = least(kGroups, groups - group),
+                                          .accumulate = accumulate || group > 0};
+        launch::multiply_tile_block(product, launch::kTileRows, more, least(kColumns, end - column));
+      }
+    }
+  }
+}
+
 // totals[row * columns + column] (+)= sum of a[p][row] * b[p][column] over `count` pixels. Shared by the team, in
-// pieces of `piece` rows.
+// pieces of `piece` rows. `tiles`: by tiles, of an a that is laid out as put_group
+// does it.
 template <typename T>
 inline void add_outer_products(const Pixels<T>& a, const Pixels<T>& b, Index count, bool accumulate, Index piece,
-                               float* totals) {
+                               float* totals, bool tiles) {
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    if (tiles) return add_outer_tiles(a.data, a.channels, b, count, accumulate, totals);
+  }
   constexpr Index kPixels = kSumPixels * kTerms<T>;
   const Index panels = ceil_divide(b.channels, kPanel);
 #pragma omp for schedule(static)

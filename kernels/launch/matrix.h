@@ -3,7 +3,11 @@
 // columns.
 #pragma once
 
+#include <type_traits>
+
+#include "kernels/launch/processor.h"
 #include "kernels/launch/simd.h"
+#include "kernels/launch/tiles.h"
 
 namespace dermatome::launch {
 inline namespace DERMATOME_ISA {
@@ -127,8 +131,75 @@ inline __attribute__((noinline)) void multiply_rows(const ProductOf<T>& p, Index
   }
 }
 
+// Two rows of tiles at a time and 32 columns; what `finish` is to do is done to a copy of the sums in cache. The steps
+// of a row of a lie one behind the other.
+template <typename Finish>
+inline __attribute__((noinline)) void multiply_in_tiles(const ProductOf<Bfloat16>& p, Index rows, Index columns,
+                                                        const Finish& finish) {
+  constexpr Index kRows = 2 * kTileRows;
+  constexpr Index kColumns = 2 * kTileColumns;
+  Index steps = p.depth < kTileSteps ? p.depth : kTileSteps;
+  while (p.depth % steps != 0) --steps;  // blocks are of one size
+  alignas(64) float sums[kRows * kColumns];
+  for (Index row = 0; row < rows;) {
+    // Whole blocks under one configuration, then what is left.
+    const Index left = rows - row;
+    const Index first = left < kTileRows ? left : kTileRows;
+    const Index more = left >= kRows ? kTileRows : left - first;
+    const Index end = left >= kRows ? row + left / kRows * kRows : rows;
+    const Tiles tiles(first, more, steps);
+    for (; row < end; row += first + more) {
+      for (Index column = 0; column < columns; column += kColumns) {
+        const Index width = columns - column < kColumns ? columns - column : kColumns;
+        float* c = p.c + row * p.c_row + column;
+        constexpr bool kPuts = requires {
+          finish.at(0).put(0, Vec{});
+        };
+        constexpr bool kStores = std::is_same_v<Finish, Unchanged>;
+        TileProduct product{.a = p.a + row * p.a_row,
+                            .a_row = p.a_row,
+                            .a_block = steps * p.a_step,
+                            .b = p.b + 2 * column,
+                            .b_row = p.b_row,
+                            .b_block = steps * p.b_row,
+                            .b_tile = 2 * kTileColumns,
+                            .c = c,
+                            .c_row = p.c_row,
+                            .blocks = p.depth / steps,
+                            .accumulate = p.accumulate};
+        if constexpr (!kStores) {
+          product.c = sums;
+          product.c_row = kColumns;
+          if (p.accumulate) {
+            for (Index r = 0; r < first + more; ++r) {
+              for (Index v = 0; v < width; v += kLanes) store(sums + r * kColumns + v, load(c + r * p.c_row + v));
+            }
+          }
+        }
+        multiply_tile_block(product, first, more, width);
+        if constexpr (kStores) continue;
+        for (Index v = 0; v < width; v += kLanes) {
+          const auto finished = finish.at(column + v);
+          for (Index r = 0; r < first + more; ++r) {
+            const Vec sum = load(sums + r * kColumns + v);
+            if constexpr (kPuts) {
+              finished.put(row + r, sum);
+            } else {
+              const Index element = (row + r) * p.c_row + column + v;
+              store(p.c + element, finished(sum, element));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 template <typename T, typename Finish>
 DERMATOME_HD void multiply_columns(const ProductOf<T>& p, Index rows, Index columns, const Finish& finish) {
+  if constexpr (std::is_same_v<T, Bfloat16>) {
+    if (p.a_step == kTerms<T> && has_bf16_matrix_unit()) return multiply_in_tiles(p, rows, columns, finish);
+  }
   switch (columns / kLanes) {
     case 1: return multiply_rows<1>(p, rows, finish);
     case 2: return multiply_rows<2>(p, rows, finish);

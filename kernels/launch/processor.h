@@ -3,7 +3,8 @@
 
 namespace dermatome::launch {
 
-// Whether convolutions in bf16 run on AMX here: through oneDNN, where the processor and the operating system offer it.
+// Whether products of bf16 numbers can be had a tile at a time (AMX; tiles.h). The same as has_bf16_tiles() of
+// engine/core/threads.h, for files that are compiled for one instruction set.
 bool has_bf16_matrix_unit();
 
 }  // namespace dermatome::launch

@@ -10,7 +10,7 @@ namespace dermatome::launch {
 
 CpuTableRegistrar::CpuTableRegistrar(const FunctionEntry* v2, const FunctionEntry* v3, const FunctionEntry* v4,
                                      const FunctionEntry* v4_bf16, std::string implementation, int priority) {
-  const std::array<const FunctionEntry*, 4> tables{v2, v3, v4, v4_bf16};
+  const std::array<const FunctionEntry*, 5> tables{v2, v3, v4, v4_bf16, v4_bf16};  // in the order of InstructionSet
   std::set<std::string> seen;
   for (const FunctionEntry* entry = v2; entry->op != nullptr; ++entry) {
     const std::string op = entry->op;

@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(Types, ChosenKernels, ::testing::Values(DType::f32, DTy
 // kept copy of them is chosen at inference.
 TEST_P(ChosenKernels, AreDirectAtInferenceWhereWeightsOutweighPixels) {
   if (!has_implementation("conv2d_fused", kCpuDevice, "onednn")) GTEST_SKIP() << "this build has no oneDNN";
-  if (GetParam() == DType::bf16 && (instruction_set() != InstructionSet::v4_bf16 || launch::has_bf16_matrix_unit()))
+  if (GetParam() == DType::bf16 && (!has_bf16_products() || launch::has_bf16_matrix_unit()))
     GTEST_SKIP() << "here all convolutions in bf16 are oneDNN's, or none";
   const Model model = find_model("unet34");
   StateStore store;

@@ -121,7 +121,7 @@ MachineRates measure_machine_rates(double seconds, Device device) {
             .matrix_f32 = device_matrix_rate(DType::f32, device),
             .matrix_bf16 = device_matrix_rate(DType::bf16, device)};
   }
-  const bool bf16 = instruction_set() == InstructionSet::v4_bf16;
+  const bool bf16 = has_bf16_products();
   return {.copy = copy_rate(seconds),
           .matrix_f32 = matrix_rate(DType::f32, seconds),
           .matrix_bf16 = bf16 ? matrix_rate(DType::bf16, seconds) : 0};

@@ -1,0 +1,318 @@
+// conv2d, conv2d_fused and conv2d_data_gradient in bf16 as direct products of tiles (tile_grid.h), of weights that are
+// kept as tiles. The data gradient is such a convolution of dy for each phase of dx.
+#include "kernels/conv2d/epilogue.h"
+#include "kernels/conv2d/product.h"
+#include "kernels/conv2d/tile_grid.h"
+#include "kernels/launch/table.h"
+
+namespace dermatome::conv2d {
+namespace {
+
+using launch::kTileColumns;
+using launch::kTileNumbers;
+
+constexpr Index kRowsAtOnce = 2 * kTileRows;
+constexpr Index kColumnsAtOnce = 2 * kTileColumns;
+constexpr Index kChunk = 16;  // pairs of tiles of a unit of work: their pixels stay in cache while weights go by
+
+// --- weights: tiles[((column / 16 * taps + tap) * terms / 32 + term / 32) * 512], each 16 pairs of terms by 16 columns
+// ---
+
+Index tile_bytes(const Operand& weight) {
+  return weight.elements * static_cast<Index>(sizeof(Bfloat16));
+}
+
+// Columns are output channels, terms input channels. A unit: 16 outputs by 32 inputs, all taps.
+void prepare_forward(const Call& call) {
+  const Operand& weight = call.inputs[0];
+  const Index out = weight.extent[0], in = weight.extent[1], taps = weight.extent[2] * weight.extent[3];
+  const auto* from = static_cast<const float*>(weight.data);
+  auto* to = launch::out<Bfloat16>(call, 0);
+  if constexpr (kLanes == kTileColumns) {
+    launch::in_team(true, [&] {
+      alignas(64) float turned[kTileTerms * kMostTileTaps * kTileColumns];
+      const Index blocks = in / kTileTerms;
+#pragma omp for schedule(static)
+      for (Index unit = 0; unit < out / kTileColumns * blocks; ++unit) {
+        const Index column = unit / blocks * kTileColumns;
+        const Index block = unit % blocks;
+        const Index numbers = kTileTerms * taps;
+        for (Index begin = 0; begin < numbers; begin += kLanes) {
+          Vec rows[kLanes];
+          for (Index lane = 0; lane < kLanes; ++lane) {
+            rows[lane] = launch::load(from + ((column + lane) * in + block * kTileTerms) * taps + begin);
+          }
+          launch::transpose(rows);
+          for (Index j = 0; j < kLanes; ++j) launch::store(turned + (begin + j) * kTileColumns, rows[j]);
+        }
+        for (Index tap = 0; tap < taps; ++tap) {
+          Bfloat16* tile = to + ((column / kTileColumns * taps + tap) * blocks + block) * kTileNumbers;
+          for (Index i = 0; i < kTileTerms; i += 2) {
+            launch::store_pairs(tile + i * kTileColumns,
+                                launch::round_pairs(launch::load(turned + (i * taps + tap) * kTileColumns),
+                                                    launch::load(turned + ((i + 1) * taps + tap) * kTileColumns)));
+          }
+        }
+      }
+    });
+  }
+}
+
+// Columns are input channels, terms output channels.
+void prepare_data_gradient(const Call& call) {
+  const Operand& weight = call.inputs[0];
+  const Index out = weight.extent[0], in = weight.extent[1], taps = weight.extent[2] * weight.extent[3];
+  const auto* from = static_cast<const float*>(weight.data);
+  auto* to = launch::out<Bfloat16>(call, 0);
+  if constexpr (kLanes == kTileColumns) {
+    const Index blocks = out / kTileTerms;
+    launch::for_each_row(in / kTileColumns * blocks, kTileNumbers * taps, [=](Index unit) {
+      const Index column = unit / blocks * kTileColumns;
+      const Index block = unit % blocks;
+      for (Index o = 0; o < kTileTerms; o += 2) {
+        const float* first = from + ((block * kTileTerms + o) * in + column) * taps;
+        Vec even[kMostTileTaps];
+        for_each_tap(first, taps, [&](Index tap, Vec weights) { even[tap] = weights; });
+        for_each_tap(first + in * taps, taps, [&](Index tap, Vec weights) {
+          launch::store_pairs(
+              to + ((column / kTileColumns * taps + tap) * blocks + block) * kTileNumbers + o * kTileColumns,
+              launch::round_pairs(even[tap], weights));
+        });
+      }
+    });
+  }
+}
+
+// --- activations ---
+
+// Every position of the phases, zeros where no pixel is. Shared by the team.
+void spread_pixels(const TileGrid& grid, const Bfloat16* x, Bfloat16* to) {
+  const Index line = grid.row * grid.channels;
+  const auto zero = [](Bfloat16* begin, Index count) {
+    __builtin_memset(static_cast<void*>(begin), 0, static_cast<std::size_t>(count) * sizeof(Bfloat16));
+  };
+#pragma omp for schedule(static)
+  for (Index unit = 0; unit < grid.phases * grid.n * grid.image_rows; ++unit) {
+    const Index phase = unit / (grid.n * grid.image_rows);
+    const Index row = unit % (grid.n * grid.image_rows);
+    Bfloat16* of_phase = to + phase * grid.phase_pixels * grid.channels;
+    Bfloat16* begin = of_phase + (grid.lead * grid.channels) + row * line;
+    if (row == 0) zero(of_phase, grid.lead * grid.channels);
+    if (row + 1 == grid.n * grid.image_rows) {
+      zero(begin + line, (grid.phase_pixels - grid.lead - grid.positions()) * grid.channels);
+    }
+    const Index y = row % grid.image_rows * grid.stride + phase / grid.stride;
+    const Index first = phase % grid.stride;
+    Index filled = 0;
+    if (y < grid.height && first < grid.width) {
+      const Bfloat16* from = x + ((row / grid.image_rows * grid.height + y) * grid.width + first) * grid.channels;
+      filled = tiles_for(grid.width - first, grid.stride);
+      const Index pixels_at_once = grid.stride == 1 ? filled : 1;
+      for (Index pixel = 0; pixel < filled; pixel += pixels_at_once) {
+        __builtin_memcpy(static_cast<void*>(begin + pixel * grid.channels), from + pixel * grid.stride * grid.channels,
+                         static_cast<std::size_t>(pixels_at_once * grid.channels) * sizeof(Bfloat16));
+      }
+    }
+    zero(begin + filled * grid.channels, line - filled * grid.channels);
+  }
+}
+
+// Whether x is what would be spread out, and can be read in whole tiles.
+bool lies_spread_out(const TileGrid& grid) {
+  return grid.phases == 1 && grid.lead == 0 && grid.row == grid.width && grid.image_rows == grid.height &&
+         grid.positions() % kTileRows == 0;
+}
+
+// One pass over sums of the grid: which taps, and where their outputs lie.
+struct Pass {
+  TileTap taps[kMostTileTaps];
+  Index count;
+};
+
+// 32 positions (or 16, the last ones) by 32 columns.
+template <typename Finish>
+struct Sums {
+  const TileGrid& grid;
+  const Pass& pass;
+  const Bfloat16* spread;
+  const Bfloat16* tiles;
+  Index all_taps, out;
+  Bfloat16* y;
+  const Finish& finish;
+  PixelsOfPhase outputs;
+
+  template <int kRows>
+  void add(Index tile, Position& position, Index column) const {
+    const Index terms = grid.channels;
+    const Index blocks = terms / kTileTerms;
+    alignas(64) float sums[kRowsAtOnce * kColumnsAtOnce];
+    launch::zero_sums<kRows, 2>();
+    const Index tile_step = all_taps * blocks * kTileNumbers;
+    const Bfloat16* of_column = tiles + column / kTileColumns * tile_step;
+    for (Index t = 0; t < pass.count; ++t) {
+      const Bfloat16* a = spread + (tile * kTileRows + pass.taps[t].shift) * terms;
+      launch::add_products<kRows, 2>(a, a + kTileRows * terms, terms, kTileTerms,
+                                     of_column + pass.taps[t].tap * blocks * kTileNumbers, 2 * kTileColumns,
+                                     kTileNumbers, tile_step, blocks);
+    }
+    launch::store_sums<kRows, 2>(sums, sums + kTileRows * kColumnsAtOnce, kColumnsAtOnce);
+    Index places[kRowsAtOnce];
+    for (Index r = 0; r < kRows * kTileRows; ++r) {
+      places[r] = outputs.at(position);
+      position.next(grid);
+    }
+    finish.visit([&](const auto& known) {
+      for (Index v = 0; v < kColumnsAtOnce; v += kLanes) {
+        const auto of_channels = known.at(column + v);
+        for (Index r = 0; r < kRows * kTileRows; ++r) {
+          if (places[r] < 0) continue;
+          const Index element = places[r] * out + column + v;
+          launch::store(y + element, of_channels(launch::load(sums + r * kColumnsAtOnce + v), element));
+        }
+      }
+    });
+  }
+
+  // Shared by the team: columns first, so that a thread keeps to few weights.
+  void all() const {
+    const Index pairs = tiles_for(grid.tiles(), 2);
+    const Index chunks = tiles_for(pairs, kChunk);
+    const launch::Tiles configured(kTileRows, kTileRows, launch::kTileSteps);
+#pragma omp for schedule(static)
+    for (Index unit = 0; unit < out / kColumnsAtOnce * chunks; ++unit) {
+      const Index column = unit / chunks * kColumnsAtOnce;
+      const Index first = unit % chunks * kChunk;
+      Position position = Position::at(grid, first * kRowsAtOnce);
+      for (Index pair = first; pair < least(first + kChunk, pairs); ++pair) {
+        if (2 * pair + 1 < grid.tiles()) {
+          add<2>(2 * pair, position, column);
+        } else {
+          add<1>(2 * pair, position, column);
+        }
+      }
+    }
+  }
+};
+
+template <typename Finish>
+void convolve(const Geometry& g, const Bfloat16* x, const Bfloat16* tiles, const Finish& finish, Bfloat16* y,
+              void* workspace) {
+  const TileGrid grid = forward_grid(g);
+  Pass pass{};
+  pass.count = forward_taps(g, grid, pass.taps);
+  auto* spread = static_cast<Bfloat16*>(workspace);
+  const bool copies = !lies_spread_out(grid);
+  launch::in_team(true, [&] {
+    if (copies) spread_pixels(grid, x, spread);
+    const TileGrid mine = grid;
+    const Pass my_pass = pass;
+    const Finish my_finish = finish;
+    Sums<Finish>{mine, my_pass, copies ? spread : x, tiles, pass.count, g.out, y, my_finish, pixels_of_sums(mine)}
+        .all();
+  });
+}
+
+Index workspace_of(const TileGrid& grid) {
+  return lies_spread_out(grid) ? 0 : spread_bytes(grid);
+}
+
+void forward(const Call& call) {
+  const float* bias = call.input_count > 2 ? launch::in<float>(call, 2) : nullptr;
+  convolve(forward_geometry(call), launch::in<Bfloat16>(call, 0), launch::in<Bfloat16>(call, 1), AddBias{bias},
+           launch::out<Bfloat16>(call, 0), call.workspace);
+}
+void fused(const Call& call) {
+  convolve(forward_geometry(call), launch::in<Bfloat16>(call, kX), launch::in<Bfloat16>(call, kWeight),
+           epilogue_of<Bfloat16>(call), launch::out<Bfloat16>(call, 0), call.workspace);
+}
+bool fits_forward(const Call& call) {
+  return call.outputs[0].type == call.inputs[0].type && fits_tiles(forward_geometry(call));
+}
+Index forward_workspace(const Call& call) {
+  return workspace_of(forward_grid(forward_geometry(call)));
+}
+
+Work work_of(const Geometry& g, const TileGrid& grid, double passes) {
+  return {.flops = 2 * passes * static_cast<double>(grid.tiles() * kTileRows * g.in * g.out),
+          .workspace_bytes = 2 * static_cast<double>(workspace_of(grid)),
+          .factors = DType::bf16};
+}
+Work forward_work(const Call& call) {
+  const Geometry g = forward_geometry(call);
+  return work_of(g, forward_grid(g), static_cast<double>(g.kernel * g.kernel));
+}
+
+// --- data gradient: dx at (stride * y + a, stride * x + b) is a convolution of dy for each of the phases (a, b) ---
+
+Index sums_of_phases(const Geometry& g, Index size) {
+  return tiles_for(size, g.stride);
+}
+
+TileGrid data_gradient_grid(const Geometry& g) {
+  return tile_grid(g.n, g.out_height, g.out_width, g.out, 1, sums_of_phases(g, g.height), sums_of_phases(g, g.width),
+                   floor_divide(g.pad - g.kernel + 1, g.stride), floor_divide(g.stride - 1 + g.pad, g.stride));
+}
+
+// The taps that reach pixels (a, b) of each stride by stride.
+Pass taps_of_phase(const Geometry& g, const TileGrid& grid, Index a, Index b) {
+  Pass pass{};
+  for (Index tap = 0; tap < g.kernel * g.kernel; ++tap) {
+    const Index y = a + g.pad - tap / g.kernel;
+    const Index x = b + g.pad - tap % g.kernel;
+    if (floor_divide(y, g.stride) * g.stride != y || floor_divide(x, g.stride) * g.stride != x) continue;
+    pass.taps[pass.count++] = {tap, grid.lead + floor_divide(y, g.stride) * grid.row + floor_divide(x, g.stride)};
+  }
+  return pass;
+}
+
+void data_gradient(const Call& call) {
+  const Geometry g = data_gradient_geometry(call);
+  const TileGrid grid = data_gradient_grid(g);
+  const auto* dy = launch::in<Bfloat16>(call, 0);
+  auto* spread = static_cast<Bfloat16*>(call.workspace);
+  const bool copies = !lies_spread_out(grid);
+  const AddBias nothing{nullptr};
+  launch::in_team(true, [&] {
+    if (copies) spread_pixels(grid, dy, spread);
+    const TileGrid mine = grid;
+    for (Index phase = 0; phase < g.stride * g.stride; ++phase) {
+      const Index a = phase / g.stride;
+      const Index b = phase % g.stride;
+      const Pass pass = taps_of_phase(g, mine, a, b);
+      Sums<AddBias>{mine,
+                    pass,
+                    copies ? spread : dy,
+                    launch::in<Bfloat16>(call, 1),
+                    g.kernel * g.kernel,
+                    g.in,
+                    launch::out<Bfloat16>(call, 0),
+                    nothing,
+                    {g.n, g.height, g.width, g.stride, a, b}}
+          .all();
+    }
+  });
+}
+bool fits_data_gradient(const Call& call) {
+  return fits_tiles(data_gradient_geometry(call));
+}
+Index data_gradient_workspace(const Call& call) {
+  return workspace_of(data_gradient_grid(data_gradient_geometry(call)));
+}
+Work data_gradient_work(const Call& call) {
+  const Geometry g = data_gradient_geometry(call);
+  return work_of(g, data_gradient_grid(g), static_cast<double>(g.kernel * g.kernel));
+}
+
+constexpr FunctionPreparation kForwardTiles{1, "bf16 tiles by output channels", tile_bytes, prepare_forward};
+constexpr FunctionPreparation kDataGradientTiles{1, "bf16 tiles by input channels", tile_bytes, prepare_data_gradient};
+
+}  // namespace
+}  // namespace dermatome::conv2d
+
+DERMATOME_CPU_TABLE(conv2d_tiles,
+                    {"conv2d", DType::bf16, conv2d::forward, conv2d::forward_workspace, conv2d::fits_forward, true,
+                     conv2d::forward_work, &conv2d::kForwardTiles},
+                    {"conv2d_fused", DType::bf16, conv2d::fused, conv2d::forward_workspace, conv2d::fits_forward, true,
+                     conv2d::forward_work, &conv2d::kForwardTiles},
+                    {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient, conv2d::data_gradient_workspace,
+                     conv2d::fits_data_gradient, true, conv2d::data_gradient_work, &conv2d::kDataGradientTiles})

@@ -2,7 +2,6 @@
 // arithmetic. Transform, 36 matrix products, transform back; nothing but workspace lies in between, and it stays in
 // cache: tiles are taken in blocks, or, where the kernels outweigh the tiles, output channels are taken in panels.
 #include "kernels/conv2d/winograd_tiles.h"
-#include "kernels/launch/processor.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::conv2d {
@@ -276,12 +275,6 @@ bool fits_data_gradient(const Call& call) {
   return fits_winograd(data_gradient_geometry(call));
 }
 
-// With AMX all products in bf16 are faster than a quarter of them in f32.
-template <bool (*kFits)(const Call&)>
-bool in_bf16(const Call& call) {
-  return !launch::has_bf16_matrix_unit() && kFits(call);
-}
-
 Index forward_workspace(const Call& call) {
   return workspace_of<float>(forward_tiling(call));
 }
@@ -311,9 +304,9 @@ DERMATOME_CPU_TABLE(conv2d_winograd,
                     {"conv2d_fused", DType::f32, conv2d::fused<float>, conv2d::forward_workspace, conv2d::fits_forward,
                      false, conv2d::forward_work},
                     {"conv2d_fused", DType::bf16, conv2d::fused<launch::Bfloat16>, conv2d::forward_workspace,
-                     conv2d::in_bf16<conv2d::fits_forward>, true, conv2d::forward_work},
+                     conv2d::fits_forward, true, conv2d::forward_work},
                     {"conv2d", DType::bf16, conv2d::forward<launch::Bfloat16>, conv2d::forward_workspace,
-                     conv2d::in_bf16<conv2d::fits_forward>, true, conv2d::forward_work},
+                     conv2d::fits_forward, true, conv2d::forward_work},
                     {"conv2d_data_gradient", DType::bf16, conv2d::data_gradient<launch::Bfloat16>,
-                     conv2d::data_gradient_workspace<launch::Bfloat16>, conv2d::in_bf16<conv2d::fits_data_gradient>,
-                     true, conv2d::data_gradient_work<launch::Bfloat16>})
+                     conv2d::data_gradient_workspace<launch::Bfloat16>, conv2d::fits_data_gradient, true,
+                     conv2d::data_gradient_work<launch::Bfloat16>})

@@ -2,7 +2,6 @@
 // transformed inputs and transformed output gradients. bf16 activations make them products of bf16 factors: what
 // rounding at the points does to a weight gradient ends there, no layer behind reads it.
 #include "kernels/conv2d/winograd_tiles.h"
-#include "kernels/launch/processor.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::conv2d {
@@ -218,10 +217,6 @@ bool fits_weight_gradient(const Call& call) {
   return call.outputs[0].data != nullptr && fits_winograd(weight_gradient_geometry(call));
 }
 
-bool fits_weight_gradient_in_bf16(const Call& call) {
-  return !launch::has_bf16_matrix_unit() && fits_weight_gradient(call);
-}
-
 }  // namespace
 }  // namespace dermatome::conv2d
 
@@ -230,5 +225,5 @@ DERMATOME_CPU_TABLE(conv2d_winograd_weight_gradient,
                      conv2d::weight_gradient_workspace<float>, conv2d::fits_weight_gradient, false,
                      conv2d::weight_gradient_work<float>},
                     {"conv2d_weight_gradient", DType::bf16, conv2d::weight_gradient<launch::Bfloat16>,
-                     conv2d::weight_gradient_workspace<launch::Bfloat16>, conv2d::fits_weight_gradient_in_bf16, true,
+                     conv2d::weight_gradient_workspace<launch::Bfloat16>, conv2d::fits_weight_gradient, true,
                      conv2d::weight_gradient_work<launch::Bfloat16>})

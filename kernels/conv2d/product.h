@@ -60,36 +60,39 @@ DERMATOME_HD Pixel pixel_at(const Geometry& g, Index index) {
   return {index / (g.out_height * g.out_width), in_image / g.out_width, in_image % g.out_width};
 }
 
-DERMATOME_HD void copy_floats(float* to, const float* from, Index count) {
+template <typename T>
+DERMATOME_HD void copy_numbers(T* to, const T* from, Index count) {
 #pragma omp simd
   for (Index i = 0; i < count; ++i) to[i] = from[i];
 }
-DERMATOME_HD void zero_floats(float* to, Index count) {
+template <typename T>
+DERMATOME_HD void zero_numbers(T* to, Index count) {
 #pragma omp simd
-  for (Index i = 0; i < count; ++i) to[i] = 0;
+  for (Index i = 0; i < count; ++i) to[i] = T{};
 }
 
-// What lies under the windows of output pixels [first, first + count), as rows of [ky][kx][in]; outside the input:
-// zeros.
-inline __attribute__((noinline)) void gather_windows(const Geometry& g, const float* x, Index first, Index count,
-                                                     float* rows) {
+// What lies under the windows of output pixels [first, first + count), as rows of [ky][kx][in], `row` apart; outside
+// the input: zeros.
+template <typename T>
+inline __attribute__((noinline)) void gather_windows(const Geometry& g, const T* x, Index first, Index count, T* rows,
+                                                     Index row) {
   const Index line = g.kernel * g.in;
   for (Index p = 0; p < count; ++p) {
     const Pixel at = pixel_at(g, first + p);
     const Index left = at.x * g.stride - g.pad;
     for (Index ky = 0; ky < g.kernel; ++ky) {
-      float* to = rows + (p * g.kernel + ky) * line;
+      T* to = rows + p * row + ky * line;
       const Index y = at.y * g.stride - g.pad + ky;
       if (y < 0 || y >= g.height) {
-        zero_floats(to, line);
+        zero_numbers(to, line);
         continue;
       }
-      const float* from = x + ((at.image * g.height + y) * g.width + left) * g.in;
+      const T* from = x + ((at.image * g.height + y) * g.width + left) * g.in;
       const Index begin = least(g.kernel, most(0, -left)) * g.in;
       const Index end = most(0, least(g.kernel, g.width - left)) * g.in;
-      zero_floats(to, begin);
-      copy_floats(to + begin, from + begin, end - begin);
-      if (end < line) zero_floats(to + end, line - end);
+      zero_numbers(to, begin);
+      copy_numbers(to + begin, from + begin, end - begin);
+      if (end < line) zero_numbers(to + end, line - end);
     }
   }
 }
@@ -149,7 +152,7 @@ inline void forward_product(const Geometry& g, const float* x, const float* weig
 #pragma omp for schedule(static)
     for (Index first = 0; first < pixels_of(g); first += layout.pixels) {
       const Index count = least(layout.pixels, pixels_of(g) - first);
-      if (!one_pixel_window(g)) gather_windows(g, x, first, count, rows);
+      if (!one_pixel_window(g)) gather_windows(g, x, first, count, rows, depth);
       const float* a = one_pixel_window(g) ? x + first * g.in : rows;
       for (Index column = 0; column < g.out; column += kPanel) {
         const Index width = least(kPanel, g.out - column);
@@ -383,7 +386,7 @@ inline void weight_gradient_product(const Geometry& g, const float* x, const flo
       const Index count = least(layout.pixels, pixels_of(g) - first);
       if (!one_pixel_window(g)) {
 #pragma omp for schedule(static)
-        for (Index p = 0; p < count; ++p) gather_windows(g, x, first + p, 1, gathered + p * depth);
+        for (Index p = 0; p < count; ++p) gather_windows(g, x, first + p, 1, gathered + p * depth, depth);
       }
       const float* a = one_pixel_window(g) ? x + first * g.in : gathered;
 #pragma omp for schedule(static)

@@ -143,10 +143,19 @@ inline Index spread_bytes(const TileGrid& grid) {
   return grid.phases * grid.phase_pixels * grid.channels * static_cast<Index>(sizeof(Bfloat16));
 }
 
-// Whole blocks of terms and pairs of tiles of columns.
+// Whether all channels of a tap are whole blocks of terms. Otherwise what lies under a window is gathered.
+DERMATOME_HD bool has_whole_blocks(Index channels) {
+  return channels % kTileTerms == 0;
+}
+// Terms of a gathered window, with zeros behind them.
+DERMATOME_HD Index gathered_terms(const Geometry& g) {
+  return tiles_for(g.kernel * g.kernel * g.in, kTileTerms) * kTileTerms;
+}
+
+// Pairs of tiles of outputs.
 inline bool fits_tiles(const Geometry& g) {
-  return launch::has_bf16_matrix_unit() && g.in % kTileTerms == 0 && g.out % kTileTerms == 0 &&
-         g.kernel * g.kernel <= kMostTileTaps && g.stride * g.stride <= kMostPhases;
+  return launch::has_bf16_matrix_unit() && has_whole_blocks(g.out) && g.kernel * g.kernel <= kMostTileTaps &&
+         g.stride * g.stride <= kMostPhases;
 }
 
 }  // namespace DERMATOME_ISA

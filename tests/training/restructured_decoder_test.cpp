@@ -79,14 +79,12 @@ TEST(RestructuredDecoder, ServesInferenceToo) {
   EXPECT_EQ(counts["concat"], 0);
 }
 
-// With AMX oneDNN's products are faster than those of the step, so no kernel takes it there.
-TEST(RestructuredDecoder, ServesBf16UnlessTheProcessorHasAMatrixUnit) {
-  const bool serves = !launch::has_bf16_matrix_unit();
+TEST(RestructuredDecoder, ServesBf16) {
   const Model model = find_model("unet34");
   Graph inference = inference_graph(model, 1, 64, 64, DType::f32);
   run_passes(inference, {.activations = DType::bf16}, nullptr, kCpuDevice);
-  EXPECT_EQ(operations_of(inference)["decoder_step"], serves ? 5 : 0);
-  EXPECT_EQ(operations_of(inference)["concat"], serves ? 0 : 4);
+  EXPECT_EQ(operations_of(inference)["decoder_step"], 5);
+  EXPECT_EQ(operations_of(inference)["concat"], 0);
   const Graph training = training_graph(model, stage_of(64), {.activations = DType::bf16});
   for (const Node& node : training.nodes()) {
     if (node.op->name().rfind("decoder_", 0) != 0) continue;

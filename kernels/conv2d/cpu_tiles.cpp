@@ -21,35 +21,12 @@ constexpr Index kChunk = 16;  // pairs of tiles of a unit of work: their pixels 
 Index tile_bytes(const Operand& weight) {
   return weight.elements * static_cast<Index>(sizeof(Bfloat16));
 }
-// The same where terms are those of a gathered window.
-Index forward_tile_bytes(const Operand& weight) {
-  const Index terms = weight.elements / weight.extent[0];
-  return tiles_for(terms, kTileTerms) * kTileTerms * weight.extent[0] * static_cast<Index>(sizeof(Bfloat16));
-}
-
-// Few weights: number by number.
-void prepare_gathered(const Operand& weight, Bfloat16* to) {
-  const Index out = weight.extent[0], in = weight.extent[1], taps = weight.extent[2] * weight.extent[3];
-  const auto* from = static_cast<const float*>(weight.data);
-  const Index blocks = tiles_for(in * taps, kTileTerms);
-  launch::for_each_row(out / kTileColumns * blocks, kTileNumbers, [=](Index tile) {
-    const Index column = tile / blocks * kTileColumns;
-    for (Index number = 0; number < kTileNumbers; ++number) {
-      const Index o = column + number / 2 % kTileColumns;
-      const Index k = tile % blocks * kTileTerms + number / (2 * kTileColumns) * 2 + number % 2;
-      to[tile * kTileNumbers + number] =
-          launch::store<Bfloat16>(k < in * taps ? from[(o * in + k % in) * taps + k / in] : 0.0f);
-    }
-  });
-}
-
 // Columns are output channels, terms input channels. A unit: 16 outputs by 32 inputs, all taps.
 void prepare_forward(const Call& call) {
   const Operand& weight = call.inputs[0];
   const Index out = weight.extent[0], in = weight.extent[1], taps = weight.extent[2] * weight.extent[3];
   const auto* from = static_cast<const float*>(weight.data);
   auto* to = launch::out<Bfloat16>(call, 0);
-  if (!has_whole_blocks(in)) return prepare_gathered(weight, to);
   if constexpr (kLanes == kTileColumns) {
     launch::in_team(true, [&] {
       alignas(64) float turned[kTileTerms * kMostTileTaps * kTileColumns];
@@ -223,53 +200,12 @@ struct Sums {
   }
 };
 
-// Where a tap's channels are no whole blocks: rows of what lies under 32 windows.
-template <typename Finish>
-void convolve_gathered(const Geometry& g, const Bfloat16* x, const Bfloat16* tiles, const Finish& finish, Bfloat16* y,
-                       Bfloat16* workspace) {
-  const Index terms = gathered_terms(g);
-  const Index blocks = terms / kTileTerms;
-  launch::in_team(true, [&] {
-    const Geometry mine = g;
-    const Finish my_finish = finish;
-    Bfloat16* rows = workspace + omp_get_thread_num() * kRowsAtOnce * terms;
-    zero_numbers(rows, kRowsAtOnce * terms);
-    alignas(64) float sums[kRowsAtOnce * kColumnsAtOnce];
-    const launch::Tiles configured(kTileRows, kTileRows, launch::kTileSteps);
-#pragma omp for schedule(static)
-    for (Index first = 0; first < pixels_of(mine); first += kRowsAtOnce) {
-      const Index count = least(kRowsAtOnce, pixels_of(mine) - first);
-      gather_windows(mine, x, first, count, rows, terms);
-      Index places[kRowsAtOnce];
-      for (Index r = 0; r < count; ++r) places[r] = first + r;
-      for (Index column = 0; column < mine.out; column += kColumnsAtOnce) {
-        launch::multiply_tiles<2, 2>({.a = rows,
-                                      .a_row = terms,
-                                      .a_block = kTileTerms,
-                                      .b = tiles + column / kTileColumns * blocks * kTileNumbers,
-                                      .b_row = 2 * kTileColumns,
-                                      .b_block = kTileNumbers,
-                                      .b_tile = blocks * kTileNumbers,
-                                      .c = sums,
-                                      .c_row = kColumnsAtOnce,
-                                      .blocks = blocks,
-                                      .accumulate = false},
-                                     kTileRows);
-        finish_sums(sums, count, places, column, mine.out, my_finish, y);
-      }
-    }
-  });
-}
-
 template <typename Finish>
 void convolve(const Geometry& g, const Bfloat16* x, const Bfloat16* tiles, const Finish& finish, Bfloat16* y,
               void* workspace) {
-  if (!has_whole_blocks(g.in)) {
-    return convolve_gathered(g, x, tiles, finish, y, static_cast<Bfloat16*>(workspace));
-  }
   const TileGrid grid = forward_grid(g);
   Pass pass{};
-  pass.count = forward_taps(g, grid, pass.taps);
+  pass.count = forward_taps(g, grid, grid.phase_pixels, pass.taps);
   auto* spread = static_cast<Bfloat16*>(workspace);
   const bool copies = !lies_spread_out(grid);
   launch::in_team(true, [&] {
@@ -295,13 +231,13 @@ void fused(const Call& call) {
   convolve(forward_geometry(call), launch::in<Bfloat16>(call, kX), launch::in<Bfloat16>(call, kWeight),
            epilogue_of<Bfloat16>(call), launch::out<Bfloat16>(call, 0), call.workspace);
 }
+// oneDNN's direct convolutions serve the other channels, as those of photographs.
 bool fits_forward(const Call& call) {
-  return call.outputs[0].type == call.inputs[0].type && fits_tiles(forward_geometry(call));
+  const Geometry g = forward_geometry(call);
+  return call.outputs[0].type == call.inputs[0].type && has_whole_blocks(g.in) && fits_tiles(g);
 }
 Index forward_workspace(const Call& call) {
-  const Geometry g = forward_geometry(call);
-  if (has_whole_blocks(g.in)) return workspace_of(forward_grid(g));
-  return omp_get_max_threads() * kRowsAtOnce * gathered_terms(g) * static_cast<Index>(sizeof(Bfloat16));
+  return workspace_of(forward_grid(forward_geometry(call)));
 }
 
 Work work_of(const Geometry& g, const TileGrid& grid, double passes) {
@@ -311,10 +247,7 @@ Work work_of(const Geometry& g, const TileGrid& grid, double passes) {
 }
 Work forward_work(const Call& call) {
   const Geometry g = forward_geometry(call);
-  if (has_whole_blocks(g.in)) return work_of(g, forward_grid(g), static_cast<double>(g.kernel * g.kernel));
-  const Index rows = tiles_for(pixels_of(g), kRowsAtOnce) * kRowsAtOnce;
-  return {
-      .flops = 2 * static_cast<double>(rows * gathered_terms(g) * g.out), .workspace_bytes = 0, .factors = DType::bf16};
+  return work_of(g, forward_grid(g), static_cast<double>(g.kernel * g.kernel));
 }
 
 // --- data gradient: dx at (stride * y + a, stride * x + b) is a convolution of dy for each of the phases (a, b) ---
@@ -335,7 +268,7 @@ Pass taps_of_phase(const Geometry& g, const TileGrid& grid, Index a, Index b) {
     const Index y = a + g.pad - tap / g.kernel;
     const Index x = b + g.pad - tap % g.kernel;
     if (floor_divide(y, g.stride) * g.stride != y || floor_divide(x, g.stride) * g.stride != x) continue;
-    pass.taps[pass.count++] = {tap, grid.lead + floor_divide(y, g.stride) * grid.row + floor_divide(x, g.stride)};
+    pass.taps[pass.count++] = {tap, 0, grid.lead + floor_divide(y, g.stride) * grid.row + floor_divide(x, g.stride)};
   }
   return pass;
 }
@@ -379,7 +312,7 @@ Work data_gradient_work(const Call& call) {
   return work_of(g, data_gradient_grid(g), static_cast<double>(g.kernel * g.kernel));
 }
 
-constexpr FunctionPreparation kForwardTiles{1, "bf16 tiles by output channels", forward_tile_bytes, prepare_forward};
+constexpr FunctionPreparation kForwardTiles{1, "bf16 tiles by output channels", tile_bytes, prepare_forward};
 constexpr FunctionPreparation kDataGradientTiles{1, "bf16 tiles by input channels", tile_bytes, prepare_data_gradient};
 
 }  // namespace

@@ -1,5 +1,6 @@
 // conv2d_weight_gradient in bf16 as direct products of tiles: x channel by channel, spread out (tile_grid.h), times dy,
-// pixels in pairs, at the distance of each tap.
+// pixels in pairs, at the distance of each tap. Tiles that begin anywhere but with a line of the cache take half as
+// long again to load, so x stays where it is and dy is moved; pairs that begin with every pixel need two copies of it.
 #include "kernels/conv2d/product.h"
 #include "kernels/conv2d/tile_grid.h"
 #include "kernels/launch/table.h"
@@ -9,79 +10,97 @@ namespace {
 
 using launch::kTileColumns;
 using launch::kTileNumbers;
+using launch::kTileSteps;
 
 constexpr Index kSide = 2 * kTileRows;  // channels of x, and of dy, of a unit of work
 constexpr Index kGroups = 8;            // of 32 positions: what both factors have of them lies in the first cache
+constexpr Index kCache = 768 * 1024;    // bytes of both factors that stay in a cache until they are summed
 
 struct Layout {
-  Index x, dy, totals;  // offsets; totals: of each thread
+  Index groups, chunks;  // groups of a chunk
+  Index length;          // positions of a channel and a phase in a chunk
+  Index before, pairs;   // positions of dy in front of the chunk's; pairs of a copy
+  Index x, dy, totals;   // offsets; totals: of each thread, or where there are several chunks of each unit
   Index bytes;
 };
+
+Index units_of(const Geometry& g) {
+  return g.in / kSide * (g.out / kSide);
+}
 
 Layout layout_of(const Geometry& g, const TileGrid& grid) {
   launch::WorkspaceLayout parts;
   Layout layout{};
-  layout.x = parts.take(spread_bytes(grid));
-  layout.dy = parts.take(tiles_for(grid.positions(), kTileTerms) * kTileTerms * g.out * 2);
-  layout.totals = parts.take_floats(omp_get_max_threads() * taps_of(g) * kSide * kSide);
+  const Index groups = tiles_for(grid.positions(), kTileTerms);
+  const Index group_bytes = (g.in * grid.phases + 2 * g.out) * kTileTerms * 2;
+  layout.chunks = tiles_for(groups, most(kCache / group_bytes, kGroups));
+  layout.groups = tiles_for(groups, layout.chunks);
+  layout.length = layout.groups * kTileTerms;
+  // Rows of tiles must not fall into few sets of a cache.
+  if (layout.groups % 2 == 0) layout.length += kTileTerms;
+  layout.before = tiles_for(grid.reach - grid.lead, kTileTerms) * kTileTerms;
+  layout.pairs = (layout.before + (layout.groups + tiles_for(grid.lead, kTileTerms)) * kTileTerms) / 2;
+  layout.x = parts.take(g.in * grid.phases * layout.length * 2);
+  layout.dy = parts.take(2 * 2 * layout.pairs * g.out * 2);
+  layout.totals =
+      parts.take_floats((layout.chunks > 1 ? units_of(g) : omp_get_max_threads()) * taps_of(g) * kSide * kSide);
   layout.bytes = parts.bytes();
   return layout;
 }
 
-// rows[channel * stride of a channel + position], all phases of a channel one behind the other.
-void spread_rows(const TileGrid& grid, const Bfloat16* x, Bfloat16* to) {
-  const Index row = grid.phases * grid.phase_pixels;
-  const Index groups = grid.phase_pixels / kTileTerms;
-#pragma omp for schedule(static) nowait
-  for (Index unit = 0; unit < grid.phases * groups; ++unit) {
-    const Index phase = unit / groups;
-    const Index first = unit % groups * kTileTerms;
-    const Bfloat16* pixels[kTileTerms];
-    const PixelsOfPhase inputs = pixels_of_phase(grid, phase);
-    Position position = Position::at(grid, first - grid.lead);
-    for (Index p = 0; p < kTileTerms; ++p) {
-      const Index pixel = inputs.at(position);
-      pixels[p] = pixel < 0 ? nullptr : x + pixel * grid.channels;
-      position.next(grid);
-    }
-    launch::put_rows(
-        grid.channels, [&](Index p, Index c) { return pixels[p] != nullptr ? pixels[p] + c : nullptr; },
-        to + phase * grid.phase_pixels + first, row);
+// Where the pixels at positions from `first` on lie; null where none is.
+DERMATOME_HD void find_pixels(const TileGrid& grid, const PixelsOfPhase& pixels, const Bfloat16* from, Index channels,
+                              Index first, Index count, const Bfloat16** to) {
+  Position position = Position::at(grid, first);
+  for (Index p = 0; p < count; ++p) {
+    const Index pixel = pixels.at(position);
+    to[p] = pixel < 0 ? nullptr : from + pixel * channels;
+    position.next(grid);
   }
 }
 
-// 32 pixels in pairs, a tile for each 16 channels, `groups` tiles apart: at(p) are pixel p's channels, or null for
-// zeros.
-template <typename At>
-void put_pairs(Index channels, const At& at, Bfloat16* to, Index groups) {
+// x in a chunk: rows[(channel * phases + phase) * length + position]
+void spread_rows(const TileGrid& grid, const Layout& layout, Index chunk, const Bfloat16* x, Bfloat16* to) {
+#pragma omp for schedule(static) nowait
+  for (Index unit = 0; unit < grid.phases * layout.groups; ++unit) {
+    const Index phase = unit / layout.groups;
+    const Index group = unit % layout.groups;
+    const Bfloat16* pixels[kTileTerms];
+    find_pixels(grid, pixels_of_phase(grid, phase), x, grid.channels, (chunk * layout.groups + group) * kTileTerms,
+                kTileTerms, pixels);
+    launch::put_rows(
+        grid.channels, [&](Index p, Index c) { return pixels[p] != nullptr ? pixels[p] + c : nullptr; },
+        to + phase * layout.length + group * kTileTerms, grid.phases * layout.length);
+  }
+}
+
+// 32 pixels in pairs, those of 16 channels one behind the other, `apart` from those of the next: pixels[p] are pixel
+// p's channels, or null for zeros.
+void put_pairs(Index channels, const Bfloat16* const* pixels, Bfloat16* to, Index apart) {
   for (Index p = 0; p < kTileTerms; p += 2) {
-    const Bfloat16* first = at(p);
-    const Bfloat16* second = at(p + 1);
     for (Index c = 0; c < channels; c += kLanes) {
       const auto bits = [&](const Bfloat16* pixel) {
         return pixel == nullptr ? launch::VecBits{} : launch::load_bits(pixel + c);
       };
-      launch::store_pairs(to + c / kTileColumns * groups * kTileNumbers + p * kTileColumns + c % kTileColumns * 2,
-                          bits(first) | bits(second) << 16);
+      launch::store_pairs(to + c / kTileColumns * apart + p * kTileColumns + c % kTileColumns * 2,
+                          bits(pixels[p]) | bits(pixels[p + 1]) << 16);
     }
   }
 }
 
-// tiles[(column / 16 * groups + position / 32) * 512]: 16 pairs of positions by 16 channels.
-void spread_pairs(const TileGrid& grid, const Bfloat16* dy, Index channels, Bfloat16* to) {
-  const Index groups = tiles_for(grid.positions(), kTileTerms);
+// dy around a chunk: copies[copy][column / 16][pair][16 columns][2], pair i of the copies from position 2 i and 2 i + 1
+// on, `before` of which are in front of the chunk.
+void spread_pairs(const TileGrid& grid, const Layout& layout, Index chunk, const Bfloat16* dy, Index channels,
+                  Bfloat16* to) {
   const PixelsOfPhase outputs = pixels_of_sums(grid);
+  const Index apart = layout.pairs * 2 * kTileColumns;
 #pragma omp for schedule(static)
-  for (Index group = 0; group < groups; ++group) {
-    Position position = Position::at(grid, group * kTileTerms);
-    const Bfloat16* pixels[kTileTerms];
-    for (Index p = 0; p < kTileTerms; ++p) {
-      const Index pixel = outputs.at(position);
-      pixels[p] = pixel < 0 ? nullptr : dy + pixel * channels;
-      position.next(grid);
-    }
-    put_pairs(
-        channels, [&](Index p) { return pixels[p]; }, to + group * kTileNumbers, groups);
+  for (Index group = 0; group < layout.pairs / kTileSteps; ++group) {
+    const Bfloat16* pixels[kTileTerms + 1];
+    find_pixels(grid, outputs, dy, channels, chunk * layout.groups * kTileTerms - layout.before + group * kTileTerms,
+                kTileTerms + 1, pixels);
+    put_pairs(channels, pixels, to + group * kTileNumbers, apart);
+    put_pairs(channels, pixels + 1, to + layout.pairs * 2 * channels + group * kTileNumbers, apart);
   }
 }
 
@@ -107,6 +126,11 @@ void unpack(const Geometry& g, const float* totals, Index i, Index o, float* dwe
 // ---
 
 constexpr Index kGatheredPixels = 2048;
+
+// Terms of a gathered window, with zeros behind them.
+DERMATOME_HD Index gathered_terms(const Geometry& g) {
+  return tiles_for(g.kernel * g.kernel * g.in, kTileTerms) * kTileTerms;
+}
 
 struct GatheredLayout {
   Index windows, rows, dy, totals, bytes;  // windows: 32 of each thread
@@ -149,9 +173,9 @@ void gathered_weight_gradient(const Geometry& g, const Bfloat16* x, const Bfloat
         launch::put_rows(
             terms, [&](Index p, Index k) { return p < here ? windows + p * terms + k : nullptr; }, rows + begin * terms,
             kTileTerms);
-        put_pairs(
-            g.out, [&](Index p) { return p < here ? dy + (first + begin + p) * g.out : nullptr; },
-            pairs + group * kTileNumbers, groups);
+        const Bfloat16* pixels[kTileTerms];
+        for (Index p = 0; p < kTileTerms; ++p) pixels[p] = p < here ? dy + (first + begin + p) * g.out : nullptr;
+        put_pairs(g.out, pixels, pairs + group * kTileNumbers, groups * kTileNumbers);
       }
 #pragma omp for schedule(static)
       for (Index unit = 0; unit < terms / kSide * panels; ++unit) {
@@ -189,41 +213,47 @@ void weight_gradient(const Call& call) {
   const TileGrid grid = forward_grid(g);
   const Layout layout = layout_of(g, grid);
   TileTap taps[kMostTileTaps];
-  const Index count = forward_taps(g, grid, taps);
-  const Index row = grid.phases * grid.phase_pixels;
-  const Index groups = tiles_for(grid.positions(), kTileTerms);
+  const Index count = forward_taps(g, grid, 0, taps);
+  const Index row = grid.phases * layout.length;
+  const Index apart = layout.pairs * 2 * kTileColumns;
   auto* rows = launch::part_of<Bfloat16>(call.workspace, layout.x);
   auto* pairs = launch::part_of<Bfloat16>(call.workspace, layout.dy);
   auto* all_totals = launch::part_of<float>(call.workspace, layout.totals);
   launch::in_team(true, [&] {
-    spread_rows(grid, x, rows);
-    spread_pairs(grid, dy, g.out, pairs);
-    float* totals = all_totals + omp_get_thread_num() * count * kSide * kSide;
     const launch::Tiles configured(kTileRows, kTileRows, launch::kTileSteps);
+    const Index unit_totals = count * kSide * kSide;
+    for (Index chunk = 0; chunk < layout.chunks; ++chunk) {
+      spread_rows(grid, layout, chunk, x, rows);
+      spread_pairs(grid, layout, chunk, dy, g.out, pairs);
 #pragma omp for schedule(static)
-    for (Index unit = 0; unit < g.in / kSide * (g.out / kSide); ++unit) {
-      const Index i = unit / (g.out / kSide) * kSide;
-      const Index o = unit % (g.out / kSide) * kSide;
-      // A row of taps at a time, whose totals stay in the first cache beside the factors.
-      for (Index tap_row = 0; tap_row < count; tap_row += g.kernel) {
-        for (Index group = 0; group < groups; group += kGroups) {
-          for (Index t = tap_row; t < tap_row + g.kernel; ++t) {
-            launch::multiply_tiles<2, 2>({.a = rows + i * row + group * kTileTerms + taps[t].shift,
-                                          .a_row = row,
-                                          .a_block = kTileTerms,
-                                          .b = pairs + (o / kTileColumns * groups + group) * kTileNumbers,
-                                          .b_row = 2 * kTileColumns,
-                                          .b_block = kTileNumbers,
-                                          .b_tile = groups * kTileNumbers,
-                                          .c = totals + taps[t].tap * kSide * kSide,
-                                          .c_row = kSide,
-                                          .blocks = least(kGroups, groups - group),
-                                          .accumulate = group > 0},
-                                         kTileRows);
+      for (Index unit = 0; unit < units_of(g); ++unit) {
+        const Index i = unit / (g.out / kSide) * kSide;
+        const Index o = unit % (g.out / kSide) * kSide;
+        float* totals = all_totals + (layout.chunks > 1 ? unit : omp_get_thread_num()) * unit_totals;
+        // A row of taps at a time, whose totals stay in the first cache beside the factors.
+        for (Index tap_row = 0; tap_row < count; tap_row += g.kernel) {
+          for (Index group = 0; group < layout.groups; group += kGroups) {
+            for (Index t = tap_row; t < tap_row + g.kernel; ++t) {
+              const Index begin = group * kTileTerms + layout.before + grid.lead - taps[t].shift;  // of dy
+              const Index copy = begin % 2;
+              launch::multiply_tiles<2, 2>(
+                  {.a = rows + i * row + taps[t].phase * layout.length + group * kTileTerms,
+                   .a_row = row,
+                   .a_block = kTileTerms,
+                   .b = pairs + (copy * g.out + o) * layout.pairs * 2 + begin / 2 * 2 * kTileColumns,
+                   .b_row = 2 * kTileColumns,
+                   .b_block = kTileNumbers,
+                   .b_tile = apart,
+                   .c = totals + taps[t].tap * kSide * kSide,
+                   .c_row = kSide,
+                   .blocks = least(kGroups, layout.groups - group),
+                   .accumulate = chunk + group > 0},
+                  kTileRows);
+            }
           }
         }
+        if (chunk + 1 == layout.chunks) unpack(g, totals, i, o, dweight);
       }
-      unpack(g, totals, i, o, dweight);
     }
   });
 }
@@ -250,9 +280,9 @@ Work work(const Call& call) {
   }
   const TileGrid grid = forward_grid(g);
   const Layout layout = layout_of(g, grid);
-  return {.flops = 2 * static_cast<double>(tiles_for(grid.positions(), kTileTerms) * kTileTerms * taps_of(g)) *
+  return {.flops = 2 * static_cast<double>(layout.chunks * layout.groups * kTileTerms * taps_of(g)) *
                    static_cast<double>(g.in * g.out),
-          .workspace_bytes = 2 * static_cast<double>(layout.totals),
+          .workspace_bytes = 0,  // all of it stays in caches
           .factors = DType::bf16};
 }
 

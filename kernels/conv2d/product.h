@@ -60,15 +60,29 @@ DERMATOME_HD Pixel pixel_at(const Geometry& g, Index index) {
   return {index / (g.out_height * g.out_width), in_image / g.out_width, in_image % g.out_width};
 }
 
+DERMATOME_HD void next_pixel(const Geometry& g, Pixel& at) {
+  if (++at.x < g.out_width) return;
+  at.x = 0;
+  if (++at.y < g.out_height) return;
+  at.y = 0;
+  ++at.image;
+}
+
 template <typename T>
 DERMATOME_HD void copy_numbers(T* to, const T* from, Index count) {
 #pragma omp simd
   for (Index i = 0; i < count; ++i) to[i] = from[i];
 }
+DERMATOME_HD void copy_numbers(launch::Bfloat16* to, const launch::Bfloat16* from, Index count) {
+  launch::copy_short(to, from, count);
+}
 template <typename T>
 DERMATOME_HD void zero_numbers(T* to, Index count) {
 #pragma omp simd
   for (Index i = 0; i < count; ++i) to[i] = T{};
+}
+DERMATOME_HD void zero_numbers(launch::Bfloat16* to, Index count) {
+  launch::copy_short(to, nullptr, count);
 }
 
 // What lies under the windows of output pixels [first, first + count), as rows of [ky][kx][in], `row` apart; outside
@@ -77,12 +91,19 @@ template <typename T>
 inline __attribute__((noinline)) void gather_windows(const Geometry& g, const T* x, Index first, Index count, T* rows,
                                                      Index row) {
   const Index line = g.kernel * g.in;
-  for (Index p = 0; p < count; ++p) {
-    const Pixel at = pixel_at(g, first + p);
+  Pixel at = pixel_at(g, first);
+  for (Index p = 0; p < count; ++p, next_pixel(g, at)) {
     const Index left = at.x * g.stride - g.pad;
+    const Index top = at.y * g.stride - g.pad;
+    if (left >= 0 && left + g.kernel <= g.width && top >= 0 && top + g.kernel <= g.height) {
+      const T* from = x + ((at.image * g.height + top) * g.width + left) * g.in;
+      for (Index ky = 0; ky < g.kernel; ++ky)
+        copy_numbers(rows + p * row + ky * line, from + ky * g.width * g.in, line);
+      continue;
+    }
     for (Index ky = 0; ky < g.kernel; ++ky) {
       T* to = rows + p * row + ky * line;
-      const Index y = at.y * g.stride - g.pad + ky;
+      const Index y = top + ky;
       if (y < 0 || y >= g.height) {
         zero_numbers(to, line);
         continue;
@@ -90,7 +111,7 @@ inline __attribute__((noinline)) void gather_windows(const Geometry& g, const T*
       const T* from = x + ((at.image * g.height + y) * g.width + left) * g.in;
       const Index begin = least(g.kernel, most(0, -left)) * g.in;
       const Index end = most(0, least(g.kernel, g.width - left)) * g.in;
-      zero_numbers(to, begin);
+      if (begin > 0) zero_numbers(to, begin);
       copy_numbers(to + begin, from + begin, end - begin);
       if (end < line) zero_numbers(to + end, line - end);
     }

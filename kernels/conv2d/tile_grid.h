@@ -30,7 +30,8 @@ DERMATOME_HD Index tiles_for(Index count, Index size) {
 // Where a tap finds its pixels: `shift` positions behind that of the sum.
 struct TileTap {
   Index tap;  // ky * kernel + kx
-  Index shift;
+  Index phase;
+  Index shift;  // with that of the phase
 };
 
 // What lies under windows, spread out: position (phase * phase_pixels + lead + (image * image_rows + y) * row + x)
@@ -41,6 +42,7 @@ struct TileGrid {
   Index stride;                      // between pixels of a phase
   Index phases;                      // stride * stride
   Index row, image_rows, lead, phase_pixels;
+  Index reach;          // of the farthest tap
   Index rows, columns;  // of the sums
 
   DERMATOME_HD Index positions() const { return n * image_rows * row; }
@@ -52,7 +54,7 @@ DERMATOME_HD Index floor_divide(Index a, Index b) {
 }
 
 // `low` and `high`: the least and the greatest distance of a tap, in rows and in columns of a phase. Behind the last
-// position whole groups of 32 can be read at any of them.
+// position a whole tile can be read at any of them.
 inline TileGrid tile_grid(Index n, Index height, Index width, Index channels, Index stride, Index rows, Index columns,
                           Index low, Index high) {
   const Index before = low < 0 ? -low : 0;
@@ -70,13 +72,12 @@ inline TileGrid tile_grid(Index n, Index height, Index width, Index channels, In
                 .image_rows = apart(height, rows),
                 .lead = 0,
                 .phase_pixels = 0,
+                .reach = 0,
                 .rows = rows,
                 .columns = columns};
   grid.lead = before * (grid.row + 1);
-  const Index reach = (before + high) * (grid.row + 1);
-  grid.phase_pixels = tiles_for(grid.positions() + reach, kTileTerms) * kTileTerms + kTileTerms;
-  // Rows of one channel must not fall into one set of a cache.
-  if (grid.phase_pixels / kTileTerms % 2 == 0) grid.phase_pixels += kTileTerms;
+  grid.reach = (before + high) * (grid.row + 1);
+  grid.phase_pixels = grid.tiles() * kTileRows + grid.reach;
   return grid;
 }
 
@@ -86,15 +87,15 @@ inline TileGrid forward_grid(const Geometry& g) {
                    floor_divide(g.kernel - 1 - g.pad, g.stride));
 }
 
-// The taps of forward_grid; returns how many there are.
-inline Index forward_taps(const Geometry& g, const TileGrid& grid, TileTap* taps) {
+// The taps of forward_grid, whose phases lie `apart`; returns how many there are.
+inline Index forward_taps(const Geometry& g, const TileGrid& grid, Index apart, TileTap* taps) {
   for (Index tap = 0; tap < g.kernel * g.kernel; ++tap) {
     const Index from_y = tap / g.kernel - g.pad;
     const Index from_x = tap % g.kernel - g.pad;
     const Index y = floor_divide(from_y, g.stride);
     const Index x = floor_divide(from_x, g.stride);
     const Index phase = (from_y - y * g.stride) * g.stride + from_x - x * g.stride;
-    taps[tap] = {tap, phase * grid.phase_pixels + grid.lead + y * grid.row + x};
+    taps[tap] = {tap, phase, phase * apart + grid.lead + y * grid.row + x};
   }
   return g.kernel * g.kernel;
 }
@@ -138,20 +139,15 @@ DERMATOME_HD PixelsOfPhase pixels_of_sums(const TileGrid& grid) {
   return {grid.n, grid.rows, grid.columns, 1, 0, 0};
 }
 
-// Bytes of what is spread out, in pixels or in rows of a channel.
+// Bytes of what is spread out.
 inline Index spread_bytes(const TileGrid& grid) {
   return grid.phases * grid.phase_pixels * grid.channels * static_cast<Index>(sizeof(Bfloat16));
 }
 
-// Whether all channels of a tap are whole blocks of terms. Otherwise what lies under a window is gathered.
+// Whether all channels of a tap are whole blocks of terms.
 DERMATOME_HD bool has_whole_blocks(Index channels) {
   return channels % kTileTerms == 0;
 }
-// Terms of a gathered window, with zeros behind them.
-DERMATOME_HD Index gathered_terms(const Geometry& g) {
-  return tiles_for(g.kernel * g.kernel * g.in, kTileTerms) * kTileTerms;
-}
-
 // Pairs of tiles of outputs.
 inline bool fits_tiles(const Geometry& g) {
   return launch::has_bf16_matrix_unit() && has_whole_blocks(g.out) && g.kernel * g.kernel <= kMostTileTaps &&

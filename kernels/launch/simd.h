@@ -132,6 +132,20 @@ DERMATOME_HD Vec load_first(const float* from, int count) {
 #endif
 }
 
+// Short runs of bf16 numbers, copied (or for a null `from` set to zero) a register at a time.
+DERMATOME_HD void copy_short(Bfloat16* to, const Bfloat16* from, std::int64_t count) {
+#if defined(__AVX512BW__)
+  constexpr std::int64_t kAtOnce = 32;
+  for (std::int64_t i = 0; i < count; i += kAtOnce) {
+    const auto first = static_cast<__mmask32>(count - i < kAtOnce ? (1u << (count - i)) - 1u : ~0u);
+    const __m512i numbers = from != nullptr ? _mm512_maskz_loadu_epi16(first, from + i) : _mm512_setzero_si512();
+    _mm512_mask_storeu_epi16(to + i, first, numbers);
+  }
+#else
+  for (std::int64_t i = 0; i < count; ++i) to[i] = from != nullptr ? from[i] : Bfloat16{};
+#endif
+}
+
 // To memory past the caches, for whole lines that nobody reads soon: `to` is aligned as a vector is. Other threads may
 // read what was written behind end_of_streams().
 DERMATOME_HD void stream(float* to, Vec x) {

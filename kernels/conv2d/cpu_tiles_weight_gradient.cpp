@@ -13,7 +13,7 @@ using launch::kTileNumbers;
 using launch::kTileSteps;
 
 constexpr Index kSide = 2 * kTileRows;  // channels of x, and of dy, of a unit of work
-constexpr Index kGroups = 8;            // of 32 positions: what both factors have of them lies in the first cache
+constexpr Index kGroups = 48;           // of 32 positions: summed before totals are stored
 constexpr Index kCache = 768 * 1024;    // bytes of both factors that stay in a cache until they are summed
 
 struct Layout {
@@ -107,8 +107,8 @@ void spread_pairs(const TileGrid& grid, const Layout& layout, Index chunk, const
 // dweight[o, i, tap] of 32 by 32 channels from totals[(tap * 32 + i) * 32 + o].
 void unpack(const Geometry& g, const float* totals, Index i, Index o, float* dweight) {
   const Index taps = taps_of(g);
-  for (Index begin = 0; begin < kSide * taps; begin += kLanes) {
-    for (Index column = 0; column < kSide; column += kLanes) {
+  for (Index column = 0; column < kSide; column += kLanes) {
+    for (Index begin = 0; begin < kSide * taps; begin += kLanes) {
       Vec rows[kLanes];
       for (Index j = 0; j < kLanes; ++j) {
         const Index k = (begin + j) % taps * kSide + (begin + j) / taps;
@@ -227,8 +227,8 @@ void weight_gradient(const Call& call) {
       spread_pairs(grid, layout, chunk, dy, g.out, pairs);
 #pragma omp for schedule(static)
       for (Index unit = 0; unit < units_of(g); ++unit) {
-        const Index i = unit / (g.out / kSide) * kSide;
-        const Index o = unit % (g.out / kSide) * kSide;
+        const Index o = unit / (g.in / kSide) * kSide;  // dweight is written nearly from front to back
+        const Index i = unit % (g.in / kSide) * kSide;
         float* totals = all_totals + (layout.chunks > 1 ? unit : omp_get_thread_num()) * unit_totals;
         // A row of taps at a time, whose totals stay in the first cache beside the factors.
         for (Index tap_row = 0; tap_row < count; tap_row += g.kernel) {

@@ -1,6 +1,7 @@
 // conv2d, its gradients and conv2d_fused through oneDNN.
 #include "kernels/vendor/onednn.h"
 
+#include "engine/core/threads.h"
 #include "kernels/conv2d/geometry.h"
 
 namespace dermatome {
@@ -69,6 +70,7 @@ bool has_few_pixels(const KernelRequest& request) {
   constexpr std::int64_t kFewInBf16 = 128;
   constexpr std::int64_t kManyChannels = 192 * 192;
   if (!request.has_input(conv2d::kScale)) return false;
+  if (request.type == DType::bf16 && has_bf16_tiles()) return false;  // products of tiles keep a copy too
   const Shape& y = request.outputs[0].shape;
   const std::int64_t pixels = y[0] * y[1] * y[2];
   if (request.type != DType::bf16) return pixels <= kFew;

@@ -5,7 +5,6 @@
 #include <map>
 
 #include "engine/compile/pass.h"
-#include "kernels/launch/processor.h"
 #include "models/builtin.h"
 #include "tests/training/support.h"
 

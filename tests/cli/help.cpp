@@ -122,7 +122,7 @@ TEST_F(Help, InfoSaysWhetherTrainTakesBf16) {
                             "0.01", "--threads", "1", "--device", "cpu", "--type", "bf16"})
                            .code == 0;
   const std::string text = run({"info"}).out;
-  EXPECT_EQ(text.find("\nbf16             on the cpu, by --type bf16\n") != std::string::npos, offered) << text;
+  EXPECT_EQ(text.find("\nbf16             on the cpu, by --type bf16") != std::string::npos, offered) << text;
   EXPECT_EQ(text.find("\nbf16             off (x86-64-") != std::string::npos, !offered) << text;
 }
 

@@ -1,7 +1,6 @@
 // conv2d, conv2d_fused and conv2d_data_gradient in bf16 as direct products of tiles (tile_grid.h), of weights that are
 // kept as tiles. The data gradient is such a convolution of dy for each phase of dx.
 #include "kernels/conv2d/epilogue.h"
-#include "kernels/conv2d/product.h"
 #include "kernels/conv2d/tile_grid.h"
 #include "kernels/launch/table.h"
 
@@ -105,7 +104,7 @@ void spread_pixels(const TileGrid& grid, const Bfloat16* x, Bfloat16* to) {
     Index filled = 0;
     if (y < grid.height && first < grid.width) {
       const Bfloat16* from = x + ((row / grid.image_rows * grid.height + y) * grid.width + first) * grid.channels;
-      filled = tiles_for(grid.width - first, grid.stride);
+      filled = ceil_divide(grid.width - first, grid.stride);
       const Index pixels_at_once = grid.stride == 1 ? filled : 1;
       for (Index pixel = 0; pixel < filled; pixel += pixels_at_once) {
         __builtin_memcpy(static_cast<void*>(begin + pixel * grid.channels), from + pixel * grid.stride * grid.channels,
@@ -181,8 +180,8 @@ struct Sums {
 
   // Shared by the team: columns first, so that a thread keeps to few weights.
   void all() const {
-    const Index pairs = tiles_for(grid.tiles(), 2);
-    const Index chunks = tiles_for(pairs, kChunk);
+    const Index pairs = ceil_divide(grid.tiles(), 2);
+    const Index chunks = ceil_divide(pairs, kChunk);
     const launch::Tiles configured(kTileRows, kTileRows, launch::kTileSteps);
 #pragma omp for schedule(static)
     for (Index unit = 0; unit < out / kColumnsAtOnce * chunks; ++unit) {
@@ -253,7 +252,7 @@ Work forward_work(const Call& call) {
 // --- data gradient: dx at (stride * y + a, stride * x + b) is a convolution of dy for each of the phases (a, b) ---
 
 Index sums_of_phases(const Geometry& g, Index size) {
-  return tiles_for(size, g.stride);
+  return ceil_divide(size, g.stride);
 }
 
 TileGrid data_gradient_grid(const Geometry& g) {

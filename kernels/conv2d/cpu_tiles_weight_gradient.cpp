@@ -1,7 +1,6 @@
 // conv2d_weight_gradient in bf16 as direct products of tiles: x channel by channel, spread out (tile_grid.h), times dy,
 // pixels in pairs, at the distance of each tap. Tiles that begin anywhere but with a line of the cache take half as
 // long again to load, so x stays where it is and dy is moved; pairs that begin with every pixel need two copies of it.
-#include "kernels/conv2d/product.h"
 #include "kernels/conv2d/tile_grid.h"
 #include "kernels/launch/table.h"
 
@@ -31,15 +30,15 @@ Index units_of(const Geometry& g) {
 Layout layout_of(const Geometry& g, const TileGrid& grid) {
   launch::WorkspaceLayout parts;
   Layout layout{};
-  const Index groups = tiles_for(grid.positions(), kTileTerms);
+  const Index groups = ceil_divide(grid.positions(), kTileTerms);
   const Index group_bytes = (g.in * grid.phases + 2 * g.out) * kTileTerms * 2;
-  layout.chunks = tiles_for(groups, most(kCache / group_bytes, kGroups));
-  layout.groups = tiles_for(groups, layout.chunks);
+  layout.chunks = ceil_divide(groups, most(kCache / group_bytes, kGroups));
+  layout.groups = ceil_divide(groups, layout.chunks);
   layout.length = layout.groups * kTileTerms;
   // Rows of tiles must not fall into few sets of a cache.
   if (layout.groups % 2 == 0) layout.length += kTileTerms;
-  layout.before = tiles_for(grid.reach - grid.lead, kTileTerms) * kTileTerms;
-  layout.pairs = (layout.before + (layout.groups + tiles_for(grid.lead, kTileTerms)) * kTileTerms) / 2;
+  layout.before = ceil_divide(grid.reach - grid.lead, kTileTerms) * kTileTerms;
+  layout.pairs = (layout.before + (layout.groups + ceil_divide(grid.lead, kTileTerms)) * kTileTerms) / 2;
   layout.x = parts.take(g.in * grid.phases * layout.length * 2);
   layout.dy = parts.take(2 * 2 * layout.pairs * g.out * 2);
   layout.totals =
@@ -129,7 +128,7 @@ constexpr Index kGatheredPixels = 2048;
 
 // Terms of a gathered window, with zeros behind them.
 DERMATOME_HD Index gathered_terms(const Geometry& g) {
-  return tiles_for(g.kernel * g.kernel * g.in, kTileTerms) * kTileTerms;
+  return ceil_divide(g.kernel * g.kernel * g.in, kTileTerms) * kTileTerms;
 }
 
 struct GatheredLayout {
@@ -163,7 +162,7 @@ void gathered_weight_gradient(const Geometry& g, const Bfloat16* x, const Bfloat
     const launch::Tiles configured(kTileRows, kTileRows, launch::kTileSteps);
     for (Index first = 0; first < pixels_of(g); first += kGatheredPixels) {
       const Index count = least(kGatheredPixels, pixels_of(g) - first);
-      const Index groups = tiles_for(count, kTileTerms);
+      const Index groups = ceil_divide(count, kTileTerms);
       // rows[group][term][32 pixels], pairs[column / 16][group][16 pairs of pixels][16 columns]
 #pragma omp for schedule(static)
       for (Index group = 0; group < groups; ++group) {
@@ -196,7 +195,7 @@ void gathered_weight_gradient(const Geometry& g, const Bfloat16* x, const Bfloat
       }
     }
 #pragma omp for schedule(static)
-    for (Index part = 0; part < tiles_for(depth_of(g), kLanes); ++part)
+    for (Index part = 0; part < ceil_divide(depth_of(g), kLanes); ++part)
       unpack_weight_gradient(g, totals, part, dweight);
   });
 }
@@ -272,7 +271,7 @@ bool fits(const Call& call) {
 Work work(const Call& call) {
   const Geometry g = weight_gradient_geometry(call);
   if (!has_whole_blocks(g.in)) {
-    const Index pixels = tiles_for(pixels_of(g), kTileTerms) * kTileTerms;
+    const Index pixels = ceil_divide(pixels_of(g), kTileTerms) * kTileTerms;
     const double moved = static_cast<double>(pixels * (gathered_terms(g) + g.out)) * sizeof(Bfloat16);
     return {.flops = 2 * static_cast<double>(pixels * gathered_terms(g) * g.out),
             .workspace_bytes = 2 * moved,

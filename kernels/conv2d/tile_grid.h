@@ -4,10 +4,7 @@
 // takes every stride-th row and column apart (a phase), so that neighbours stay neighbours.
 #pragma once
 
-#include <omp.h>
-
-#include "kernels/conv2d/geometry.h"
-#include "kernels/launch/cpu.h"
+#include "kernels/conv2d/product.h"
 #include "kernels/launch/processor.h"
 #include "kernels/launch/tiles.h"
 #include "kernels/launch/workspace.h"
@@ -22,10 +19,6 @@ using launch::kTileTerms;
 
 constexpr Index kMostTileTaps = 49;
 constexpr Index kMostPhases = 9;
-
-DERMATOME_HD Index tiles_for(Index count, Index size) {
-  return (count + size - 1) / size;
-}
 
 // Where a tap finds its pixels: `shift` positions behind that of the sum.
 struct TileTap {
@@ -46,7 +39,7 @@ struct TileGrid {
   Index rows, columns;  // of the sums
 
   DERMATOME_HD Index positions() const { return n * image_rows * row; }
-  DERMATOME_HD Index tiles() const { return tiles_for(positions(), kTileRows); }
+  DERMATOME_HD Index tiles() const { return ceil_divide(positions(), kTileRows); }
 };
 
 DERMATOME_HD Index floor_divide(Index a, Index b) {
@@ -59,7 +52,7 @@ inline TileGrid tile_grid(Index n, Index height, Index width, Index channels, In
                           Index low, Index high) {
   const Index before = low < 0 ? -low : 0;
   const auto apart = [&](Index size, Index sums) {
-    const Index with_zeros = tiles_for(size, stride) + before;
+    const Index with_zeros = ceil_divide(size, stride) + before;
     return with_zeros > sums + high ? with_zeros : sums + high;
   };
   TileGrid grid{.n = n,
@@ -148,6 +141,7 @@ inline Index spread_bytes(const TileGrid& grid) {
 DERMATOME_HD bool has_whole_blocks(Index channels) {
   return channels % kTileTerms == 0;
 }
+
 // Pairs of tiles of outputs.
 inline bool fits_tiles(const Geometry& g) {
   return launch::has_bf16_matrix_unit() && has_whole_blocks(g.out) && g.kernel * g.kernel <= kMostTileTaps &&

@@ -26,6 +26,18 @@ struct Operand {
   std::int64_t elements;
 };
 
+// Whom a kernel tells what it has written of its outputs (Kernel::tells_what_it_wrote), so that what follows from it
+// can be made while it is warm.
+struct WriteListener {
+  void* context;
+  // How many rows (of the first extent) to write and tell at a time, but for the last; 0: no matter how many.
+  std::int64_t (*rows_at_a_time)(void* context, int output);
+  // Of blocks of that many rows, each by the thread that wrote it. Not called where any number would do.
+  void (*wrote_rows)(void* context, int output, std::int64_t first, std::int64_t count);
+  // Of a whole output, by the thread that run() was called on, outside any team.
+  void (*wrote_all)(void* context, int output);
+};
+
 struct Call {
   const Operand* inputs;
   const Operand* outputs;
@@ -34,6 +46,7 @@ struct Call {
   const AttributeValue* attributes;  // in the order of the op's signature
   void* workspace;                   // as many bytes as the kernel asked for, 64-byte aligned
   Stream* stream;
+  const WriteListener* listener = nullptr;  // null: nobody
 };
 
 // What a kernel executes, where its way differs from what Op::cost counts.
@@ -48,7 +61,10 @@ struct FunctionPreparation {
   int input;
   const char* layout;
   std::int64_t (*bytes)(const Operand& plain);
-  void (*run)(const Call&);  // input 0: the plain tensor; output 0: the copy
+  void (*run)(const Call&);     // input 0: the plain tensor; output 0: the copy
+  std::int64_t rows_at_a_time;  // of the plain tensor's first extent
+  // What becomes of such a block of rows, by this thread alone; all blocks together do what `run` does.
+  void (*run_rows)(const Call&, std::int64_t first, std::int64_t count);
 };
 
 // A kernel as a plain function, as the tables of each instruction set and of the reference offer them.
@@ -61,6 +77,7 @@ struct FunctionEntry {
   bool mixes_types = false;                          // false: every floating operand must be of `type`
   Work (*work)(const Call&) = nullptr;               // null: what the op's cost says; operands as for `workspace`
   const FunctionPreparation* preparation = nullptr;
+  bool tells_what_it_wrote = false;
 };
 
 }  // namespace dermatome

@@ -20,6 +20,10 @@ class PreparationKernel final : public Kernel {
  public:
   explicit PreparationKernel(const FunctionPreparation& preparation) : preparation_(preparation) {}
   void run(const Call& call) override { preparation_.run(call); }
+  std::int64_t rows_at_a_time() const override { return preparation_.rows_at_a_time; }
+  void run_rows(const Call& call, std::int64_t first, std::int64_t count) override {
+    preparation_.run_rows(call, first, count);
+  }
   std::string describe() const override { return preparation_.layout; }
 
  private:
@@ -33,6 +37,7 @@ class FunctionKernel final : public Kernel {
       : run_(entry.run),
         workspace_(entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call))),
         work_(entry.work == nullptr ? std::nullopt : std::optional(entry.work(call))),
+        tells_(entry.tells_what_it_wrote),
         implementation_(std::move(implementation)) {
     if (const FunctionPreparation* wanted = entry.preparation; wanted != nullptr) {
       prepared_.push_back({.input = wanted->input,
@@ -43,6 +48,7 @@ class FunctionKernel final : public Kernel {
   }
   std::size_t workspace_bytes() const override { return workspace_; }
   std::vector<PreparedInput> take_prepared_inputs() override { return std::move(prepared_); }
+  bool tells_what_it_wrote() const override { return tells_; }
   std::optional<Work> work() const override { return work_; }
   void run(const Call& call) override { run_(call); }
   std::string describe() const override { return implementation_; }
@@ -51,6 +57,7 @@ class FunctionKernel final : public Kernel {
   void (*run_)(const Call&);
   std::size_t workspace_;
   std::optional<Work> work_;
+  bool tells_;
   std::string implementation_;
   std::vector<PreparedInput> prepared_;
 };

@@ -70,6 +70,12 @@ class Kernel {
   // Runs many calls of kernels that name the same function in one go, where starting each costs more than its work.
   using RunTogether = void (*)(std::span<const Call>);
   virtual RunTogether together() const { return nullptr; }
+  // Whether it calls Call::listener.
+  virtual bool tells_what_it_wrote() const { return false; }
+  // A reorder that also works on some rows of the plain tensor at a time, on the thread that asks: on how many; 0: it
+  // works on the whole alone.
+  virtual std::int64_t rows_at_a_time() const { return 0; }
+  virtual void run_rows(const Call& /*call*/, std::int64_t /*first*/, std::int64_t /*count*/) {}
   // What run() executes; empty: what the op's cost says.
   virtual std::optional<Work> work() const { return std::nullopt; }
   // What was chosen: "onednn brgemm:avx512_core", "cpu x86-64-v4".

@@ -226,6 +226,7 @@ void run_passes(Graph& graph, const CompileOptions& options, std::map<std::strin
                 std::optional<Device> device) {
   graph.remove_dead_nodes();
   for (const Rewrite* rewrite : all_rewrites()) {
+    if (rewrite->of_the_program) continue;
     const int count = run_rewrite(graph, *rewrite, options, device);
     if (applied != nullptr && options.pass_enabled(rewrite->name)) (*applied)[rewrite->name] += count;
   }

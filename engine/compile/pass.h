@@ -65,6 +65,9 @@ struct Rewrite {
   bool needs_kernels = false;
   // Only where activations are of that type.
   std::optional<DType> activations = {};
+  // Neither pattern nor function: no change of the graph but one of how the compiled program runs, which asks whether
+  // the name is enabled.
+  bool of_the_program = false;
 };
 
 void register_rewrite(Rewrite rewrite);

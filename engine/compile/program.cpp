@@ -35,6 +35,7 @@ void Program::Impl::queue_refresh(const std::set<const State*>* of) {
 // After an update every copy is stale: then all are brought up to date by one replay, where the device records.
 void Program::Impl::refresh_prepared(bool recorded) {
   const auto stale = [](const PreparedUse& use) { return use.copy->version != use.state->version; };
+  for (const PreparedUse& use : prepared) use.copy->read = use.state->version;
   if (std::none_of(prepared.begin(), prepared.end(), stale)) return;
   const bool all = std::all_of(prepared.begin(), prepared.end(), stale);
   recorded = recorded && may_record();
@@ -151,7 +152,11 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
   const bool by_marks = span != nullptr && !marks.empty();
   const bool timed = (span != nullptr && !by_marks) || options.trace_nodes;
   const double start = timed ? seconds_since_start() : 0;
-  step.kernel->run(call_of(step, *stream));
+  Call call = call_of(step, *stream);
+  const auto copies = written_copies.find(index);
+  if (copies != written_copies.end()) call.listener = copies->second->begin();
+  step.kernel->run(call);
+  if (call.listener != nullptr) copies->second->end();
   if (timed) {
     stream->synchronize();
     const double elapsed = seconds_since_start() - start;

@@ -30,6 +30,26 @@ std::vector<bool> descendants(const Graph& graph, int node) {
   return reached;
 }
 
+// The copy's own ways to be made of its state, without the program that asked for it.
+void let_writers_make(const PreparedUse& use) {
+  const auto call_with = [from = use.from, to = use.to](const auto& run) {
+    run(Call{.inputs = &from,
+             .outputs = &to,
+             .input_count = 1,
+             .output_count = 1,
+             .attributes = nullptr,
+             .workspace = nullptr,
+             .stream = nullptr});
+  };
+  use.copy->write_all = [call_with, reorder = use.reorder] {
+    call_with([&](const Call& call) { reorder->run(call); });
+  };
+  use.copy->rows_at_a_time = use.reorder->rows_at_a_time();
+  use.copy->write_rows = [call_with, reorder = use.reorder](std::int64_t first, std::int64_t count) {
+    call_with([&](const Call& call) { reorder->run_rows(call, first, count); });
+  };
+}
+
 // Copies one tensor to another in the device's memory; state writes whose value cannot be computed in place.
 class CopyKernel final : public Kernel {
  public:
@@ -362,6 +382,7 @@ void Program::Impl::compile() {
   allocate();
   resolve_pointers();
   place_prepared();
+  find_written_copies();
 }
 
 // Each copy once, however many kernels read it.
@@ -374,8 +395,26 @@ void Program::Impl::place_prepared() {
     use.from = operand_of(desc, use.state->tensor.data());
     use.to = operand_of(desc, use.copy->buffer.data());
     workspace = std::max(workspace, use.reorder->workspace_bytes());
+    if (device.kind == DeviceKind::cpu && use.reorder->workspace_bytes() == 0) let_writers_make(use);
   }
   if (workspace > 0) refresh_workspace = Buffer(device, workspace);
+}
+
+// Which outputs of steps that tell what they wrote are states' memory.
+void Program::Impl::find_written_copies() {
+  if (!options.pass_enabled(kUpdateWritesCopies)) return;
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    if (steps[s].node < 0 || !steps[s].kernel->tells_what_it_wrote()) continue;
+    std::vector<std::shared_ptr<State>> states(steps[s].outputs.size());
+    for (const auto& state : written) {
+      for (std::size_t o = 0; o < states.size(); ++o) {
+        if (steps[s].outputs[o].data == state->tensor.data()) states[o] = state;
+      }
+    }
+    applied[kUpdateWritesCopies] += static_cast<int>(
+        std::count_if(states.begin(), states.end(), [](const auto& state) { return state != nullptr; }));
+    written_copies.emplace(s, std::make_unique<WrittenCopies>(std::move(states)));
+  }
 }
 
 }  // namespace dermatome

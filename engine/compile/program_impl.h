@@ -8,6 +8,7 @@
 
 #include "engine/compile/planner.h"
 #include "engine/compile/program.h"
+#include "engine/compile/written_copies.h"
 #include "engine/core/threads.h"
 
 namespace dermatome {
@@ -59,6 +60,8 @@ struct Program::Impl {
   std::vector<NamedValue> copies_at_end;            // state writes that cannot go straight into the state's memory
   std::vector<std::pair<Operand, Operand>> saved;   // before the first step: old contents that are wanted afterwards
   std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
+  std::map<std::size_t, std::unique_ptr<WrittenCopies>>
+      written_copies;  // by step, where its kernel tells what it wrote
   Buffer refresh_workspace;
   int compiled_threads = threads();
   std::unique_ptr<Recording> recording;          // of all steps, on the pointers that they have now
@@ -92,6 +95,7 @@ struct Program::Impl {
   void* address(int value) const;
   Call call_of(const PreparedUse& use);
   void place_prepared();
+  void find_written_copies();
   void queue_refresh(const std::set<const State*>* of);
   void refresh_prepared(bool recorded);
   void queue_all(RunTimes* times);

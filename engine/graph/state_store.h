@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,12 @@ namespace dermatome {
 struct PreparedCopy {
   Buffer buffer;
   std::uint64_t version = 0;
+  std::uint64_t read = 0;  // the state's version in the last run that read the copy
+  // How to make it of the state, where that can be done behind whatever wrote the state, without other memory: all of
+  // it, or (where rows_at_a_time is not 0) blocks of so many rows of the first extent, by the thread that asks.
+  std::function<void()> write_all = {};
+  std::int64_t rows_at_a_time = 0;
+  std::function<void(std::int64_t first, std::int64_t count)> write_rows = {};
 };
 
 struct State {

@@ -8,6 +8,20 @@
 namespace dermatome::adam {
 namespace {
 
+// `rows` of the first extent at a time, each block told of by the thread that has updated it.
+template <typename UpdateElement, typename Tell>
+void update_in_blocks(const Operand& tensor, std::int64_t rows, const UpdateElement& update_element, const Tell& tell) {
+  const std::int64_t all_rows = tensor.extent[0];
+  const std::int64_t of_row = tensor.elements / all_rows;
+  launch::for_each_row((all_rows + rows - 1) / rows, rows * of_row, [=](std::int64_t block) {
+    const std::int64_t first = block * rows;
+    const std::int64_t count = all_rows - first < rows ? all_rows - first : rows;
+#pragma omp simd
+    for (std::int64_t i = first * of_row; i < (first + count) * of_row; ++i) update_element(i);
+    tell(first, count);
+  });
+}
+
 void run(const Call& call) {
   const auto beta1 = static_cast<double>(launch::in<float>(call, kBeta1)[0]);
   const double beta2 = launch::real(call, kBeta2);
@@ -35,17 +49,28 @@ void run(const Call& call) {
     float* new_weight = launch::out<float>(call, out + kWeight);
     float* new_first = launch::out<float>(call, out + kFirstMoment);
     float* new_second = launch::out<float>(call, out + kSecondMoment);
-    launch::for_each(call.inputs[in].elements, [=](std::int64_t i) {
+    const auto update_element = [=](std::int64_t i) {
       const Element<float> e = update(step, Element<float>{weight[i], first[i], second[i]}, gradient[i],
                                       [](float x) { return __builtin_sqrtf(x); });
       if (new_weight != nullptr) new_weight[i] = e.weight;
       if (new_first != nullptr) new_first[i] = e.first;
       if (new_second != nullptr) new_second[i] = e.second;
-    });
+    };
+    const Operand& tensor = call.inputs[in];
+    const WriteListener* listener = call.listener;
+    const std::int64_t rows = listener != nullptr ? listener->rows_at_a_time(listener->context, out + kWeight) : 0;
+    if (rows == 0) {
+      launch::for_each(tensor.elements, update_element);
+    } else {
+      update_in_blocks(tensor, rows, update_element, [=](std::int64_t from, std::int64_t count) {
+        listener->wrote_rows(listener->context, out + kWeight, from, count);
+      });
+    }
+    if (listener != nullptr) listener->wrote_all(listener->context, out + kWeight);
   }
 }
 
 }  // namespace
 }  // namespace dermatome::adam
 
-DERMATOME_CPU_TABLE(adam, {"adam", DType::f32, adam::run})
+DERMATOME_CPU_TABLE(adam, {.op = "adam", .type = DType::f32, .run = adam::run, .tells_what_it_wrote = true})

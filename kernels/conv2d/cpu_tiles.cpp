@@ -20,65 +20,85 @@ constexpr Index kChunk = 16;  // pairs of tiles of a unit of work: their pixels 
 Index tile_bytes(const Operand& weight) {
   return weight.elements * static_cast<Index>(sizeof(Bfloat16));
 }
-// Columns are output channels, terms input channels. A unit: 16 outputs by 32 inputs, all taps.
-void prepare_forward(const Call& call) {
+// Where a unit of work takes its numbers from and puts its tiles: 16 columns by 32 terms, all taps.
+struct WeightTiles {
+  const float* from;
+  Bfloat16* to;
+  Index out, in, taps;
+};
+WeightTiles weight_tiles_of(const Call& call) {
   const Operand& weight = call.inputs[0];
-  const Index out = weight.extent[0], in = weight.extent[1], taps = weight.extent[2] * weight.extent[3];
-  const auto* from = static_cast<const float*>(weight.data);
-  auto* to = launch::out<Bfloat16>(call, 0);
+  return {static_cast<const float*>(weight.data), launch::out<Bfloat16>(call, 0), weight.extent[0], weight.extent[1],
+          weight.extent[2] * weight.extent[3]};
+}
+
+// What reads the tiles comes later than the caches last.
+void stream_pairs(Bfloat16* to, Vec first, Vec second) {
+  launch::stream(reinterpret_cast<float*>(to), reinterpret_cast<Vec>(launch::round_pairs(first, second)));
+}
+
+// Columns are output channels, terms input channels.
+void put_forward_tiles(const WeightTiles& w, Index column, Index block) {
   if constexpr (kLanes == kTileColumns) {
-    launch::in_team(true, [&] {
-      alignas(64) float turned[kTileTerms * kMostTileTaps * kTileColumns];
-      const Index blocks = in / kTileTerms;
-#pragma omp for schedule(static)
-      for (Index unit = 0; unit < out / kTileColumns * blocks; ++unit) {
-        const Index column = unit / blocks * kTileColumns;
-        const Index block = unit % blocks;
-        const Index numbers = kTileTerms * taps;
-        for (Index begin = 0; begin < numbers; begin += kLanes) {
-          Vec rows[kLanes];
-          for (Index lane = 0; lane < kLanes; ++lane) {
-            rows[lane] = launch::load(from + ((column + lane) * in + block * kTileTerms) * taps + begin);
-          }
-          launch::transpose(rows);
-          for (Index j = 0; j < kLanes; ++j) launch::store(turned + (begin + j) * kTileColumns, rows[j]);
-        }
-        for (Index tap = 0; tap < taps; ++tap) {
-          Bfloat16* tile = to + ((column / kTileColumns * taps + tap) * blocks + block) * kTileNumbers;
-          for (Index i = 0; i < kTileTerms; i += 2) {
-            launch::store_pairs(tile + i * kTileColumns,
-                                launch::round_pairs(launch::load(turned + (i * taps + tap) * kTileColumns),
-                                                    launch::load(turned + ((i + 1) * taps + tap) * kTileColumns)));
-          }
-        }
+    alignas(64) float turned[kTileTerms * kMostTileTaps * kTileColumns];
+    for (Index begin = 0; begin < kTileTerms * w.taps; begin += kLanes) {
+      Vec rows[kLanes];
+      for (Index lane = 0; lane < kLanes; ++lane) {
+        rows[lane] = launch::load(w.from + ((column + lane) * w.in + block * kTileTerms) * w.taps + begin);
       }
-    });
+      launch::transpose(rows);
+      for (Index j = 0; j < kLanes; ++j) launch::store(turned + (begin + j) * kTileColumns, rows[j]);
+    }
+    for (Index tap = 0; tap < w.taps; ++tap) {
+      Bfloat16* tile = w.to + ((column / kTileColumns * w.taps + tap) * (w.in / kTileTerms) + block) * kTileNumbers;
+      for (Index i = 0; i < kTileTerms; i += 2) {
+        stream_pairs(tile + i * kTileColumns, launch::load(turned + (i * w.taps + tap) * kTileColumns),
+                     launch::load(turned + ((i + 1) * w.taps + tap) * kTileColumns));
+      }
+    }
   }
 }
 
 // Columns are input channels, terms output channels.
-void prepare_data_gradient(const Call& call) {
-  const Operand& weight = call.inputs[0];
-  const Index out = weight.extent[0], in = weight.extent[1], taps = weight.extent[2] * weight.extent[3];
-  const auto* from = static_cast<const float*>(weight.data);
-  auto* to = launch::out<Bfloat16>(call, 0);
+void put_data_gradient_tiles(const WeightTiles& w, Index column, Index block) {
   if constexpr (kLanes == kTileColumns) {
-    const Index blocks = out / kTileTerms;
-    launch::for_each_row(in / kTileColumns * blocks, kTileNumbers * taps, [=](Index unit) {
-      const Index column = unit / blocks * kTileColumns;
-      const Index block = unit % blocks;
-      for (Index o = 0; o < kTileTerms; o += 2) {
-        const float* first = from + ((block * kTileTerms + o) * in + column) * taps;
-        Vec even[kMostTileTaps];
-        for_each_tap(first, taps, [&](Index tap, Vec weights) { even[tap] = weights; });
-        for_each_tap(first + in * taps, taps, [&](Index tap, Vec weights) {
-          launch::store_pairs(
-              to + ((column / kTileColumns * taps + tap) * blocks + block) * kTileNumbers + o * kTileColumns,
-              launch::round_pairs(even[tap], weights));
-        });
-      }
-    });
+    for (Index o = 0; o < kTileTerms; o += 2) {
+      const float* first = w.from + ((block * kTileTerms + o) * w.in + column) * w.taps;
+      Vec even[kMostTileTaps];
+      for_each_tap(first, w.taps, [&](Index tap, Vec weights) { even[tap] = weights; });
+      for_each_tap(first + w.in * w.taps, w.taps, [&](Index tap, Vec weights) {
+        stream_pairs(w.to + ((column / kTileColumns * w.taps + tap) * (w.out / kTileTerms) + block) * kTileNumbers +
+                         o * kTileColumns,
+                     even[tap], weights);
+      });
+    }
   }
+}
+
+// put(tiles, column, block) for all units that rows [first, first + count) of the weight are in.
+using PutTiles = void (*)(const WeightTiles&, Index column, Index block);
+template <PutTiles kPut, bool kRowsAreColumns>
+void prepare_rows(const Call& call, Index first, Index count) {
+  const WeightTiles w = weight_tiles_of(call);
+  const Index columns = kRowsAreColumns ? first : 0;
+  const Index last_column = kRowsAreColumns ? first + count : w.in;
+  const Index blocks = kRowsAreColumns ? 0 : first / kTileTerms;
+  const Index last_block = kRowsAreColumns ? w.in / kTileTerms : (first + count) / kTileTerms;
+  for (Index column = columns; column < last_column; column += kTileColumns) {
+    for (Index block = blocks; block < last_block; ++block) kPut(w, column, block);
+  }
+  launch::end_of_streams();
+}
+
+template <PutTiles kPut, bool kRowsAreColumns>
+void prepare(const Call& call) {
+  const WeightTiles w = weight_tiles_of(call);
+  const Index blocks = (kRowsAreColumns ? w.in : w.out) / kTileTerms;
+  const Index columns = (kRowsAreColumns ? w.out : w.in) / kTileColumns;
+  launch::for_each_row(columns * blocks, kTileNumbers * w.taps, [=](Index unit) {
+    kPut(w, unit / blocks * kTileColumns, unit % blocks);
+    launch::end_of_streams();
+  });
 }
 
 // --- activations ---
@@ -311,8 +331,19 @@ Work data_gradient_work(const Call& call) {
   return work_of(g, data_gradient_grid(g), static_cast<double>(g.kernel * g.kernel));
 }
 
-constexpr FunctionPreparation kForwardTiles{1, "bf16 tiles by output channels", tile_bytes, prepare_forward};
-constexpr FunctionPreparation kDataGradientTiles{1, "bf16 tiles by input channels", tile_bytes, prepare_data_gradient};
+// Blocks of rows that are whole tiles of columns as well as of terms, so that one update serves both.
+constexpr FunctionPreparation kForwardTiles{.input = 1,
+                                            .layout = "bf16 tiles by output channels",
+                                            .bytes = tile_bytes,
+                                            .run = prepare<put_forward_tiles, true>,
+                                            .rows_at_a_time = kTileTerms,
+                                            .run_rows = prepare_rows<put_forward_tiles, true>};
+constexpr FunctionPreparation kDataGradientTiles{.input = 1,
+                                                 .layout = "bf16 tiles by input channels",
+                                                 .bytes = tile_bytes,
+                                                 .run = prepare<put_data_gradient_tiles, false>,
+                                                 .rows_at_a_time = kTileTerms,
+                                                 .run_rows = prepare_rows<put_data_gradient_tiles, false>};
 
 }  // namespace
 }  // namespace dermatome::conv2d

@@ -99,6 +99,7 @@ void counts(const Call& call) {
 }
 
 int reorders = 0;
+int reorders_of_rows = 0;  // in a test's one thread
 
 template <typename T>
 class ReverseKernel final : public Kernel {
@@ -111,13 +112,33 @@ class ReverseKernel final : public Kernel {
 };
 
 template <typename T>
+class ReverseRowsKernel final : public Kernel {
+ public:
+  void run(const Call& call) override { whole_.run(call); }
+  std::int64_t rows_at_a_time() const override { return 2; }
+  void run_rows(const Call& call, std::int64_t first, std::int64_t count) override {
+    ++reorders_of_rows;
+    const std::int64_t n = call.inputs[0].elements;
+    for (std::int64_t i = first; i < first + count; ++i) out<T>(call, 0)[n - 1 - i] = in<T>(call, 0)[i];
+  }
+  std::string describe() const override { return "test reverse by rows"; }
+
+ private:
+  ReverseKernel<T> whole_;
+};
+
+template <typename T>
 class WeightedKernel final : public Kernel {
  public:
-  explicit WeightedKernel(std::size_t weight_bytes) : weight_bytes_(weight_bytes) {}
+  WeightedKernel(std::size_t weight_bytes, bool by_rows) : weight_bytes_(weight_bytes), by_rows_(by_rows) {}
   std::vector<PreparedInput> take_prepared_inputs() override {
+    std::unique_ptr<Kernel> reorder = std::make_unique<ReverseKernel<T>>();
+    if (by_rows_) reorder = std::make_unique<ReverseRowsKernel<T>>();
     std::vector<PreparedInput> prepared;
-    prepared.push_back(
-        {.input = 1, .layout = "reversed", .bytes = weight_bytes_, .reorder = std::make_unique<ReverseKernel<T>>()});
+    prepared.push_back({.input = 1,
+                        .layout = by_rows_ ? "reversed by rows" : "reversed",
+                        .bytes = weight_bytes_,
+                        .reorder = std::move(reorder)});
     return prepared;
   }
   void run(const Call& call) override {
@@ -128,11 +149,13 @@ class WeightedKernel final : public Kernel {
 
  private:
   std::size_t weight_bytes_;
+  bool by_rows_;
 };
 
 std::unique_ptr<Kernel> make_weighted(const KernelRequest& request) {
-  if (request.type == DType::f64) return std::make_unique<WeightedKernel<double>>(request.inputs[1].bytes());
-  return std::make_unique<WeightedKernel<float>>(request.inputs[1].bytes());
+  const bool by_rows = request.op.name() == "test_weighted_by_rows";
+  if (request.type == DType::f64) return std::make_unique<WeightedKernel<double>>(request.inputs[1].bytes(), by_rows);
+  return std::make_unique<WeightedKernel<float>>(request.inputs[1].bytes(), by_rows);
 }
 
 Signature unary(std::string name) {
@@ -221,10 +244,11 @@ bool register_others() {
                           c.set(0, c.builder().call("test_spread", {c.upstream(), c.input(0)}));
                         }});
   register_test_kernels("test_counts", counts<float>, counts<double>);
-  register_test_op({.signature = binary("test_weighted", "x", "weight")});
-  register_kernel(
-      {.op = "test_weighted", .device = DeviceKind::cpu, .implementation = "test", .factory = make_weighted});
-  register_test_kernels("test_weighted", DeviceKind::reference, multiply<float>, multiply<double>);
+  for (const char* weighted : {"test_weighted", "test_weighted_by_rows"}) {
+    register_test_op({.signature = binary(weighted, "x", "weight")});
+    register_kernel({.op = weighted, .device = DeviceKind::cpu, .implementation = "test", .factory = make_weighted});
+    register_test_kernels(weighted, DeviceKind::reference, multiply<float>, multiply<double>);
+  }
   return true;
 }
 
@@ -235,6 +259,9 @@ bool register_others() {
 
 int weighted_reorders() {
   return reorders;
+}
+int weighted_rows() {
+  return reorders_of_rows;
 }
 
 const Op& register_test_op(OpParts parts) {

@@ -22,9 +22,11 @@ namespace dermatome::harness {
 // test_large(x, count): f32[count] filled with x's first element.
 // test_scratch(x): x + 1 by way of a workspace twice as large as x.
 // test_weighted(x, weight): x * weight in one shape; on cpu wants its weight prepared as "reversed", and counts the
-// reorders. test_without_kernel(x): has no kernel anywhere. test_wrong(x): x + 1, on cpu wrong by one half in the last
+// reorders. test_weighted_by_rows: the same, its weight prepared two elements at a time where a writer asks for that.
+// test_without_kernel(x): has no kernel anywhere. test_wrong(x): x + 1, on cpu wrong by one half in the last
 // element. test_counts(x): its sum, and how many elements are positive (i32, not differentiable).
 int weighted_reorders();
+int weighted_rows();  // how often some rows were reordered alone
 
 // What a test op consists of; `infer` left out means the description of input 0.
 struct OpParts {

@@ -21,6 +21,7 @@ struct ProfileCommand {
   double seconds = 5;
   int from_node = -1;
   int nodes = -1;
+  std::string photographs = "auto";
   std::string json, trace;
   std::vector<std::string> difference;
   std::shared_ptr<RunOptions> options;
@@ -28,13 +29,9 @@ struct ProfileCommand {
 
 constexpr std::size_t kNodesShown = 30;
 
-measurement::Profile measure(const ProfileCommand& command) {
-  const Model model = find_model(command.model);
-  measurement::StepBench bench(model, {.mode = command.mode,
-                                       .size = command.size,
-                                       .batch = command.batch,
-                                       .device = command.options->device(),
-                                       .compile = command.options->compile});
+measurement::Profile measure_step(const ProfileCommand& command, const Model& model,
+                                  const measurement::StepSettings& settings) {
+  measurement::StepBench bench(model, settings);
   const auto rates = measurement::measure_machine_rates(0.5, command.options->device());
   measurement::Profile profile = measurement::measure_profile(bench, rates, command.seconds);
   profile.model = model.name();
@@ -50,6 +47,22 @@ measurement::Profile measure(const ProfileCommand& command) {
   if (command.from_node >= 0)
     measurement::run_collected(bench, command.options->device(), command.from_node,
                                command.nodes < 0 ? INT_MAX : command.nodes);
+  return profile;
+}
+
+// Feeding behind the step, whose memory is free by then, and in what a step of training leaves of the time.
+measurement::Profile measure(const ProfileCommand& command) {
+  const Model model = find_model(command.model);
+  const measurement::StepSettings settings{.mode = command.mode,
+                                           .size = command.size,
+                                           .batch = command.batch,
+                                           .device = command.options->device(),
+                                           .compile = command.options->compile};
+  measurement::Profile profile = measure_step(command, model, settings);
+  if (command.mode == "train") {
+    profile.feeding = measurement::measure_feeding(model, settings, training::parse_residence(command.photographs),
+                                                   command.seconds / 5);
+  }
   return profile;
 }
 
@@ -104,6 +117,10 @@ void add_profile(CLI::App& app) {
       ->check(CLI::Range(0, 1000000));
   sub->add_option("--nodes", command->nodes, "Show that many nodes, in the order of execution")
       ->check(CLI::Range(1, 1000000));
+  sub->add_option("--photographs", command->photographs,
+                  "Where the photographs lie that training is fed with, as in train")
+      ->capture_default_str()
+      ->check(CLI::IsMember(training::residence_names()));
   auto* json = sub->add_option("--json", command->json, "Write the whole profile to this file, - for standard output");
   auto* trace = sub->add_option("--trace", command->trace,
                                 "Write the shown nodes of one step as a trace for ui.perfetto.dev or chrome://tracing");

@@ -2,6 +2,8 @@
 #include "engine/compile/chain.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "engine/compile/program_impl.h"
 #include "engine/core/error.h"
@@ -84,7 +86,7 @@ struct Chain::Impl {
     stream().synchronize();
   }
 
-  void run_recorded() {
+  std::optional<double> run_recorded() {
     for (auto* program : programs) {
       program->check_ready();
       for (const PreparedUse& use : program->prepared) {
@@ -102,8 +104,11 @@ struct Chain::Impl {
       for (const PreparedUse& use : program->prepared) use.copy->version = use.state->version;
       for (const auto& state : program->written) state->version += static_cast<std::uint64_t>(rounds.count);
     }
+    const auto begin = stream().mark();
     recording->replay(stream());
+    const auto end = stream().mark();
     stream().synchronize();
+    return begin != nullptr && end != nullptr ? std::optional(end->seconds_since(*begin)) : std::nullopt;
   }
 };
 
@@ -124,10 +129,16 @@ Chain::Chain(std::vector<Program*> programs, Rounds rounds) : impl_(std::make_un
 Chain::~Chain() = default;
 Chain::Chain(Chain&&) noexcept = default;
 
-void Chain::run() {
+double Chain::run() {
   impl_->share_stream();
-  if (impl_->may_record() && impl_->device().kind == DeviceKind::cuda) return impl_->run_recorded();
-  impl_->run_one_by_one();
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<double> measured;
+  if (impl_->may_record() && impl_->device().kind == DeviceKind::cuda) {
+    measured = impl_->run_recorded();
+  } else {
+    impl_->run_one_by_one();
+  }
+  return measured.value_or(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 }  // namespace dermatome

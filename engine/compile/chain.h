@@ -37,8 +37,9 @@ class Chain {
   Chain(Chain&&) noexcept;
 
   // As running one program behind the other, round after round; inputs that have no rows keep what they hold. Throws
-  // what Program::run does.
-  void run();
+  // what Program::run does. How many seconds the device was at work, from the first of it to the last: by a GPU's own
+  // clock where all of it is one launch, elsewhere by the host's.
+  double run();
 
  private:
   struct Impl;

@@ -26,6 +26,7 @@ Profile measured(const std::string& mode) {
   profile.batch = 2;
   profile.size = 32;
   profile.threads = 1;
+  if (mode == "train") profile.feeding = {.step = 0.5, .device = 0.25};
   return profile;
 }
 
@@ -148,7 +149,10 @@ void expect_holds(const std::string& text, const std::vector<std::string>& parts
 }
 
 TEST(Profile, TablesSayRatesSharesAndTheGap) {
-  const Profile profile = made_up();
+  Profile profile = made_up();
+  EXPECT_EQ(summary_text(profile).find("feeding"), std::string::npos);
+  profile.feeding = {.step = 0.006, .device = 0.0045};
+  expect_holds(summary_text(profile), {"6.000 ms between two steps of training", "at work in 75.0 % of them"});
   expect_holds(summary_text(profile), {"5.000 ms in the median", "400.00 images/s", "4.000 ms in sum",
                                        "1.000 ms (20.0 %) of the step lie between", "1.600 ms, 32 % of the step"});
   const std::string kinds = kinds_text(profile);

@@ -148,6 +148,7 @@ nlohmann::json to_json(const Profile& p) {
                       {"matrix_f32_flops_per_second", p.rates.matrix_f32},
                       {"matrix_bf16_flops_per_second", p.rates.matrix_bf16},
                       {"wall_seconds", p.wall},
+                      {"feeding", {{"step_seconds", p.feeding.step}, {"device_seconds", p.feeding.device}}},
                       {"kernel_seconds", p.kernel_seconds()},
                       {"bound_seconds", p.bound_seconds()},
                       {"arena_bytes", p.arena_bytes},
@@ -171,6 +172,17 @@ nlohmann::json to_json(const Profile& p) {
   return json;
 }
 
+namespace {
+
+// Profiles of earlier versions have none.
+Feeding feeding_of(const nlohmann::json& profile) {
+  if (!profile.contains("feeding")) return {};
+  const auto& feeding = profile.at("feeding");
+  return {.step = feeding.at("step_seconds"), .device = feeding.at("device_seconds")};
+}
+
+}  // namespace
+
 Profile read_profile(const std::filesystem::path& path) {
   std::ifstream file(path);
   DERMATOME_CHECK(file.good() && !std::filesystem::is_directory(path), "the profile {} cannot be read", path.string());
@@ -191,6 +203,7 @@ Profile read_profile(const std::filesystem::path& path) {
                         .matrix_f32 = json.at("matrix_f32_flops_per_second"),
                         .matrix_bf16 = json.at("matrix_bf16_flops_per_second")},
               .wall = json.at("wall_seconds"),
+              .feeding = feeding_of(json),
               .arena_bytes = json.at("arena_bytes"),
               .arena_lower_bound_bytes = json.at("arena_lower_bound_bytes"),
               .peak_bytes = json.at("peak_bytes")};

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/measurement/feeding.h"
 #include "tools/measurement/machine_rates.h"
 #include "tools/measurement/step_bench.h"
 
@@ -34,6 +35,7 @@ struct Profile {
   int runs = 0;
   MachineRates rates;
   double wall = 0;  // median seconds of a step that runs without a look at the clock between kernels
+  Feeding feeding;  // of training; zeros at inference
   std::size_t arena_bytes = 0;
   std::size_t arena_lower_bound_bytes = 0;  // the largest live set
   std::size_t peak_bytes = 0;

@@ -114,6 +114,11 @@ std::string summary_text(const Profile& p) {
                       p.batch / p.wall);
   text += fmt::format("kernels   {:.3f} ms in sum; {:.3f} ms ({:.1f} %) of the step lie between them\n", kernels * 1e3,
                       gap * 1e3, 100 * gap / p.wall);
+  if (p.feeding.step > 0) {
+    text +=
+        fmt::format("feeding   {:.3f} ms between two steps of training; the device is at work in {:.1f} % of them\n",
+                    p.feeding.step * 1e3, 100 * p.feeding.device / p.feeding.step);
+  }
   text += fmt::format("roofline  {:.3f} ms, {:.0f} % of the step\n", p.bound_seconds() * 1e3,
                       100 * p.bound_seconds() / p.wall);
   text += "counts    GFLOP/s and GB/s of what the operation asks for; roofline of what its kernel executes\n";

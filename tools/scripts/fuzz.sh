@@ -12,8 +12,7 @@ build_fuzzers() {
   cmake -S tests/fuzz -B "$build" -G Ninja -DCMAKE_CXX_COMPILER=clang++ >"$build.configure.log" 2>&1 ||
     { cat "$build.configure.log"; return 1; }
   rm -f "$build.configure.log"
-  cmake --build "$build" --parallel "$jobs" | grep -E "error|FAILED|warning" || true
-  test "${PIPESTATUS[0]}" -eq 0
+  cmake --build "$build" --parallel "$jobs" | { grep -E "error|FAILED|warning" || true; }
 }
 
 # fuzz TARGET FOLDER...: seeds lie in the folders.

@@ -2,6 +2,7 @@
 #include "tools/training/stage_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "engine/core/error.h"
@@ -14,6 +15,17 @@ void set(const Tensor& to, std::vector<float> values) {
 }
 
 constexpr Device kHost{DeviceKind::cpu, 0};
+
+std::map<std::string, std::size_t> rooms(const Model& model, const StageSettings& stage) {
+  const auto batch = static_cast<std::size_t>(stage.batch);
+  constexpr std::size_t kNumber = sizeof(float);
+  return {{"indices", batch * sizeof(std::int32_t)},
+          {"tables", batch * 8 * kNumber},
+          {"divisor", kNumber},
+          {"beta1", kNumber},
+          {"rates", std::max<std::size_t>(1, model.groups().size()) * kNumber},
+          {"decay", kNumber}};
+}
 
 // Adds the program's loss and metrics. `share`: what part of the program's loss divisor are its own pixels.
 double collect(const Program& program, double share, EpochSums& sums) {
@@ -40,6 +52,7 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
       training_programs_{
           .model = model_, .stage = stage_, .resident = training_.rows(), .compile = options_, .device = device_},
       validation_programs_{.model = model_, .stage = stage_, .resident = validation_.rows()},
+      small_(rooms(model_, stage_), device_),
       steps_per_launch_(steps_per_launch) {
   for (const auto& name : store_.names()) {
     const bool of_optimizer = name.starts_with("adam/") && stage_.optimizer_state != "kept";
@@ -103,14 +116,27 @@ void StageRunner::compile(std::int64_t training, std::int64_t validation) {
 }
 
 void StageRunner::bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,
-                             std::span<const float> tables, double divisor) {
-  const auto batch = static_cast<std::int64_t>(samples.size());
+                             std::span<const float> tables, double photographs) {
   const std::vector<std::int32_t> rows = part.place(samples);
   program.bind("images", part.images());
   program.bind("masks", part.masks());
-  program.input("indices").copy_from(tensor_of<std::int32_t>(rows, {batch}));
-  program.input("tables").copy_from(tensor_of<float>(tables, {batch, 8}));
-  set(program.input("divisor"), {static_cast<float>(divisor)});
+  small_.set<std::int32_t>(program, "indices", rows);
+  small_.set<float>(program, "tables", tables);
+  set_divisor(program, photographs);
+}
+
+// What losses are divided by: the pixels of a step of so many photographs.
+void StageRunner::set_divisor(Program& program, double photographs) {
+  const auto pixels = static_cast<float>(photographs * static_cast<double>(stage_.size) * stage_.size);
+  small_.set<float>(program, "divisor", {&pixels, 1});
+}
+
+// With what was set for it.
+void StageRunner::run(Program& program) {
+  small_.send();
+  const auto start = std::chrono::steady_clock::now();
+  program.run();
+  device_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 std::span<const std::uint32_t> StageRunner::first_batch(std::span<const std::uint32_t> samples) const {
@@ -127,8 +153,8 @@ std::vector<float> StageRunner::tables_of(std::span<const std::uint32_t> batch, 
 }
 
 void StageRunner::bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch,
-                                      double divisor, std::span<const std::uint32_t> upcoming) {
-  bind_batch(program, training_, batch, tables_of(batch, epoch), divisor);
+                                      double photographs, std::span<const std::uint32_t> upcoming) {
+  bind_batch(program, training_, batch, tables_of(batch, epoch), photographs);
   training_.prefetch(first_batch(upcoming));
 }
 
@@ -141,12 +167,12 @@ double StageRunner::step(const StepRequest& request, std::int64_t epoch, EpochSu
     return loss;
   }
   Program& program = accumulate_program(batch, false);
-  const double pixels = static_cast<double>(stage_.size) * stage_.size;
-  bind_training_batch(program, request.samples, epoch, pixels * static_cast<double>(batch), upcoming);
+  bind_training_batch(program, request.samples, epoch, static_cast<double>(batch), upcoming);
   Program& moving = bind_update(request.at, request.steps);
   auto known = steps_.find(batch);
   if (known == steps_.end()) known = steps_.emplace(batch, Chain({&program, &moving})).first;
-  known->second.run();
+  small_.send();
+  device_seconds_ += known->second.run();
   return collect(program, 1.0, sums);
 }
 
@@ -161,16 +187,16 @@ void StageRunner::make_several() {
   Program& moving = update_program();
   program.bind("images", training_.images());
   program.bind("masks", training_.masks());
-  const double pixels = static_cast<double>(stage_.size) * stage_.size;
-  set(program.input("divisor"), {static_cast<float>(pixels * stage_.batch)});
   const auto rows = [&](Program& of, const std::string& name, const TensorDesc& desc) {
     return RoundRows{&of, name, rows_[name] = Tensor(rows_of(desc, steps_per_launch_), device_)};
   };
+  const auto input_rows = [&](Program& of, const std::string& name) {
+    small_.bind(of, name);
+    return rows(of, name, of.input(name).desc());
+  };
   Rounds rounds{.count = steps_per_launch_};
-  for (const char* name : {"indices", "tables"})
-    rounds.inputs.push_back(rows(program, name, program.input(name).desc()));
-  for (const auto& [name, values] : update_inputs({}, 0))
-    rounds.inputs.push_back(rows(moving, name, moving.input(name).desc()));
+  for (const char* name : {"indices", "tables"}) rounds.inputs.push_back(input_rows(program, name));
+  for (const auto& [name, values] : update_inputs({}, 0)) rounds.inputs.push_back(input_rows(moving, name));
   for (const char* name : {"loss", "metrics"})
     rounds.outputs.push_back(rows(program, name, program.output(name).desc()));
   several_.emplace(std::vector<Program*>{&program, &moving}, std::move(rounds));
@@ -201,7 +227,9 @@ void StageRunner::steps(std::span<const StepRequest> requests, std::int64_t epoc
   }
   rows_.at("indices").copy_from(tensor_of<std::int32_t>(indices, rows_.at("indices").shape()));
   for (const auto& [name, all] : values) rows_.at(name).copy_from(tensor_of<float>(all, rows_.at(name).shape()));
-  several_->run();
+  set_divisor(accumulate_program(stage_.batch, false), static_cast<double>(stage_.batch));
+  small_.send();
+  device_seconds_ += several_->run();
   const Tensor losses = rows_.at("loss").to(kHost);
   const Tensor metrics = rows_.at("metrics").to(kHost);
   const std::size_t of_step = static_cast<std::size_t>(metrics.shape().elements()) / requests.size();
@@ -215,14 +243,13 @@ void StageRunner::steps(std::span<const StepRequest> requests, std::int64_t epoc
 double StageRunner::accumulate(std::span<const std::uint32_t> samples, std::int64_t epoch, EpochSums& sums,
                                std::span<const std::uint32_t> upcoming) {
   const auto images = static_cast<double>(samples.size());
-  const double pixels = static_cast<double>(stage_.size) * stage_.size;
   double step_loss = 0;
   for (bool add = false; !samples.empty(); add = true) {
     const auto batch = first_batch(samples);
     samples = samples.subspan(batch.size());
     Program& program = accumulate_program(static_cast<std::int64_t>(batch.size()), add);
-    bind_training_batch(program, batch, epoch, images * pixels, samples.empty() ? upcoming : samples);
-    program.run();
+    bind_training_batch(program, batch, epoch, images, samples.empty() ? upcoming : samples);
+    run(program);
     const double share = static_cast<double>(batch.size()) / images;
     step_loss += share * collect(program, share, sums);
   }
@@ -246,12 +273,12 @@ std::vector<std::pair<std::string, std::vector<float>>> StageRunner::update_inpu
 
 Program& StageRunner::bind_update(const SchedulePoint& at, std::int64_t steps) {
   Program& program = update_program();
-  for (const auto& [name, values] : update_inputs(at, steps)) set(program.input(name), values);
+  for (const auto& [name, values] : update_inputs(at, steps)) small_.set<float>(program, name, values);
   return program;
 }
 
 void StageRunner::update(const SchedulePoint& at, std::int64_t steps) {
-  bind_update(at, steps).run();
+  run(bind_update(at, steps));
 }
 
 void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& sums,
@@ -260,10 +287,10 @@ void StageRunner::validate(std::span<const std::uint32_t> samples, EpochSums& su
   for (std::size_t i = 0; i < samples.size(); ++i) {
     tables.insert(tables.end(), data::kIdentityTable.begin(), data::kIdentityTable.end());
   }
-  const double pixels = static_cast<double>(stage_.size) * stage_.size;
   Program& program = validation_program(static_cast<std::int64_t>(samples.size()));
-  bind_batch(program, validation_, samples, tables, pixels * static_cast<double>(samples.size()));
+  bind_batch(program, validation_, samples, tables, static_cast<double>(samples.size()));
   validation_.prefetch(first_batch(upcoming));
+  small_.send();
   program.run();
   collect(program, 1.0, sums);
 }

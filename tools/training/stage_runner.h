@@ -15,6 +15,7 @@
 #include "tools/training/checkpoint.h"
 #include "tools/training/networks.h"
 #include "tools/training/photographs.h"
+#include "tools/training/small_inputs.h"
 
 namespace dermatome::training {
 
@@ -72,6 +73,8 @@ class StageRunner {
   const PhotographSet& training() const { return training_; }
   const PhotographSet& validation() const { return validation_; }
   StageMemory memory() const;
+  // How long the device was at work in all steps so far, by a GPU's own clock; the rest of their time it waited.
+  double device_seconds() const { return device_seconds_; }
 
  private:
   Program& accumulate_program(std::int64_t batch, bool add);
@@ -81,14 +84,16 @@ class StageRunner {
   Program& get(const std::string& key, std::int64_t batch, const Make& make);
   std::span<const std::uint32_t> first_batch(std::span<const std::uint32_t> samples) const;
   std::vector<float> tables_of(std::span<const std::uint32_t> batch, std::int64_t epoch) const;
-  void bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch, double divisor,
-                           std::span<const std::uint32_t> upcoming);
+  void bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch,
+                           double photographs, std::span<const std::uint32_t> upcoming);
   std::vector<std::pair<std::string, std::vector<float>>> update_inputs(const SchedulePoint& at,
                                                                         std::int64_t steps) const;
   Program& bind_update(const SchedulePoint& at, std::int64_t steps);
   void make_several();
+  void run(Program& program);
   void bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,
-                  std::span<const float> tables, double divisor);
+                  std::span<const float> tables, double photographs);
+  void set_divisor(Program& program, double photographs);
 
   const Model& model_;
   const StageSettings& stage_;
@@ -98,6 +103,8 @@ class StageRunner {
   CompileOptions options_;
   StateStore& store_;
   StagePrograms training_programs_, validation_programs_;
+  SmallInputs small_;
+  double device_seconds_ = 0;
   std::map<std::string, Program> programs_;
   std::map<std::int64_t, Chain> steps_;  // by batch
   int steps_per_launch_;

@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import statistics
 import subprocess
 import sys
 
@@ -40,6 +41,12 @@ def rates(programs):
     except (OSError, ValueError) as error:
         why = str(error)
     sys.exit(f"{' '.join(command)} measured no rates, without which nothing here compares with another day: {why}")
+
+
+def median_of(rates):
+    """Of several measurements of the machine's rates, each rate in the median."""
+    measured = [name for name in rates[0] if name.endswith(("_flops", "_per_second"))]
+    return {**rates[0], **{name: statistics.median(one[name] for one in rates) for name in measured}}
 
 
 def build_flags(binary):

@@ -1,5 +1,7 @@
-"""bench/record.py: what a record says of the build and of the tree. Standard library only, and git."""
+"""bench/record.py and bench/run.py: what a record says of the build and of the tree, and what a run says at its end. Standard library only,
+and git."""
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -13,6 +15,16 @@ import record  # noqa: E402
 
 COMMAND = ("/usr/bin/c++ -DDERMATOME_ISA={name} -DFMT_SHARED -I/somewhere -isystem /elsewhere -O3 -DNDEBUG -Wall -Werror {flags} -fopenmp "
            "-std=c++20 -o a.o -c /somewhere/kernels/add/cpu.cpp")
+# Claims to be Dermatome: the information, and steps of 10 ms.
+BINARY = """#!/bin/sh
+if [ "$1" = info ]; then echo "instruction set  x86-64-v4"; exit; fi
+echo '{"ready": true}'
+while read -r word count; do
+  all=0.01
+  while [ "$count" -gt 1 ]; do all="$all, 0.01"; count=$((count - 1)); done
+  echo "{\\"seconds\\": [$all], \\"peak_rss_bytes\\": 1}"
+done
+"""
 
 
 class Folder(unittest.TestCase):
@@ -79,6 +91,38 @@ class Environment(unittest.TestCase):
         self.assertEqual({name: pinned.get(name) for name in newest if name != "python"},
                          {name: version for name, version in newest.items() if name != "python"})
         self.assertIn("safetensors", pinned)
+
+
+class Run(Folder):
+    def run_part(self, part, *options, originals=None):
+        binary = self.write("dermatome", BINARY)
+        binary.chmod(0o755)
+        environment = {name: value for name, value in os.environ.items() if name != "DERMATOME_ORIGINALS"}
+        if originals is not None:
+            environment["DERMATOME_ORIGINALS"] = str(originals)
+        command = [sys.executable, str(ROOT / "bench" / "run.py"), "--binary", str(binary), "--python", "/nowhere/python", "--only", part,
+                   "--out", str(self.path / "record.json"), *options]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=self.path, env=environment)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_says_at_the_end_that_predict_was_left_out_and_what_to_give(self):
+        last = self.run_part("predict").splitlines()[-1]
+        self.assertRegex(last, r'predict is left out: there is no isic2017-original/.*; BENCH_OPTIONS="--originals FOLDER" or '
+                               'DERMATOME_ORIGINALS names the folder')
+        self.assertFalse((self.path / "record.json").exists())
+
+    def test_the_environment_names_the_folder_and_the_option_goes_before_it(self):
+        self.assertIn("there is no /nowhere/originals/", self.run_part("predict", originals="/nowhere/originals"))
+        self.assertIn("there is no /nowhere/else/", self.run_part("predict", "--originals", "/nowhere/else", originals="/nowhere/originals"))
+
+    def test_warns_where_a_record_of_a_changed_tree_was_written(self):
+        warning = record.warning_of(record.commit())
+        said = self.run_part("frozen", "--rounds", "1", "--round-seconds", "0.01", "--threads", "1")
+        written = json.loads((self.path / "record.json").read_text())["frozen"]
+        self.assertEqual(written["commit"], record.commit())
+        self.assertEqual(said.splitlines()[-1], warning or f"written to {self.path / 'record.json'}")
+        self.assertNotIn("record is marked", self.run_part("predict"))
 
 
 if __name__ == "__main__":

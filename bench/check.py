@@ -2,14 +2,23 @@
 
     python3 bench/check.py --binary build/dermatome --python ~/.cache/dermatome/pytorch/bin/python
 
-Every case of the record is measured anew in interleaved rounds and compared as a ratio, never in images a second. The yardstick is
-PyTorch's best configuration where the interpreter has the very version of the record; elsewhere the machine's own rates, and a case
-counts as lost when it lost against the copy bandwidth and against the matrix rate alike (against one of them alone, the machine has
-changed). A case that lost more than 8 % is measured once more and fails when it lost again; one that cannot be run any more fails too.
-Where nothing can be compared (no record of the same processor and instruction set, or one without the PyTorch that is here and without
-rates) that is said, and the exit code is 77 (skipped). Standard library only.
+Every case of the record is measured anew on as many threads as it was recorded with, and compared as a ratio, never in images a second:
+with PyTorch's best configuration of that day, where the interpreter has the very version of the record, and with the machine's own copy
+bandwidth and matrix rate, measured in front of every round and taken in the median.
+
+A case is lost when it lost more than 8 % against every yardstick that can be had. Dermatome that became slower loses against all of them
+alike. Where it lost against some alone, these have changed: virtual machines copy at half or twice the rate from one hour to the next,
+and multiply and run PyTorch as ever. The price is that a loss hides while one of the rates is low; a rate that is far from the record's is
+therefore told. A case that is lost is measured once more, and fails when it is lost again; so does one that cannot be run any more.
+
+Medians of rounds are compared. The fastest steps are printed beside them, and decide where the rounds of a side that is compared, then or
+now, fall into two states of the machine, so that its median says how often it was in which.
+
+Where nothing can be compared (no record of the same processor and instruction set, fewer cores than its threads, or a record without the
+PyTorch that is here and without rates) that is said, and the exit code is 77 (skipped). Standard library only.
 """
 import argparse
+import dataclasses
 import os
 import pathlib
 import sys
@@ -18,7 +27,11 @@ import record
 from sides import OURS, Case, Programs, compare
 
 LIMIT = 0.08
+MOVED = 0.25  # a rate of the machine that differs so much from the record's is told
+TWO_STATES = 1.2  # the slowest round of a side over its fastest
 SKIPPED = 77
+MEDIANS = "images_per_second_median"
+FASTEST = "images_per_second_best"
 
 
 def case_of(fields):
@@ -26,48 +39,70 @@ def case_of(fields):
 
 
 def best_pytorch(fields):
-    """The fastest PyTorch side of a case, None without one."""
-    speeds = {name: side["images_per_second_median"] for name, side in fields["sides"].items()
-              if name.startswith("pytorch ") and "absent" not in side}
+    """The PyTorch side of a case that is fastest in the median, None without one."""
+    speeds = {name: side[MEDIANS] for name, side in fields["sides"].items() if name.startswith("pytorch ") and "absent" not in side}
     return max(speeds, key=speeds.get) if speeds else None
 
 
-def yardsticks(fields):
+def rates_of(fields):
+    """The machine's own rates that a case of this type is compared with, by their names in a sentence."""
+    rates = fields.get("rates") or {}
+    keys = {"the copy bandwidth": "copy_bytes_per_second", "the matrix rate": f"matrix_{fields['type']}_flops"}
+    return {name: rates[key] for name, key in keys.items() if rates.get(key)}
+
+
+def yardsticks(fields, figure=MEDIANS):
     """Images a second of Dermatome over each thing that it can be compared with: PyTorch, and the machine's own rates."""
-    ours = fields["sides"][OURS].get("images_per_second_median")
+    ours = fields["sides"][OURS].get(figure)
     if ours is None:
         return {}
-    ratios = {}
+    ratios = {name: ours / rate for name, rate in rates_of(fields).items()}
     pytorch = best_pytorch(fields)
-    if pytorch is not None:
-        ratios["PyTorch"] = ours / fields["sides"][pytorch]["images_per_second_median"]
-    rates = fields.get("rates") or {}
-    for name, key in (("the copy bandwidth", "copy_bytes_per_second"), ("the matrix rate", f"matrix_{fields['type']}_flops")):
-        if rates.get(key):
-            ratios[name] = ours / rates[key]
+    if pytorch is not None and figure in fields["sides"][pytorch]:
+        ratios = {"PyTorch": ours / fields["sides"][pytorch][figure], **ratios}
     return ratios
 
 
-def usable_yardsticks(committed, same_pytorch):
-    return {name: ratio for name, ratio in yardsticks(committed).items() if same_pytorch or name != "PyTorch"}
+def usable_yardsticks(committed, same_pytorch, figure=MEDIANS):
+    return {name: ratio for name, ratio in yardsticks(committed, figure).items() if same_pytorch or name != "PyTorch"}
 
 
-def losses(committed, measured, same_pytorch):
+def losses(committed, measured, same_pytorch, figure=MEDIANS):
     """Share lost against each yardstick that both have; positive is slower now."""
-    before, now = usable_yardsticks(committed, same_pytorch), yardsticks(measured)
+    before, now = usable_yardsticks(committed, same_pytorch, figure), yardsticks(measured, figure)
     return {name: 1 - now[name] / before[name] for name in before if name in now}
 
 
+def has_two_states(fields, same_pytorch):
+    """Whether the rounds of Dermatome, or of the PyTorch that it is compared with, are so far apart that no noise explains it."""
+    names = [OURS, best_pytorch(fields)] if same_pytorch else [OURS]
+    rounds = [fields["sides"][name].get("rounds") for name in names if name is not None]
+    return any(max(seconds) > TWO_STATES * min(seconds) for seconds in rounds if seconds)
+
+
 def is_lost(shares):
-    """PyTorch decides alone where it is at hand; the machine's own rates only together."""
-    if "PyTorch" in shares:
-        return shares["PyTorch"] > LIMIT
     return len(shares) > 0 and all(share > LIMIT for share in shares.values())
 
 
-def line_of(fields, shares):
-    text = ", ".join(f"{'lost' if share > 0 else 'won'} {abs(share):.1%} against {name}" for name, share in shares.items())
-    return f"{case_of(fields)!s:<34}{text or 'nothing to compare with'}"
+def text_of(shares):
+    return ", ".join(f"{'lost' if share > 0 else 'won'} {abs(share):.1%} against {name}" for name, share in shares.items())
+
+
+def line_of(fields, medians, fastest, by_fastest):
+    """What a case lost by medians and by fastest steps, the deciding ones first."""
+    if not medians:
+        return f"{case_of(fields)!s:<34}nothing to compare with"
+    line = f"{case_of(fields)!s:<34}{text_of(fastest if by_fastest else medians)}"
+    if by_fastest:
+        return f"{line} by the fastest steps, which decide because rounds lie in two states; by medians {text_of(medians)}"
+    return f"{line}; by the fastest steps {text_of(fastest)}" if fastest else line
+
+
+def moved_rates(committed, measured):
+    """A sentence for each rate of the machine that is far from the record's."""
+    before, now = rates_of(committed), rates_of(measured)
+    return [f"  the machine is in another state than when the record was made: {name} is {now[name] / before[name]:.2f} times the record's"
+            for name in before if name in now and abs(now[name] / before[name] - 1) > MOVED]
 
 
 def recorded_cases(committed, pytorch_version):
@@ -78,10 +113,13 @@ def recorded_cases(committed, pytorch_version):
         yield from ((fields, same_pytorch) for fields in about["cases"] if "absent" not in fields["sides"][OURS])
 
 
-def check_case(fields, same_pytorch, measure, say):
+def check_case(fields, same_pytorch, measure, say, cores):
     """What became of a case: "kept", "lost", or "incomparable". It is measured only where something can be compared, and twice when lost."""
+    if fields["threads"] > cores:
+        say(f"{case_of(fields)!s:<34}was recorded on {fields['threads']} threads, and {cores_text(cores)} here: skipped")
+        return "incomparable"
     if not usable_yardsticks(fields, same_pytorch):
-        say(line_of(fields, {}))
+        say(line_of(fields, {}, {}, False))
         return "incomparable"
     for attempt in ("", "again: "):
         measured = measure(fields, same_pytorch)
@@ -89,18 +127,27 @@ def check_case(fields, same_pytorch, measure, say):
         if gone is not None:
             say(f"{attempt}{case_of(fields)!s:<34}cannot be run any more: {gone}")
             continue
-        shares = losses(fields, measured, same_pytorch)
-        say(attempt + line_of(fields, shares))
-        if not is_lost(shares):
-            return "kept" if shares else "incomparable"
+        medians, fastest = (losses(fields, measured, same_pytorch, figure) for figure in (MEDIANS, FASTEST))
+        by_fastest = len(fastest) > 0 and any(has_two_states(one, same_pytorch) for one in (fields, measured))
+        say(attempt + line_of(fields, medians, fastest, by_fastest))
+        for sentence in moved_rates(fields, measured):
+            say(sentence)
+        if not is_lost(fastest if by_fastest else medians):
+            return "kept" if medians else "incomparable"
     return "lost"
 
 
-def why_incomparable(committed, pytorch_version):
+def cores_text(cores):
+    return "1 core is usable" if cores == 1 else f"{cores} cores are usable"
+
+
+def why_incomparable(committed, pytorch_version, cores):
     """The sentence about a record with which nothing here can be compared."""
     cases = [fields for fields, _ in recorded_cases(committed, None)]
     if not cases:
         return "the record holds no case of training or inference"
+    if all(fields["threads"] > cores for fields in cases):
+        return f"the record was made on {min(fields['threads'] for fields in cases)} threads, and {cores_text(cores)} here"
     versions = sorted({committed[part]["python"].get("torch", "none") for part in ("train", "inference") if part in committed})
     rates = "has no rates of the machine" if not any(fields.get("rates") for fields in cases) else "has rates that this build does not measure"
     return f"the record {rates}, and its PyTorch ({', '.join(versions)}) could not be measured here (here: {pytorch_version or 'none'})"
@@ -109,20 +156,22 @@ def why_incomparable(committed, pytorch_version):
 def measurer(programs, rounds, round_seconds, say):
     def measure(fields, with_pytorch):
         names = [OURS, best_pytorch(fields)] if with_pytorch and best_pytorch(fields) else [OURS]
-        rates = record.rates(programs)
-        sides, _ = compare(case_of(fields), names, programs, rounds, round_seconds, say)
-        return {**fields, "sides": sides, "rates": rates}
+        here = dataclasses.replace(programs, threads=fields["threads"])
+        rates = []
+        take_rates = (lambda: rates.append(record.rates(here))) if rates_of(fields) else (lambda: None)
+        sides, _ = compare(case_of(fields), names, here, rounds, round_seconds, say, take_rates)
+        return {**fields, "sides": sides, "rates": record.median_of(rates) if rates else None}
     return measure
 
 
-def judge(committed, pytorch_version, measure, say):
+def judge(committed, pytorch_version, measure, say, cores):
     """The exit code: 0 kept, 1 lost twice, 77 where no case could be compared. `measure` turns a committed case into a new one."""
-    results = [(str(case_of(fields)), check_case(fields, same_pytorch, measure, say))
+    results = [(str(case_of(fields)), check_case(fields, same_pytorch, measure, say, cores))
                for fields, same_pytorch in recorded_cases(committed, pytorch_version)]
     failed = [name for name, result in results if result == "lost"]
     incomparable = sum(result == "incomparable" for _, result in results)
     if incomparable == len(results):
-        say(f"SKIPPED: {why_incomparable(committed, pytorch_version)}; `make bench` renews it")
+        say(f"SKIPPED: {why_incomparable(committed, pytorch_version, cores)}; `make bench` renews it")
         return SKIPPED
     for name in failed:
         say(f"FAILED: {name} lost more than {LIMIT:.0%}, or could not be run, twice in a row")
@@ -139,19 +188,19 @@ def main():
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--cache", default="~/.cache/dermatome/bench")
     parser.add_argument("--results", type=pathlib.Path, default=record.HERE / "results")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--round-seconds", type=float, default=0.5)
     arguments = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
     programs = Programs(pathlib.Path(arguments.binary).resolve(), pathlib.Path(arguments.python).expanduser(),
-                        pathlib.Path(arguments.cache).expanduser(), arguments.threads)
+                        pathlib.Path(arguments.cache).expanduser(), cores)
     file = record.file_of(record.machine(record.information(programs.binary)), arguments.results)
     committed = record.load(file)
     if committed is None:
         print(f"SKIPPED: there is no {file}, so no record of this processor and instruction set; `make bench` writes one")
         return SKIPPED
     pytorch_version = record.python_versions(programs.python).get("torch")
-    return judge(committed, pytorch_version, measurer(programs, arguments.rounds, arguments.round_seconds, print), print)
+    return judge(committed, pytorch_version, measurer(programs, arguments.rounds, arguments.round_seconds, print), print, cores)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // Google Benchmark of every kernel of a model's training step and inference, at the shapes that compiling the model's
 // own graphs gives. Equal kernels run once; `nodes` says how many there are. Each runs alone on the inputs that a real
 // step left, so the caches are warmer than inside a step: small tensors reach more than the copy's rate.
+// DERMATOME_DISABLE_PASS leaves out passes of the compiler, and so shows the kernels that they fuse.
 #include <benchmark/benchmark.h>
 #include <fmt/ranges.h>
 
@@ -109,6 +110,9 @@ int run(int argc, char** argv) {
   app.add_option("--threads", options.threads, "Threads; 0: as many as there are cores")->capture_default_str();
   app.add_option("--rate-seconds", options.rate_seconds, "How long to measure each of the machine's own rates")
       ->capture_default_str();
+  app.footer(
+      "DERMATOME_DISABLE_PASS=NAME,... leaves out passes of the compiler, whose unfused kernels are shown then\n"
+      "(`dermatome info` lists the passes); DERMATOME_DISABLE_KERNEL=NAME,... does without implementations.");
   app.allow_extras();
   CLI11_PARSE(app, argc, argv);
   std::vector<std::string> rest = app.remaining();
@@ -118,6 +122,9 @@ int run(int argc, char** argv) {
   benchmark::Initialize(&count, words.data());
   if (benchmark::ReportUnrecognizedArguments(count, words.data())) return 2;
 
+  CompileOptions compile = options_from_environment();
+  compile.activations = activation_type(options.type, Device{});
+  compile.planner = false;  // a kernel that runs alone finds its inputs as they were
   set_threads(options.threads);
   const auto rates = measurement::measure_machine_rates(options.rate_seconds);
   benchmark::AddCustomContext("copy_bytes_per_second", fmt::format("{:.4g}", rates.copy));
@@ -128,9 +135,6 @@ int run(int argc, char** argv) {
   benchmark::AddCustomContext("threads", std::to_string(threads()));
 
   const Model model = find_model(options.model);
-  CompileOptions compile = options_from_environment();
-  compile.activations = parse_dtype(options.type);
-  compile.planner = false;  // a kernel that runs alone finds its inputs as they were
   std::vector<std::unique_ptr<measurement::StepBench>> benches;
   std::vector<std::pair<std::string, Subject>> subjects;
   for (const char* mode : {"train", "infer"}) {
@@ -157,6 +161,9 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return dermatome::run(argc, argv);
+  } catch (const dermatome::UsageError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

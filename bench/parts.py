@@ -38,12 +38,14 @@ def speed_cases(part, types):
 
 
 def measure_speed(case, programs, options, report):
-    """One case with every side: images a second, peak memory, and the ratio to the best peer."""
-    rates = record.rates(programs)
-    sides, others = compare(case, [OURS, *peers_of(case)], programs, options.rounds, options.round_seconds, report)
+    """One case with every side: images a second, peak memory, and the ratio to the best peer; the machine's own rates in front of each
+    round, because they move too."""
+    rates = []
+    sides, others = compare(case, [OURS, *peers_of(case)], programs, options.rounds, options.round_seconds, report,
+                            lambda: rates.append(record.rates(programs)))
     best = best_of(sides)
-    return {**case_fields(case, programs.threads), "rates": rates, "others_share": others, "sides": sides, "best_peer": best, "ratio": ratio_to(sides, best),
-            "ratio_of_best_steps": ratio_to(sides, best, "images_per_second_best")}
+    return {**case_fields(case, programs.threads), "rates": record.median_of(rates), "others_share": others, "sides": sides,
+            "best_peer": best, "ratio": ratio_to(sides, best), "ratio_of_best_steps": ratio_to(sides, best, "images_per_second_best")}
 
 
 def run_json(command, programs):

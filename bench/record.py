@@ -5,6 +5,8 @@ import os
 import pathlib
 import platform
 import re
+import shlex
+import statistics
 import subprocess
 import sys
 
@@ -42,20 +44,59 @@ def rates(programs):
     sys.exit(f"{' '.join(command)} measured no rates, without which nothing here compares with another day: {why}")
 
 
+def median_of(rates):
+    """Of several measurements of the machine's rates, each rate in the median."""
+    measured = [name for name in rates[0] if name.endswith(("_flops", "_per_second"))]
+    return {**rates[0], **{name: statistics.median(one[name] for one in rates) for name in measured}}
+
+
+def compiler_of(build):
+    """Name and version of the C++ compiler that CMake found for a build folder; None where it says nothing."""
+    for file in sorted(build.glob("CMakeFiles/*/CMakeCXXCompiler.cmake")):
+        found = dict(re.findall(r'^set\(CMAKE_CXX_COMPILER_(ID|VERSION) "(.*)"\)$', file.read_text(), re.MULTILINE))
+        if "VERSION" in found:
+            return f"{found.get('ID', 'unknown')} {found['VERSION']}"
+    return None
+
+
+def options_of(command):
+    """What of a compiler's command changes the code: neither names, nor folders, nor warnings."""
+    options, words = [], iter(shlex.split(command)[1:])
+    for word in words:
+        if word in ("-o", "-c", "-I", "-isystem", "-D"):
+            next(words, None)
+        elif word.startswith("-") and not word.startswith(("-I", "-D", "-W")):
+            options.append(word)
+    return " ".join(options)
+
+
+def kernel_flags(build):
+    """The options that the CPU kernels of each instruction set are compiled with, from the build's own list of commands."""
+    commands = build / "compile_commands.json"
+    if not commands.exists():
+        return {}
+    entries = [entry["command"] for entry in json.loads(commands.read_text())]
+    by_set = [(re.search(r"-DDERMATOME_ISA=(\w+)", command), command) for command in entries]
+    return {found.group(1): options_of(command) for found, command in by_set if found}
+
+
 def build_flags(binary):
-    """Compiler and flags from the CMake cache beside the binary."""
-    cache = pathlib.Path(binary).parent / "CMakeCache.txt"
+    """Compiler, its version, and flags of the build beside the binary; `kernels` by instruction set."""
+    build = pathlib.Path(binary).parent
+    cache = build / "CMakeCache.txt"
     if not cache.exists():
         return {}
     wanted = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_COMPILER", "CMAKE_CXX_FLAGS", "CMAKE_CXX_FLAGS_RELEASE", "DERMATOME_ONEDNN", "DERMATOME_SANITIZE")
     entries = dict(re.findall(r"^(\w+):\w+=(.*)$", cache.read_text(), re.MULTILINE))
-    return {name: entries[name] for name in wanted if entries.get(name)}
+    flags = {name: entries[name] for name in wanted if entries.get(name)}
+    more = {"compiler": compiler_of(build), "kernels": kernel_flags(build)}
+    return {**flags, **{name: value for name, value in more.items() if value}}
 
 
 def python_versions(python):
     """Versions of what the peers run on; empty where there is no such interpreter."""
     program = ("import importlib.metadata as m, json, sys\n"
-               "names = ('torch', 'numpy', 'onnx', 'onnxruntime', 'openvino', 'pillow')\n"
+               "names = ('torch', 'numpy', 'onnx', 'onnxruntime', 'openvino', 'pillow', 'safetensors')\n"
                "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
                "print(json.dumps({'python': sys.version.split()[0], **{n: have[n] for n in names if n in have}}))")
     try:
@@ -64,11 +105,25 @@ def python_versions(python):
         return {}
 
 
-def commit():
+def commit(folder=HERE):
+    """The commit of the tree, marked "-dirty" where anything but the records, which measuring writes, differs from it."""
+    def git(*words):
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True, cwd=folder).stdout.strip()
     try:
-        return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True, cwd=HERE).stdout.strip()
+        name = git("describe", "--always")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)bench/results")
     except (OSError, subprocess.CalledProcessError):
         return None
+    return f"{name}-dirty" if changed else name
+
+
+def warning_of(name):
+    """The sentence about a record of this commit that cannot be made again; None for one that can."""
+    if name is None:
+        return "git names no commit here, so the record does not say what was measured"
+    if name.endswith("-dirty"):
+        return f"the tree differs from its commit, so the record is marked {name} and nobody can build what was measured: commit and measure again"
+    return None
 
 
 def circumstances(programs):

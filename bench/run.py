@@ -16,6 +16,7 @@ import print_record
 import record
 from sides import Absent, Case, Programs
 
+ORIGINALS = "DERMATOME_ORIGINALS"  # names the folder where no option does
 ALL_PARTS = ("train", "inference", "memory", "predict", "frozen", "scaling")
 
 
@@ -24,7 +25,8 @@ def parse_arguments():
     parser.add_argument("--binary", default="build/dermatome")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--cache", default="~/.cache/dermatome/bench", help="compiled kernels, exported nets and checkpoints")
-    parser.add_argument("--originals", default="isic2017-original", help="photographs at their own size, for the part predict")
+    parser.add_argument("--originals", default=os.environ.get(ORIGINALS) or "isic2017-original",
+                        help=f"photographs at their own size, for the part predict; by default the folder in {ORIGINALS}, or isic2017-original")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--round-seconds", type=float, default=1.2)
@@ -55,7 +57,7 @@ def measured_cases(part, kind, programs, options):
     elif part == "predict":
         photograph = pathlib.Path(options.originals).expanduser() / parts.PHOTOGRAPH
         if not photograph.exists():
-            raise Absent(f"there is no {photograph}; name the folder isic2017-original with --originals")
+            raise Absent(f"there is no {photograph}; BENCH_OPTIONS=\"--originals FOLDER\" or {ORIGINALS} names the folder isic2017-original")
         say(f"predict: {photograph.name}")
         yield parts.measure_predict(photograph.resolve(), programs, options.rounds, say)
     elif part == "frozen":
@@ -69,17 +71,19 @@ def measured_cases(part, kind, programs, options):
 
 
 def run_part(part, kind, programs, options, result, out):
-    """Measures a part into the record, which is saved after each case."""
+    """Measures a part into the record, which is saved after each case; why it was left out, else None."""
     circumstances = record.circumstances(programs)
-    fresh = []
+    fresh, left_out = [], None
     try:
         for case in measured_cases(part, kind, programs, options):
             fresh.append({**case, "measured": {"date": circumstances["date"], "commit": circumstances["commit"]}})
             result[part] = {**circumstances, "cases": record.merge_cases(result.get(part, {}).get("cases", []), fresh[-1:])}
             record.save(out, result)
     except Absent as reason:
-        say(f"  {part} is left out: {reason}")
+        left_out = f"{part} is left out: {reason}"
+        say(f"  {left_out}")
     print_record.print_part(part, fresh)
+    return left_out
 
 
 def main():
@@ -89,11 +93,14 @@ def main():
     machine = record.machine(record.information(programs.binary))
     out = pathlib.Path(arguments.out) if arguments.out else record.file_of(machine)
     result = record.load(out) or {"format": record.FORMAT, "machine": machine}
-    for wanted in arguments.only:
-        part, _, kind = wanted.partition(":")
-        run_part(part, kind, programs, arguments, result, out)
+    commit = record.commit()
+    left_out = [run_part(*wanted.partition(":")[::2], programs, arguments, result, out) for wanted in arguments.only]
     print_record.print_ratios(result)
-    print(f"\nwritten to {out}")
+    written = None in left_out
+    print(f"\nwritten to {out}" if written else "\nnothing was measured")
+    for sentence in (*left_out, record.warning_of(commit) if written else None):
+        if sentence is not None:
+            print(sentence)
 
 
 if __name__ == "__main__":

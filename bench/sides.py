@@ -139,13 +139,15 @@ def processor_seconds(pids):
     return (user + nice + system + irq + softirq + steal) / ticks, own / ticks
 
 
-def take_turns(sides, rounds, round_seconds):
+def take_turns(sides, rounds, round_seconds, before_round=lambda: None):
     """Rounds A, B, C, A, B, C: each side steps for about round_seconds in each. Rounds in which others used more than OTHERS_LIMIT of the
-    machine are repeated, as many again at most, and the quietest stay. Returns the share of the machine that others used in those."""
+    machine are repeated, as many again at most, and the quietest stay. Returns the share of the machine that others used in those.
+    `before_round` runs in front of each round and counts as nobody's."""
     pids = [os.getpid(), *(side.process.pid for side in sides)]
     steps = {side.name: max(2, round(round_seconds / statistics.median(side.run(2)))) for side in sides}
     measured = []  # others' processor seconds, seconds, and each side's steps, of a round
     while sum(others_share(*one[:2]) <= OTHERS_LIMIT for one in measured) < rounds and len(measured) < 2 * rounds:
+        before_round()
         start, (all_before, own_before) = time.monotonic(), processor_seconds(pids)
         times = [side.run(steps[side.name]) for side in sides]
         all_after, own_after = processor_seconds(pids)
@@ -168,7 +170,7 @@ def report_others(share, report):
         report(f"  other programs used {share:.0%} of the machine even in the quietest rounds: measure this again when it is quiet")
 
 
-def compare(case, names, programs, rounds, round_seconds, report):
+def compare(case, names, programs, rounds, round_seconds, report, before_round=lambda: None):
     """Images a second of each side that can take part, {"absent": reason} of the others; and the share of the machine that was not ours."""
     sides, results = [], {}
     try:
@@ -178,7 +180,7 @@ def compare(case, names, programs, rounds, round_seconds, report):
             except Absent as reason:
                 results[name] = {"absent": str(reason)}
                 report(f"  {name} is left out: {reason}")
-        others = take_turns(sides, rounds, round_seconds)
+        others = take_turns(sides, rounds, round_seconds, before_round)
     finally:
         for side in sides:
             side.stop()

@@ -118,6 +118,18 @@ def scaling_table(axis, record):
     return rows_to_markdown([{"threads": "threads", "batch": "batch", "size": "side in pixels"}[axis], *values], rows)
 
 
+def rates_text(cases):
+    """The machine's own rates, from the least of the cases to the most."""
+    texts = []
+    for name, key, unit in (("copy", "copy_bytes_per_second", "GB/s"), ("matrix f32", "matrix_f32_flops", "GFLOP/s"),
+                            ("bf16", "matrix_bf16_flops", "GFLOP/s")):
+        values = [case["rates"][key] / 1e9 for case in cases if (case.get("rates") or {}).get(key)]
+        if values:
+            ends = dict.fromkeys((f"{min(values):.0f}", f"{max(values):.0f}"))
+            texts.append(f"{name} {' to '.join(ends)} {unit}")
+    return ", ".join(texts)
+
+
 def circumstances_table(record):
     machine = record["machine"]
     rows = [["processor", f"{machine['processor']}, {machine['instruction_set']}, {machine['cores']} cores, Linux {machine['kernel']}"]]
@@ -127,10 +139,7 @@ def circumstances_table(record):
         about = record[part]
         dates = sorted({case["measured"]["date"] for case in about["cases"]})
         versions = ", ".join(f"{name} {version}" for name, version in about["python"].items())
-        rates = about["cases"][0].get("rates") or {}
-        own = ", ".join(f"{name} {value / 1e9:.0f} {unit}" for name, value, unit in (
-            ("copy", rates.get("copy_bytes_per_second"), "GB/s"), ("matrix f32", rates.get("matrix_f32_flops"), "GFLOP/s"),
-            ("bf16", rates.get("matrix_bf16_flops"), "GFLOP/s")) if value)
+        own = rates_text(about["cases"])
         rows.append([part, f"{' to '.join(sorted({dates[0], dates[-1]}))}; oneDNN {about['dermatome'].get('oneDNN', '-')}; {versions}; "
                            f"{about['threads']} threads{'; ' + own if own else ''}"])
     return rows_to_markdown(["", "measured on"], rows)

@@ -27,18 +27,7 @@ int exit_code() {
 }
 
 DType RunOptions::type() const {
-  const DType type = parse_dtype(type_name);
-  if (type == DType::f32) return type;
-  if (type != DType::bf16) fail_usage("--type {} is not offered: f32 or bf16", type_name);
-  const Device place = device();
-  if (place.kind == DeviceKind::reference)
-    fail_usage("--type bf16 is not offered on the reference device, which computes in f32");
-  if (place.kind == DeviceKind::cpu && !has_bf16_products()) {
-    fail_usage(
-        "--type bf16 needs a processor with AVX512-BF16 and would be slower than f32 on this one ({}); use --type f32",
-        name_of(instruction_set()));
-  }
-  return type;
+  return activation_type(type_name, device());
 }
 
 void RunOptions::apply() {

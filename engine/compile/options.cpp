@@ -11,6 +11,7 @@
 #include "engine/compile/pass.h"
 #include "engine/core/error.h"
 #include "engine/core/suggest.h"
+#include "engine/core/threads.h"
 
 namespace dermatome {
 namespace {
@@ -29,6 +30,20 @@ bool switched_on(const char* name) {
 
 bool CompileOptions::pass_enabled(const std::string& name) const {
   return std::find(disabled_passes.begin(), disabled_passes.end(), name) == disabled_passes.end();
+}
+
+DType activation_type(const std::string& name, Device device) {
+  const DType type = parse_dtype(name);
+  if (type == DType::f32) return type;
+  if (type != DType::bf16) fail_usage("--type {} is not offered: f32 or bf16", name);
+  if (device.kind == DeviceKind::reference)
+    fail_usage("--type bf16 is not offered on the reference device, which computes in f32");
+  if (device.kind == DeviceKind::cpu && !has_bf16_products()) {
+    fail_usage(
+        "--type bf16 needs a processor with AVX512-BF16 and would be slower than f32 on this one ({}); use --type f32",
+        name_of(instruction_set()));
+  }
+  return type;
 }
 
 void disable_pass(CompileOptions& options, const std::string& name) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/device.h"
 #include "engine/core/dtype.h"
 
 namespace dermatome {
@@ -32,6 +33,10 @@ struct CompileOptions {
 // DERMATOME_POISON_ARENA, DERMATOME_VERIFY_NODES, DERMATOME_TRACE_NODES (unset, empty or 0: off) and
 // DERMATOME_DUMP_TENSORS. Throws UsageError for a pass or an implementation that does not exist.
 CompileOptions options_from_environment();
+
+// The type of activations that --type names. Throws UsageError where it is not offered on that device: bf16 on the
+// reference, and on processors without instructions for it, which would be slower with it.
+DType activation_type(const std::string& name, Device device);
 
 // Throws UsageError, with the nearest name, for a pass that does not exist.
 void disable_pass(CompileOptions& options, const std::string& name);

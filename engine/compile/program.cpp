@@ -257,6 +257,11 @@ const Graph& Program::graph() const {
 const std::vector<Step>& Program::steps() const {
   return impl_->steps;
 }
+std::vector<std::string> Program::prepared_by() const {
+  std::vector<std::string> kernels;
+  for (const PreparedUse& use : impl_->prepared) kernels.push_back(use.reorder->describe());
+  return kernels;
+}
 const ProgramMemory& Program::memory() const {
   return impl_->memory;
 }

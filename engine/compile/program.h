@@ -79,6 +79,8 @@ class Program {
 
   const Graph& graph() const;
   const std::vector<Step>& steps() const;
+  // What makes the prepared copies of states that steps read (Kernel::describe), one for each copy.
+  std::vector<std::string> prepared_by() const;
   const ProgramMemory& memory() const;
   const std::map<std::string, int>& applied_passes() const;
   Device device() const;

@@ -1,6 +1,8 @@
 // Convolutions through oneDNN: plain NHWC activations, weights in the layout each primitive likes best.
 #include "kernels/vendor/onednn.h"
 
+#include <fmt/ranges.h>
+
 #include <dnnl.hpp>
 
 #include <algorithm>
@@ -50,26 +52,6 @@ std::string layout_text(const memory::desc& desc) {
 #endif
 }
 
-// The best implementation that is no reference; false when there is none.
-template <typename Desc>
-bool skip_references(Desc& desc) {
-  while (std::strncmp(desc.impl_info_str(), "ref", 3) == 0) {
-    if (!desc.next_impl()) return false;
-  }
-  return true;
-}
-
-// The same for weight gradients, without those on AMX: oneDNN 2.6's give NaNs for images whose rows are no whole blocks
-// (the case conv2d/many_pixels), and are slower than those without for the few channels that our own leave.
-template <typename Desc>
-bool skip_weight_gradients(Desc& desc) {
-  while (skip_references(desc)) {
-    if (std::strstr(desc.impl_info_str(), "amx") == nullptr) return true;
-    if (!desc.next_impl()) return false;
-  }
-  return false;
-}
-
 dnnl::primitive_attr user_scratchpad() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -102,6 +84,49 @@ struct Descs {
     pad_high = {high(s.out_height, s.height), high(s.out_width, s.width)};
   }
 };
+
+dnnl::reorder::primitive_desc reorder_desc(const memory::desc& from, const memory::desc& to) {
+  return {engine(), from, engine(), to, user_scratchpad()};
+}
+
+bool is_reference(const char* implementation) {
+  return std::strncmp(implementation, "ref", 3) == 0;
+}
+
+// Whether oneDNN would leave to a reference how a weight, or its gradient, gets into the other layout. Reorders offer
+// no other implementation to choose.
+bool is_reordered_by_reference(const memory::desc& from, const memory::desc& to) {
+  return is_reference(reorder_desc(from, to).impl_info_str());
+}
+bool needs_reference_reorder(const dnnl::convolution_forward::primitive_desc& desc, const Descs& d) {
+  return desc.weights_desc() != d.weight_plain && is_reordered_by_reference(d.weight_plain, desc.weights_desc());
+}
+bool needs_reference_reorder(const dnnl::convolution_backward_data::primitive_desc& desc, const Descs& d) {
+  return desc.weights_desc() != d.weight_plain && is_reordered_by_reference(d.weight_plain, desc.weights_desc());
+}
+bool needs_reference_reorder(const dnnl::convolution_backward_weights::primitive_desc& desc, const Descs& d) {
+  return is_reordered_by_reference(desc.diff_weights_desc(), d.weight_plain);
+}
+
+// The best implementation that is no reference and has its weights reordered by none; false when there is none.
+template <typename Desc>
+bool skip_references(Desc& desc, const Descs& d) {
+  while (is_reference(desc.impl_info_str()) || needs_reference_reorder(desc, d)) {
+    if (!desc.next_impl()) return false;
+  }
+  return true;
+}
+
+// The same for weight gradients, without those on AMX: oneDNN 2.6's give NaNs for images whose rows are no whole blocks
+// (the case conv2d/many_pixels), and are slower than those without for the few channels that our own leave.
+template <typename Desc>
+bool skip_weight_gradients(Desc& desc, const Descs& d) {
+  while (skip_references(desc, d)) {
+    if (std::strstr(desc.impl_info_str(), "amx") == nullptr) return true;
+    if (!desc.next_impl()) return false;
+  }
+  return false;
+}
 
 dnnl::convolution_forward::primitive_desc forward_desc(const Descs& d, dnnl::prop_kind kind,
                                                        const dnnl::primitive_attr& attributes) {
@@ -220,8 +245,7 @@ class Execution {
 
 class ReorderKernel final : public Kernel {
  public:
-  ReorderKernel(const memory::desc& from, const memory::desc& to)
-      : ReorderKernel(dnnl::reorder::primitive_desc(engine(), from, engine(), to, user_scratchpad()), from, to) {}
+  ReorderKernel(const memory::desc& from, const memory::desc& to) : ReorderKernel(reorder_desc(from, to), from, to) {}
   std::size_t workspace_bytes() const override { return scratch_bytes_; }
   void run(const Call& call) override {
     execution_.set(0, call.inputs[0].data);
@@ -229,14 +253,16 @@ class ReorderKernel final : public Kernel {
     execution_.set(2, call.workspace);
     execution_.run();
   }
-  std::string describe() const override { return "onednn reorder"; }
+  std::string describe() const override { return "onednn reorder " + implementation_; }
 
  private:
   ReorderKernel(const dnnl::reorder::primitive_desc& desc, const memory::desc& from, const memory::desc& to)
-      : scratch_bytes_(desc.scratchpad_desc().get_size()),
+      : implementation_(desc.impl_info_str()),
+        scratch_bytes_(desc.scratchpad_desc().get_size()),
         execution_(dnnl::reorder(desc),
                    {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()}}) {}
 
+  std::string implementation_;
   std::size_t scratch_bytes_;
   Execution execution_;
 };
@@ -386,7 +412,7 @@ std::unique_ptr<Kernel> make_convolution(const ConvolutionShape& shape, const Fo
   return or_null(shape, [&]() -> std::unique_ptr<Kernel> {
     const Descs d(shape, shape.type, shape.result);
     auto desc = forward_desc(d);
-    if (!skip_references(desc)) return nullptr;
+    if (!skip_references(desc, d)) return nullptr;
     return std::make_unique<ForwardKernel>(desc, d, operands);
   });
 }
@@ -399,7 +425,7 @@ std::unique_ptr<Kernel> make_fused_convolution(const ConvolutionShape& shape, co
     dnnl::primitive_attr attributes = user_scratchpad();
     attributes.set_post_ops(list.operations);
     auto desc = forward_desc(d, dnnl::prop_kind::forward_inference, attributes);
-    if (!skip_references(desc)) return nullptr;
+    if (!skip_references(desc, d)) return nullptr;
     return std::make_unique<ForwardKernel>(desc, d, operands, std::move(list.operands));
   });
 }
@@ -412,7 +438,7 @@ std::unique_ptr<Kernel> make_convolution_data_gradient(const ConvolutionShape& s
     const Descs d(plain, plain.result, plain.type);
     const auto hint = forward_desc(Descs(plain, plain.type, plain.type));  // next_impl() reads it again
     auto desc = data_gradient_desc(d, hint);
-    if (!skip_references(desc)) return nullptr;
+    if (!skip_references(desc, d)) return nullptr;
     return std::make_unique<DataGradientKernel>(desc, d, operands);
   });
 }
@@ -423,7 +449,7 @@ std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape&
     const Descs d(shape, shape.type, shape.type);
     const auto hint = forward_desc(d);
     auto desc = weight_gradient_desc(d, hint);
-    if (!skip_weight_gradients(desc)) return nullptr;
+    if (!skip_weight_gradients(desc, d)) return nullptr;
     return std::make_unique<WeightGradientKernel>(desc, d, operands);
   });
 }

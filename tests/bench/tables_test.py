@@ -59,6 +59,13 @@ class BenchTables(unittest.TestCase):
         self.assertEqual(lines[1][-1], "2026-11-24")
         self.assertIn("pytorch compile", shown.getvalue())
 
+    def test_the_rates_are_told_from_the_least_to_the_most(self):
+        def of(copy, matrix):
+            return {"rates": {"copy_bytes_per_second": copy, "matrix_f32_flops": matrix, "matrix_bf16_flops": 0}}
+        self.assertEqual(tables.rates_text([of(103e9, 530e9), of(58e9, 530.2e9), {"rates": None}, {}, of(60e9, 529.8e9)]),
+                         "copy 58 to 103 GB/s, matrix f32 530 GFLOP/s")
+        self.assertEqual(tables.rates_text([{}]), "")
+
     def test_an_unknown_table_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "page.md").write_text(DOCUMENT.replace("table train", "table tain"))

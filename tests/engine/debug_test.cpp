@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/core/threads.h"
 #include "tests/engine/expect_error.h"
 #include "tests/engine/run_graph.h"
 #include "tests/harness/test_ops.h"
@@ -111,6 +112,18 @@ TEST(Options, ComeFromTheEnvironment) {
   const CompileOptions options = options_from_environment();
   EXPECT_TRUE(!options.planner && options.poison_arena && !options.verify_nodes && options.trace_nodes);
   EXPECT_EQ(options.dump_tensors, "/tmp/dump");
+}
+
+TEST(Options, Bf16ActivationsAreOfferedWhereTheyPay) {
+  EXPECT_EQ(activation_type("f32", kCpuDevice), DType::f32);
+  EXPECT_EQ(activation_type("f32", {DeviceKind::reference, 0}), DType::f32);
+  expect_error<UsageError>([] { (void)activation_type("f64", kCpuDevice); }, {"--type f64", "f32 or bf16"});
+  expect_error<UsageError>([] { (void)activation_type("bf16", {DeviceKind::reference, 0}); }, {"--type bf16", "f32"});
+  if (has_bf16_products()) {
+    EXPECT_EQ(activation_type("bf16", kCpuDevice), DType::bf16);
+  } else {
+    expect_error<UsageError>([] { (void)activation_type("bf16", kCpuDevice); }, {"AVX512-BF16", "use --type f32"});
+  }
 }
 
 TEST(Options, PassesInTheEnvironmentMustExist) {

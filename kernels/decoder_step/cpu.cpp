@@ -70,11 +70,15 @@ Index forward_workspace(const Call& call) {
   return (l.statistics + l.scale + l.packed + l.tap_bias + l.skip + l.pairs + omp_get_max_threads() * l.local) * 4;
 }
 
-template <typename T>
-bool fits_forward(const Call& call) {
+bool fits_wide(const Call& call) {
   const Sizes s = forward_sizes(call);
-  return fits(s) && (is_narrow(s) || s.taps() <= kMostTaps) && (s.channels - s.out) % 16 == 0 &&
+  return fits(s) && !is_narrow(s) && s.taps() <= kMostTaps && (s.channels - s.out) % 16 == 0 &&
          (!has_skip(call) || call.inputs[kSkip].extent[3] % 16 == 0);
+}
+// An implementation of its own, so that it can be left out: then a step of few channels is not restructured.
+bool fits_narrow(const Call& call) {
+  const Sizes s = forward_sizes(call);
+  return fits(s) && is_narrow(s);
 }
 
 // Weights times the scale of their input channel, as panels of each tap: packed[tap * in * out + in * panel + i * width
@@ -311,7 +315,11 @@ void forward_bf16(const Call& call) {
 
 DERMATOME_CPU_TABLE(decoder_step,
                     {"decoder_step", DType::f32, decoder_step::forward<float, float>,
-                     decoder_step::forward_workspace<float>, decoder_step::fits_forward<float>},
+                     decoder_step::forward_workspace<float>, decoder_step::fits_wide},
                     {"decoder_step", DType::bf16, decoder_step::forward_bf16,
-                     decoder_step::forward_workspace<launch::Bfloat16>, decoder_step::fits_forward<launch::Bfloat16>,
-                     true})
+                     decoder_step::forward_workspace<launch::Bfloat16>, decoder_step::fits_wide, true})
+DERMATOME_CPU_TABLE(decoder_step_narrow,
+                    {"decoder_step", DType::f32, decoder_step::forward<float, float>,
+                     decoder_step::forward_workspace<float>, decoder_step::fits_narrow},
+                    {"decoder_step", DType::bf16, decoder_step::forward_bf16,
+                     decoder_step::forward_workspace<launch::Bfloat16>, decoder_step::fits_narrow, true})

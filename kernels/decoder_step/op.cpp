@@ -235,5 +235,6 @@ DERMATOME_REGISTER_OP(DecoderSkipGradient);
 }  // namespace dermatome
 
 DERMATOME_REGISTER_CPU_TABLE(decoder_step)
+DERMATOME_REGISTER_CPU_TABLE_AS(decoder_step_narrow, "narrow", 0)
 DERMATOME_REGISTER_CPU_TABLE(decoder_step_gradient)
 DERMATOME_REGISTER_CPU_TABLE(decoder_skip_gradient)

@@ -2,6 +2,8 @@
 // that its results are those of the decoder as it is written.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "engine/compile/pass.h"
@@ -173,6 +175,32 @@ TEST(RestructuredDecoder, GivesTheGradientsWithReluOutsideOfTheStep) {
   EXPECT_LT(with["relu_gradient"], without["relu_gradient"]);
   EXPECT_EQ(with["decoder_step_gradient"], without["decoder_step_gradient"]);
   expect_equal_results({}, apart);
+}
+
+// The last step has one channel and a kernel of its own.
+TEST(RestructuredDecoder, GivesTheLogitsOfADecoderWithoutTheNarrowStep) {
+  CompileOptions wide_only;
+  disable_kernel(wide_only, "narrow");
+  const Model model = find_model("unet34");
+  StateStore store;
+  store.create(states_of(model, DType::f32), 5);
+  const auto logits = [&](const CompileOptions& options, int steps) {
+    Program program(inference_graph(model, 2, 64, 64, DType::f32), kCpuDevice, store, options);
+    EXPECT_EQ(operations_of(program.graph())["decoder_step"], steps);
+    Philox random(3);
+    for (float& value : program.input("image").as<float>()) value = random.uniform(-2, 2);
+    program.run();
+    const auto values = program.output(program.graph().outputs()[0].name).clone();
+    return values;
+  };
+  const Tensor with = logits({}, 5);
+  const Tensor without = logits(wide_only, 4);
+  double largest = 0;
+  for (const float value : with.as<float>()) largest = std::max(largest, std::abs(static_cast<double>(value)));
+  ASSERT_GT(largest, 1e-3);
+  for (std::size_t i = 0; i < with.as<float>().size(); ++i) {
+    EXPECT_NEAR(with.as<float>()[i], without.as<float>()[i], 1e-5 * largest);
+  }
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "kernels/batch_norm/math.h"
-#include "kernels/decoder_step/products.h"
+#include "kernels/decoder_step/narrow_gradient.h"
 #include "kernels/launch/table.h"
 
 namespace dermatome::decoder_step {
@@ -59,13 +59,17 @@ GradientLayout gradient_layout(const Sizes& s) {
   layout.panels = layout.totals;
   layout.pairs = kTerms<T> > 1 ? floats_of<T>(layout.depth * s.in) : 0;
   layout.partial_sums = launch::chunks_of(s.n * s.height) * layout.tap_sums;
+  if (is_narrow(s)) {
+    layout.windows = layout.normalised = layout.pairs = layout.local = 0;
+    layout.totals = narrow_chunks(s) * layout.panels;
+  }
   return layout;
 }
 
 template <typename T>
 Index gradient_workspace(const Call& call) {
   const GradientLayout l = gradient_layout<T>(gradient_sizes(call));
-  const Index dweight = call.outputs[1].data == nullptr ? l.totals : 0;
+  const Index dweight = call.outputs[1].data == nullptr ? l.panels : 0;
   return (dweight + l.tap_sums + l.factors + l.windows + l.normalised + l.totals + omp_get_max_threads() * l.local +
           l.panels + l.pairs + l.partial_sums) *
          4;
@@ -100,11 +104,6 @@ void sum_taps(const Sizes& s, const T* dy, float* partial, float* sums) {
     sums[c % s.out * s.taps() + c / s.out] = static_cast<float>(sum);
   }
 }
-
-// How x was normalised, and dx = dy_factor * (gradient of what was convolved) + x_factor * x + constant.
-struct Factors {
-  float *mean, *inverse, *dy_factor, *x_factor, *constant;
-};
 
 void read_statistics(const Call& call, const Sizes& s, const Factors& f) {
   const auto mode = launch::integer(call, kGradientMode);
@@ -150,10 +149,6 @@ void finish_channel(const Call& call, const Sizes& s, Index i, const float* tap_
                                                     dgamma, dbeta, static_cast<double>(s.pixels()));
   f.x_factor[i] = static_cast<float>(g.x_factor);
   f.constant[i] = static_cast<float>(g.constant);
-}
-
-DERMATOME_HD Vec normalised_at(const float* mean, const float* inverse, Vec x) {
-  return (x - launch::load(mean)) * launch::load(inverse);
 }
 
 // Whether sums over pixels go by tiles, which hold 16 output channels of a tap.
@@ -316,8 +311,18 @@ void gradient(const Call& call) {
   read_statistics(call, s, f);
   const Geometry g = convolution_of(s);
   const Index parts = ceil_divide(conv2d::depth_of(g), kLanes);
+  const bool masked = launch::integer(call, kGradientMasked) != 0;
   launch::in_team(true, [&] {
     const Sizes mine = s;
+    if (is_narrow(mine)) {
+      narrow_weight_gradient(mine, dy, x, f, totals, dweight);
+#pragma omp for schedule(static)
+      for (Index i = 0; i < mine.in; ++i) finish_channel(call, mine, i, tap_sums, f, dweight);
+      if (dx == nullptr) return;
+      const float* weight = launch::in<float>(call, kGradientWeight);
+      if (masked) return narrow_data_gradient<true>(mine, dy, x, weight, f, panels, dx);
+      return narrow_data_gradient<false>(mine, dy, x, weight, f, panels, dx);
+    }
     weight_gradient(mine, layout, dy, x, f, reinterpret_cast<T*>(windows), reinterpret_cast<T*>(normalised), totals,
                     dweight);
 #pragma omp for schedule(static)
@@ -332,7 +337,7 @@ void gradient(const Call& call) {
     round_panels(panels, conv2d::depth_of(g), mine.in, pairs);
     const T* weight_factors = factors_of(panels, pairs);
     float* local = locals + omp_get_thread_num() * layout.local;
-    if (launch::integer(call, kGradientMasked) != 0) {
+    if (masked) {
       data_gradient<true>(mine, layout, dy, x, weight_factors, f, local, dx);
     } else {
       data_gradient<false>(mine, layout, dy, x, weight_factors, f, local, dx);

@@ -43,6 +43,7 @@ struct Convolution {
   DType result = DType::f32;  // of what is written
   Epilogue epilogue = {};
   bool identity = false;       // the result goes through an identity: so engines write another type than they read
+  bool exact = false;          // a result that is wider than the operands is never rounded to their type on the way
   bool tf32 = false;           // f32 operands may be rounded to tf32
   bool deterministic = false;  // only engines that give the same bits every time
   friend bool operator==(const Convolution&, const Convolution&) = default;

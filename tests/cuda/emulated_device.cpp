@@ -35,9 +35,21 @@ struct EmulatedFence final : Fence {
   std::size_t count;
 };
 
+struct EmulatedMark final : Mark {
+  explicit EmulatedMark(double at) : seconds(at) {}
+  double seconds_since(const Mark& earlier) const override {
+    return seconds - static_cast<const EmulatedMark&>(earlier).seconds;
+  }
+  double seconds;
+};
+
 class EmulatedStream final : public Stream {
  public:
   explicit EmulatedStream(EmulatedDevice::Log& log) : log_(log) {}
+  std::unique_ptr<Mark> mark() override {
+    if (log_.mark_seconds == 0) return nullptr;
+    return std::make_unique<EmulatedMark>(++log_.marks * log_.mark_seconds);
+  }
   std::unique_ptr<Fence> fence() override { return std::make_unique<EmulatedFence>(*this, given_); }
   void wait_for(const Fence& fence) override {
     const auto& of = static_cast<const EmulatedFence&>(fence);

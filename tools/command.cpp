@@ -38,7 +38,23 @@ DType RunOptions::type() const {
         "--type bf16 needs a processor with AVX512-BF16 and would be slower than f32 on this one ({}); use --type f32",
         name_of(instruction_set()));
   }
+  if (place.kind == DeviceKind::cuda) {
+    const std::string why = backend_of(place.kind).why_no_bf16(place.index);
+    if (!why.empty()) fail_usage("--type {}; use --type f32", why);
+  }
   return type;
+}
+
+std::string bf16_offer() {
+  std::string text = has_bf16_tiles()      ? "on the cpu, by --type bf16, with AMX"
+                     : has_bf16_products() ? "on the cpu, by --type bf16"
+                                           : fmt::format("off ({} has no AVX512-BF16)", name_of(instruction_set()));
+  for (const Device device : available_devices()) {
+    if (device.kind != DeviceKind::cuda) continue;
+    const std::string why = backend_of(device.kind).why_no_bf16(device.index);
+    text += why.empty() ? fmt::format("; on {}", to_string(device)) : fmt::format("; off on the GPU ({})", why);
+  }
+  return text;
 }
 
 void RunOptions::apply() {

@@ -41,13 +41,21 @@ enum Uid : std::int64_t {
 // The first need loads the library; null with a reason where that fails.
 const SharedLibrary& library() {
   static const SharedLibrary instance = [] {
-    preload_library("libnvrtc.so.13");  // cuDNN opens these by name when it compiles a kernel
-    preload_library("libcublasLt.so.13");
     SharedLibrary loaded = open_library("libcudnn.so.9", "DERMATOME_CUDNN");
     fe::cudnn_dlhandle = loaded.handle;
     return loaded;
   }();
   return instance;
+}
+
+// cuDNN opens these by name when it makes and compiles plans.
+void preload_for_plans() {
+  static const bool loaded = [] {
+    preload_library("libnvrtc.so.13");
+    preload_library("libcublasLt.so.13");
+    return true;
+  }();
+  (void)loaded;
 }
 
 std::string text_of(std::size_t number) {
@@ -379,9 +387,14 @@ std::string version() {
   return library().handle == nullptr ? "" : text_of(fe::detail::get_backend_version());
 }
 
+std::string file() {
+  return library().file;
+}
+
 Choice choose_plan(const Convolution& wanted, const std::vector<Convolution>& candidates, int device,
                    const std::string& plans) {
   if (const std::string why = why_absent(); !why.empty()) fail("{}", why);
+  preload_for_plans();
   GpuPlans source(wanted, device);
   const std::string place = fmt::format("{} | cuDNN {}", cuda::name_of_device(device), version());
   return choose_plan_from(source, place, candidates, plans);
@@ -405,6 +418,7 @@ double matrix_product_seconds(DType type, std::int64_t side, int device) {
 
 Acceptance accepted_for(const Convolution& c, const std::string& profile, int capability, bool build) {
   if (const std::string why = why_absent(); !why.empty()) return {.refusal = why};
+  preload_for_plans();
   const auto properties = std::make_shared<fe::DeviceProperties>();
   std::vector<std::uint8_t> text(profile.begin(), profile.end());
   text.push_back(0);

@@ -89,6 +89,7 @@ class Plan {
 // Why cuDNN cannot be used on this machine, and what to do; empty where it can.
 std::string why_absent();
 std::string version();  // "9.19.0"; empty without
+std::string file();     // that it was loaded from; empty without
 
 // The candidates' fastest plan on that GPU, and which candidate it is of: timed when first asked for, with the pass
 // that makes `wanted` of what a candidate lacks; then known from the plan caches: a run's own file `plans` where there

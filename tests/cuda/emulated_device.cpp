@@ -90,6 +90,7 @@ class EmulatedBackend final : public Backend {
   explicit EmulatedBackend(EmulatedDevice::Log& log) : log_(log) {}
   int device_count() const override { return 1; }
   std::string describe(int) const override { return "the host in the role of a GPU"; }
+  std::string why_no_bf16(int) const override { return log_.why_no_bf16; }
   bool host_addressable() const override { return false; }  // so that nobody takes the short way
   void* allocate(int, std::size_t bytes) override {
     void* memory = std::aligned_alloc(64, (bytes + 127) / 64 * 64);

@@ -27,6 +27,8 @@ class EmulatedDevice {
   // Streams offer marks, of a clock that goes on by so many seconds with each; 0: none, as the host does.
   void offer_marks(double seconds) { log_.mark_seconds = seconds; }
   int marks() const { return log_.marks; }
+  // As a GPU says it that has no products of bf16.
+  void set_why_no_bf16(const std::string& sentence) { log_.why_no_bf16 = sentence; }
   // The ranges that began while a profiler was asked to collect.
   const std::vector<std::string>& collected() const { return log_.collected; }
 
@@ -40,6 +42,7 @@ class EmulatedDevice {
     bool collecting = false;
     const Stream* replayed = nullptr;  // on which a recording is being replayed
     std::vector<std::string> collected;
+    std::string why_no_bf16;
   };
 
  private:

@@ -46,7 +46,7 @@ find_package(CUDAToolkit REQUIRED)
 function(add_cuda_backend)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/cuda.cu ${CMAKE_CURRENT_SOURCE_DIR}/*/cuda_*.cu)
   set(vendor_sources vendor/cuda.cpp vendor/cudnn_convolution.cpp vendor/cudnn_host_plan.cpp
-                     vendor/cudnn_plan_cache.cpp vendor/shared_library.cpp)
+                     vendor/cudnn_plan_cache.cpp vendor/cudnn_plan_choice.cpp vendor/shared_library.cpp)
   file(GLOB cudnn_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/cudnn.cpp)
   set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CUDA)
   add_library(dermatome_cuda OBJECT ${cuda_sources})

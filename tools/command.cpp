@@ -30,6 +30,18 @@ DType RunOptions::type() const {
   return activation_type(type_name, device());
 }
 
+std::string bf16_offer() {
+  std::string text = has_bf16_tiles()      ? "on the cpu, by --type bf16, with AMX"
+                     : has_bf16_products() ? "on the cpu, by --type bf16"
+                                           : fmt::format("off ({} has no AVX512-BF16)", name_of(instruction_set()));
+  for (const Device device : available_devices()) {
+    if (device.kind != DeviceKind::cuda) continue;
+    const std::string why = backend_of(device.kind).why_no_bf16(device.index);
+    text += why.empty() ? fmt::format("; on {}", to_string(device)) : fmt::format("; off on the GPU ({})", why);
+  }
+  return text;
+}
+
 void RunOptions::apply() {
   compile.activations = type();
   set_threads(threads);

@@ -52,6 +52,9 @@ struct RunOptions {
   void apply();        // checks the type, sets it for the compiler, and sets the threads
 };
 
+// Where --type bf16 is offered, and why not elsewhere: "on the cpu, by --type bf16; on cuda:0".
+std::string bf16_offer();
+
 // The object lives as long as the application does.
 std::shared_ptr<RunOptions> add_run_options(CLI::App& command);
 

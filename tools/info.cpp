@@ -13,6 +13,7 @@
 #endif
 #ifdef DERMATOME_CUDA
 #include "kernels/vendor/cuda_version.h"
+#include "kernels/vendor/cudnn.h"
 #endif
 
 namespace dermatome {
@@ -30,18 +31,15 @@ std::string onednn_text() {
 void print_cuda() {
 #ifdef DERMATOME_CUDA
   fmt::print("CUDA             {}\n", cuda::version_text());
+  const std::string why = cudnn::why_absent();
+  fmt::print("cuDNN            {}\n",
+             why.empty() ? fmt::format("{} from {}", cudnn::version(), cudnn::file()) : fmt::format("off ({})", why));
   const Backend& backend = backend_of(DeviceKind::cuda);
   if (backend.device_count() == 0) fmt::print("GPU              off ({})\n", backend.why_absent());
   for (int i = 0; i < backend.device_count(); ++i) fmt::print("cuda:{:<11} {}\n", i, backend.describe(i));
 #else
   fmt::print("CUDA             off (built without it)\n");
 #endif
-}
-
-std::string bf16_text() {
-  if (has_bf16_tiles()) return "on the cpu, by --type bf16, with AMX";
-  if (has_bf16_products()) return "on the cpu, by --type bf16";
-  return fmt::format("off ({} has no AVX512-BF16)", name_of(instruction_set()));
 }
 
 void run_info(bool ops) {
@@ -55,7 +53,7 @@ void run_info(bool ops) {
   for (const Device device : available_devices()) fmt::print(" {}", to_string(device));
   fmt::print("\n");
   print_cuda();
-  fmt::print("bf16             {}\n", bf16_text());
+  fmt::print("bf16             {}\n", bf16_offer());
   fmt::print("models          ");
   for (const auto& name : builtin_model_names()) fmt::print(" {}", name);
   fmt::print("\npasses          ");

@@ -49,9 +49,11 @@ Progress::Progress()
     : terminal_(is_terminal()),
       style_{.width = terminal_ ? terminal_width() : kUnlimited,
              .colour = terminal_ && variable("NO_COLOR").empty(),
-             .unicode = terminal_ && writes_unicode()} {}
+             .unicode = terminal_ && writes_unicode()},
+      sink_before_(exchange_warning_sink([this](const std::string& sentence) { message(sentence); })) {}
 
 Progress::~Progress() {
+  exchange_warning_sink(std::move(sink_before_));
   clear();
 }
 

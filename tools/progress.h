@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/warning.h"
 #include "tools/training/live_view.h"
 #include "tools/training/trainer.h"
 
@@ -14,8 +15,11 @@ using training::duration_text;
 
 class Progress {
  public:
+  // As long as it lives, warnings are messages.
   Progress();
   ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
 
   void message(const std::string& text);  // a line of its own
   // "reading 12/850, 34 s left"; a line every ten seconds where there is no terminal.
@@ -45,6 +49,7 @@ class Progress {
   std::size_t counted_last_ = 0;
   Clock::time_point counting_since_;
   Clock::time_point counted_at_;
+  WarningSink sink_before_;
 };
 
 }  // namespace dermatome

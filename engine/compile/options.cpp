@@ -43,6 +43,10 @@ DType activation_type(const std::string& name, Device device) {
         "--type bf16 needs a processor with AVX512-BF16 and would be slower than f32 on this one ({}); use --type f32",
         name_of(instruction_set()));
   }
+  if (device.kind == DeviceKind::cuda) {
+    const std::string why = backend_of(device.kind).why_no_bf16(device.index);
+    if (!why.empty()) fail_usage("--type {}; use --type f32", why);
+  }
   return type;
 }
 

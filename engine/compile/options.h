@@ -35,7 +35,7 @@ struct CompileOptions {
 CompileOptions options_from_environment();
 
 // The type of activations that --type names. Throws UsageError where it is not offered on that device: bf16 on the
-// reference, and on processors without instructions for it, which would be slower with it.
+// reference, on processors without instructions for it, which would be slower with it, and on GPUs without them.
 DType activation_type(const std::string& name, Device device);
 
 // Throws UsageError, with the nearest name, for a pass that does not exist.

@@ -246,9 +246,13 @@ RunTimes Program::run_timed() {
   return times;
 }
 
-void Program::run_step(std::size_t index) {
-  impl_->run_step(index, nullptr);
+double Program::run_step(std::size_t index, int times) {
+  impl_->run_start = Impl::Clock::now();
+  const auto before = impl_->stream->mark();
+  for (int i = 0; i < times; ++i) impl_->run_step(index, nullptr);
+  const auto behind = impl_->stream->mark();
   impl_->stream->synchronize();
+  return before != nullptr ? behind->seconds_since(*before) : impl_->seconds_since_start();
 }
 
 const Graph& Program::graph() const {

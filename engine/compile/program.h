@@ -73,9 +73,10 @@ class Program {
   void run();
   // As run(), with a look at the clock around each step.
   RunTimes run_timed();
-  // Runs one step alone on what its operands hold, and waits; for benchmarks, after a run() has filled them. Without
-  // the planner (CompileOptions::planner) each still holds what it held in that run.
-  void run_step(std::size_t index);
+  // Runs one step alone on what its operands hold, `times` times one behind the other, and waits; for benchmarks, after
+  // a run() has filled them. Without the planner (CompileOptions::planner) each still holds what it held in that run.
+  // Gives the seconds of all, by marks on the device where it has them and by the host's clock elsewhere.
+  double run_step(std::size_t index, int times = 1);
 
   const Graph& graph() const;
   const std::vector<Step>& steps() const;

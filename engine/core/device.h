@@ -76,6 +76,7 @@ class Backend {
   virtual int device_count() const = 0;
   virtual std::string why_absent() const { return ""; }  // where there is no device: why, and what to do
   virtual std::string describe(int index) const = 0;
+  virtual std::string why_no_bf16(int /*index*/) const { return ""; }  // where a device has no products of bf16: why
   virtual bool host_addressable() const = 0;  // may the host read and write this memory directly?
 
   // Throws Error naming the bytes asked for. 64-byte aligned, contents undefined.

@@ -94,6 +94,7 @@ Convolution weight_gradient_convolution(const KernelRequest& request) {
   Convolution gradient = windows(request, Direction::weight_gradient, gradient_sizes(request));
   gradient.result = DType::f32;
   if (gradient.type == DType::f32) return gradient;
+  gradient.exact = true;
   gradient.in = gradient.x_step();
   gradient.x_pitch = 0;
   return gradient;
@@ -382,7 +383,6 @@ std::unique_ptr<Kernel> gradient(const KernelRequest& request) {
   bool possible = true;
   auto of_weight =
       plan_if<plan>(needs_weight_gradient(request), weight_gradient_convolution(request), request, possible);
-  if (of_weight && of_weight->plan != nullptr) possible = of_weight->chosen.result == DType::f32;
   auto of_x = plan_if<plan>(request.uses_output(0), data_gradient_convolution(request), request, possible);
   if (!possible) return nullptr;
   return std::make_unique<GradientKernel>(request, std::move(of_weight), std::move(of_x));

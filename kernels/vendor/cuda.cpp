@@ -206,6 +206,7 @@ class CudaBackend final : public Backend {
                        static_cast<double>(memory_of(index).first) / kMebibyte,
                        static_cast<double>(memory_of(index).second) / kMebibyte);
   }
+  std::string why_no_bf16(int index) const override { return cuda::why_no_bf16(named(index), capability(index)); }
   bool host_addressable() const override { return false; }
 
   void* allocate(int index, std::size_t bytes) override {
@@ -265,6 +266,7 @@ class CudaBackend final : public Backend {
     static const Found instance;
     return instance;
   }
+  static std::string named(int index) { return fmt::format("cuda:{} ({})", index, name_of_device(index)); }
   static int current() {
     int device = 0;
     DERMATOME_CUDA_CALL(cudaGetDevice(&device));
@@ -287,8 +289,7 @@ class CudaBackend final : public Backend {
     auto& state = states_[index];
     if (state == nullptr) {
       if (!code_runs_on(capability(index), kArchitectures)) {
-        fail("{}",
-             why_no_code(fmt::format("cuda:{} ({})", index, name_of_device(index)), capability(index), kArchitectures));
+        fail("{}", why_no_code(named(index), capability(index), kArchitectures));
       }
       state = std::make_unique<DeviceState>();
     }
@@ -368,6 +369,13 @@ std::string why_no_code(const std::string& device, int capability, std::span<con
       "{} has compute capability {}.{} and this build holds code for {}; build with "
       "-DDERMATOME_CUDA_ARCHITECTURES={}, or use --device cpu",
       device, capability / 10, capability % 10, list_of(architectures), capability);
+}
+
+std::string why_no_bf16(const std::string& device, int capability) {
+  constexpr int kFirst = 80;
+  if (capability >= kFirst) return "";
+  return fmt::format("bf16 needs a GPU of compute capability {}.{} or more, and {} has {}.{}", kFirst / 10, kFirst % 10,
+                     device, capability / 10, capability % 10);
 }
 
 Event::Event() {

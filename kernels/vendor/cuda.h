@@ -31,6 +31,8 @@ bool code_runs_on(int capability, std::span<const int> architectures);
 // One sentence for each reason why a device cannot be used.
 std::string why_no_device(cudaError_t status, int driver_version, int runtime_version);
 std::string why_no_code(const std::string& device, int capability, std::span<const int> architectures);
+// Empty where a GPU of that capability multiplies bf16.
+std::string why_no_bf16(const std::string& device, int capability);
 
 // Events, for timing what is queued on a stream.
 class Event {

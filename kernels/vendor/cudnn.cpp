@@ -3,11 +3,13 @@
 #include <cudnn_frontend.h>
 #include <dlfcn.h>
 
+#include <optional>
+
 #include "engine/core/error.h"
 #include "kernels/vendor/cuda.h"
 #include "kernels/vendor/cudnn.h"
 #include "kernels/vendor/cudnn_convolution.h"
-#include "kernels/vendor/cudnn_plan_cache.h"
+#include "kernels/vendor/cudnn_plan_choice.h"
 #include "kernels/vendor/shared_library.h"
 
 namespace cudnn_frontend {
@@ -39,13 +41,21 @@ enum Uid : std::int64_t {
 // The first need loads the library; null with a reason where that fails.
 const SharedLibrary& library() {
   static const SharedLibrary instance = [] {
-    preload_library("libnvrtc.so.13");  // cuDNN opens these by name when it compiles a kernel
-    preload_library("libcublasLt.so.13");
     SharedLibrary loaded = open_library("libcudnn.so.9", "DERMATOME_CUDNN");
     fe::cudnn_dlhandle = loaded.handle;
     return loaded;
   }();
   return instance;
+}
+
+// cuDNN opens these by name when it makes and compiles plans.
+void preload_for_plans() {
+  static const bool loaded = [] {
+    preload_library("libnvrtc.so.13");
+    preload_library("libcublasLt.so.13");
+    return true;
+  }();
+  (void)loaded;
 }
 
 std::string text_of(std::size_t number) {
@@ -285,15 +295,14 @@ Trial make_trial(const Convolution& c, int device) {
               .sum = Buffer(place, bytes(DType::f32, c.channels_written())),
               .second_sum = Buffer(place, bytes(DType::f32, c.channels_written())),
               .stream = backend_of(DeviceKind::cuda).make_stream(device)};
-  Backend& backend = backend_of(DeviceKind::cuda);
-  for (const Buffer* buffer :
-       {&trial.first, &trial.second, &trial.channels, &trial.residual, &trial.gate, &trial.other}) {
-    backend.fill_bytes(buffer->data(), 0, buffer->bytes(), *trial.stream);
+  for (const Buffer* buffer : {&trial.first, &trial.second}) fill_varied(*buffer, c.type, *trial.stream);
+  fill_varied(trial.channels, DType::f32, *trial.stream);
+  for (const Buffer* buffer : {&trial.residual, &trial.gate, &trial.other}) {
+    fill_varied(*buffer, c.result, *trial.stream);
   }
   return trial;
 }
 
-constexpr int kPlansTimed = 8;
 constexpr int kTimings = 5;
 
 // The shortest of several runs behind one that warms up; with the pass behind a plan that lacks the epilogue.
@@ -341,32 +350,32 @@ std::unique_ptr<Plan> plan_named(const Convolution& c, int device, const std::st
   return nullptr;
 }
 
-struct Timed {
-  std::size_t candidate = 0;
-  std::string plan;
-  double seconds = 0;
-};
+// The plans of a GPU, timed on it.
+class GpuPlans final : public PlanSource {
+ public:
+  GpuPlans(const Convolution& wanted, int device) : wanted_(wanted), device_(device) {}
 
-// Appends what the first plans of a candidate for `wanted` take. A plan that cannot be built or run is passed over.
-void time_candidate(const Convolution& wanted, const Convolution& c, std::size_t candidate, int device,
-                    std::vector<Timed>& timed) {
-  const auto listed = prepared_graph(c, device);
-  if (listed == nullptr) return;
-  const Trial trial = make_trial(wanted, device);
-  const std::int64_t count = listed->get_execution_plan_count();
-  int taken = 0;
-  for (std::int64_t i = 0; i < count && taken < kPlansTimed; ++i) {
-    const std::string name = name_at(*listed, i);
-    try {
-      const Planned planned{wanted, c, plan_named(c, device, name)};
-      if (planned.plan == nullptr) continue;
-      timed.push_back({candidate, name, time_plan(planned, trial, device)});
-      ++taken;
-    } catch (const Error&) {
-      continue;
-    }
+  std::vector<std::string> names_for(const Convolution& candidate) override {
+    const auto listed = prepared_graph(candidate, device_);
+    if (listed == nullptr) return {};
+    // Made here: where it does not fit, that is said, and no plan passed over.
+    if (!trial_) trial_ = make_trial(wanted_, device_);
+    std::vector<std::string> names;
+    for (std::int64_t i = 0; i < listed->get_execution_plan_count(); ++i) names.push_back(name_at(*listed, i));
+    return names;
   }
-}
+  std::unique_ptr<Plan> build(const Convolution& candidate, const std::string& name) override {
+    return plan_named(candidate, device_, name);
+  }
+  double seconds_of(const Convolution& candidate, std::unique_ptr<Plan> plan) override {
+    return time_plan({wanted_, candidate, std::move(plan)}, *trial_, device_);
+  }
+
+ private:
+  Convolution wanted_;
+  int device_;
+  std::optional<Trial> trial_;
+};
 
 }  // namespace
 
@@ -378,22 +387,17 @@ std::string version() {
   return library().handle == nullptr ? "" : text_of(fe::detail::get_backend_version());
 }
 
+std::string file() {
+  return library().file;
+}
+
 Choice choose_plan(const Convolution& wanted, const std::vector<Convolution>& candidates, int device,
                    const std::string& plans) {
   if (const std::string why = why_absent(); !why.empty()) fail("{}", why);
-  std::string key = fmt::format("{} | cuDNN {}", cuda::name_of_device(device), version());
-  for (const Convolution& c : candidates) key += " | " + to_string(c);
-  if (const auto known = find_plan(key, plans); known && known->candidate < candidates.size()) {
-    if (auto plan = plan_named(candidates[known->candidate], device, known->plan))
-      return {std::move(plan), known->candidate};
-  }
-  std::vector<Timed> timed;
-  for (std::size_t i = 0; i < candidates.size(); ++i) time_candidate(wanted, candidates[i], i, device, timed);
-  std::stable_sort(timed.begin(), timed.end(), [](const Timed& a, const Timed& b) { return a.seconds < b.seconds; });
-  if (timed.empty()) return {};
-  keep_plan(key, {.candidate = timed.front().candidate, .plan = timed.front().plan, .seconds = timed.front().seconds},
-            plans);
-  return {plan_named(candidates[timed.front().candidate], device, timed.front().plan), timed.front().candidate};
+  preload_for_plans();
+  GpuPlans source(wanted, device);
+  const std::string place = fmt::format("{} | cuDNN {}", cuda::name_of_device(device), version());
+  return choose_plan_from(source, place, candidates, plans);
 }
 
 double matrix_product_seconds(DType type, std::int64_t side, int device) {
@@ -414,6 +418,7 @@ double matrix_product_seconds(DType type, std::int64_t side, int device) {
 
 Acceptance accepted_for(const Convolution& c, const std::string& profile, int capability, bool build) {
   if (const std::string why = why_absent(); !why.empty()) return {.refusal = why};
+  preload_for_plans();
   const auto properties = std::make_shared<fe::DeviceProperties>();
   std::vector<std::uint8_t> text(profile.begin(), profile.end());
   text.push_back(0);

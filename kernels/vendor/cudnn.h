@@ -43,6 +43,7 @@ struct Convolution {
   DType result = DType::f32;  // of what is written
   Epilogue epilogue = {};
   bool identity = false;       // the result goes through an identity: so engines write another type than they read
+  bool exact = false;          // a result that is wider than the operands is never rounded to their type on the way
   bool tf32 = false;           // f32 operands may be rounded to tf32
   bool deterministic = false;  // only engines that give the same bits every time
   friend bool operator==(const Convolution&, const Convolution&) = default;
@@ -88,6 +89,7 @@ class Plan {
 // Why cuDNN cannot be used on this machine, and what to do; empty where it can.
 std::string why_absent();
 std::string version();  // "9.19.0"; empty without
+std::string file();     // that it was loaded from; empty without
 
 // The candidates' fastest plan on that GPU, and which candidate it is of: timed when first asked for, with the pass
 // that makes `wanted` of what a candidate lacks; then known from the plan caches: a run's own file `plans` where there

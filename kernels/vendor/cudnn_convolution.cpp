@@ -12,8 +12,7 @@ namespace {
 Choice choose(const Convolution& wanted, const std::vector<Convolution>& candidates, const KernelRequest& request) {
   if (candidates.empty()) return {};
   if (backend_of(request.device.kind).make_stream(request.device.index)->native() == nullptr) {
-    const bool last = host_takes_last_candidate && wanted.direction != Direction::weight_gradient;
-    const std::size_t candidate = last ? candidates.size() - 1 : 0;
+    const std::size_t candidate = host_takes_last_candidate ? candidates.size() - 1 : 0;
     return {make_host_plan(candidates[candidate]), candidate};
   }
   return choose_plan(wanted, candidates, request.device.index, request.plans);
@@ -165,19 +164,11 @@ void Planned::run(const Call& call, const Operands& operands) const {
   }
 }
 
-// A weight gradient takes its candidates in order, not by speed: the first keeps f32.
 Planned plan_for(const Convolution& wanted, const KernelRequest& request) {
   const auto candidates = candidates_for(wanted);
-  if (wanted.direction != Direction::weight_gradient) {
-    Choice choice = choose(wanted, candidates, request);
-    if (choice.plan == nullptr) return {};
-    return {wanted, candidates[choice.candidate], std::move(choice.plan)};
-  }
-  for (const Convolution& candidate : candidates) {
-    Choice choice = choose(candidate, {candidate}, request);
-    if (choice.plan != nullptr) return {wanted, candidate, std::move(choice.plan)};
-  }
-  return {};
+  Choice choice = choose(wanted, candidates, request);
+  if (choice.plan == nullptr) return {};
+  return {wanted, candidates[choice.candidate], std::move(choice.plan)};
 }
 
 PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type) {
@@ -188,9 +179,9 @@ PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type) {
 }
 
 // Fused epilogues first: they move least memory. Where a type other than that of the operands is to be written, some
-// engines can only behind an identity: so a weight gradient from bf16 operands, which stays f32 but for one and three
-// channels and from slices (cuDNN 9.19 refuses those for all GPUs but the newest). A data gradient from bf16 is never
-// written as f32: the 256 to 1 head has a kernel of our own.
+// engines can only behind an identity: so a weight gradient from bf16 operands as f32, which cuDNN 9.19 refuses for one
+// and three channels and from slices on all GPUs but the newest. Its other formulation rounds each sum to bf16 once it
+// is complete. A data gradient from bf16 is never written as f32: the 256 to 1 head has a kernel of our own.
 std::vector<Convolution> candidates_for(const Convolution& wanted) {
   std::vector<Convolution> candidates;
   const bool widens = wanted.type != wanted.result;
@@ -201,7 +192,7 @@ std::vector<Convolution> candidates_for(const Convolution& wanted) {
       candidates.push_back(wanted);
       candidates.back().identity = widens;
     }
-    if (widens) {  // rounded to bf16, where nothing else is accepted
+    if (widens && !wanted.exact) {  // rounded to bf16
       candidates.push_back(wanted);
       candidates.back().result = wanted.type;
     }
@@ -254,6 +245,7 @@ std::string to_string(const Convolution& c) {
                                                 {e.gate, " gate"},
                                                 {e.sums_with, " sums_with"},
                                                 {c.identity, " identity"},
+                                                {c.exact, " exact"},
                                                 {c.tf32, " tf32"},
                                                 {c.deterministic, " deterministic"}};
   for (const auto& [given, name] : parts) {

@@ -1,6 +1,7 @@
 // Looking for libraries.
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <link.h>
 
 #include <cstdlib>
 #include <vector>
@@ -19,6 +20,12 @@ void* open_in(const std::string& folder, const std::string& file) {
   return ::dlopen(folder.empty() ? file.c_str() : (folder + "/" + file).c_str(), RTLD_NOW | RTLD_GLOBAL);
 }
 
+SharedLibrary loaded(void* handle) {
+  const link_map* map = nullptr;
+  const bool known = ::dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr;
+  return {.handle = handle, .file = known ? map->l_name : "", .why_absent = ""};
+}
+
 std::vector<std::string> usual_folders() {
   std::vector<std::string> folders{""};  // the dynamic linker's
   if (const std::string home = environment("CUDA_HOME"); !home.empty()) folders.push_back(home + "/lib64");
@@ -30,12 +37,12 @@ std::vector<std::string> usual_folders() {
 
 SharedLibrary open_library(const std::string& file, const std::string& variable) {
   if (const std::string folder = environment(variable.c_str()); !folder.empty()) {
-    if (void* handle = open_in(folder, file); handle != nullptr) return {.handle = handle, .why_absent = ""};
+    if (void* handle = open_in(folder, file); handle != nullptr) return loaded(handle);
     return {.why_absent =
                 fmt::format("{} cannot be loaded from {}, where {} points: {}", file, folder, variable, ::dlerror())};
   }
   for (const auto& folder : usual_folders()) {
-    if (void* handle = open_in(folder, file); handle != nullptr) return {.handle = handle, .why_absent = ""};
+    if (void* handle = open_in(folder, file); handle != nullptr) return loaded(handle);
   }
   return {.why_absent =
               fmt::format("{} was not found; install it, or let {} name the folder where it is", file, variable)};

@@ -7,6 +7,7 @@ namespace dermatome {
 
 struct SharedLibrary {
   void* handle = nullptr;  // kept until the program ends
+  std::string file;        // that was loaded
   std::string why_absent;  // one sentence; empty where the library was loaded
 };
 

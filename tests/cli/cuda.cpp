@@ -1,5 +1,7 @@
 // --device cuda and auto on machines with and without a GPU: what is not there is said in one sentence, and the CPU
 // never needs any of it.
+#include <cstdlib>
+
 #include "tests/cli/command.h"
 
 namespace dermatome::cli {
@@ -32,6 +34,25 @@ TEST_F(CommandLine, InfoTellsWhatOfCudaIsThere) {
     EXPECT_NE(outcome.out.find("\nGPU              off (there is no NVIDIA driver here"), std::string::npos)
         << outcome.out;
   }
+}
+
+// What is found of cuDNN, and where; what is not, and why.
+TEST_F(CommandLine, InfoTellsWhichCudnnIsThere) {
+  if (!DERMATOME_HAS_CUDA) GTEST_SKIP() << "built without CUDA";
+  const std::string title = "\ncuDNN            ";
+  const std::string found = run({"info"}).out;
+  const bool off = found.find(title + "off (libcudnn.so.9 ") != std::string::npos;
+  EXPECT_TRUE(off || found.find("/libcudnn.so.9", found.find(title + "9.")) != std::string::npos) << found;
+  const std::string folder = (folder_ / "without").string();
+  fs::create_directories(folder);
+  ::setenv("DERMATOME_CUDNN", folder.c_str(), 1);
+  const Outcome outcome = run({"info"});
+  ::unsetenv("DERMATOME_CUDNN");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find(title + "off (libcudnn.so.9 cannot be loaded from " + folder +
+                             ", where DERMATOME_CUDNN points: "),
+            std::string::npos)
+      << outcome.out;
 }
 
 // Neither the driver nor cuDNN nor cuBLAS is among the libraries that the binary needs to start.

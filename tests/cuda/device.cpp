@@ -7,6 +7,7 @@
 #include "engine/core/tensor.h"
 #include "kernels/vendor/cuda.h"
 #include "tests/cuda/emulated_device.h"
+#include "tools/command.h"
 
 namespace dermatome::cuda {
 namespace {
@@ -31,6 +32,30 @@ TEST(CudaDevice, CodeRunsOnItsOwnGenerationAndPtxOnAllLater) {
   EXPECT_EQ(why_no_code("cuda:0 (Tesla T4)", 75, both),
             "cuda:0 (Tesla T4) has compute capability 7.5 and this build holds code for sm_80, sm_90; build with "
             "-DDERMATOME_CUDA_ARCHITECTURES=75, or use --device cpu");
+}
+
+TEST(CudaDevice, HasBf16FromAmpereOn) {
+  for (const int capability : {80, 86, 90, 100, 120}) EXPECT_EQ(why_no_bf16("cuda:0", capability), "") << capability;
+  EXPECT_EQ(why_no_bf16("cuda:1 (Tesla T4)", 75),
+            "bf16 needs a GPU of compute capability 8.0 or more, and cuda:1 (Tesla T4) has 7.5");
+}
+
+TEST(CudaDevice, WithoutBf16IsRefusedItInOneSentence) {
+  harness::EmulatedDevice device;
+  RunOptions options{.device_name = "cuda", .type_name = "bf16"};
+  EXPECT_EQ(options.type(), DType::bf16);
+  EXPECT_NE(bf16_offer().find("; on cuda:0"), std::string::npos) << bf16_offer();
+  const std::string why = why_no_bf16("cuda:0 (Tesla T4)", 75);
+  device.set_why_no_bf16(why);
+  EXPECT_NE(bf16_offer().find("; off on the GPU (" + why + ")"), std::string::npos) << bf16_offer();
+  try {
+    options.apply();
+    FAIL() << "nothing was thrown";
+  } catch (const UsageError& error) {
+    EXPECT_EQ(error.what(), "--type " + why + "; use --type f32");
+  }
+  options.type_name = "f32";
+  EXPECT_EQ(options.type(), DType::f32);
 }
 
 TEST(CudaDevice, AFailedCallIsNamed) {

@@ -35,9 +35,21 @@ struct EmulatedFence final : Fence {
   std::size_t count;
 };
 
+struct EmulatedMark final : Mark {
+  explicit EmulatedMark(double at) : seconds(at) {}
+  double seconds_since(const Mark& earlier) const override {
+    return seconds - static_cast<const EmulatedMark&>(earlier).seconds;
+  }
+  double seconds;
+};
+
 class EmulatedStream final : public Stream {
  public:
   explicit EmulatedStream(EmulatedDevice::Log& log) : log_(log) {}
+  std::unique_ptr<Mark> mark() override {
+    if (log_.mark_seconds == 0) return nullptr;
+    return std::make_unique<EmulatedMark>(++log_.marks * log_.mark_seconds);
+  }
   std::unique_ptr<Fence> fence() override { return std::make_unique<EmulatedFence>(*this, given_); }
   void wait_for(const Fence& fence) override {
     const auto& of = static_cast<const EmulatedFence&>(fence);
@@ -78,6 +90,7 @@ class EmulatedBackend final : public Backend {
   explicit EmulatedBackend(EmulatedDevice::Log& log) : log_(log) {}
   int device_count() const override { return 1; }
   std::string describe(int) const override { return "the host in the role of a GPU"; }
+  std::string why_no_bf16(int) const override { return log_.why_no_bf16; }
   bool host_addressable() const override { return false; }  // so that nobody takes the short way
   void* allocate(int, std::size_t bytes) override {
     void* memory = std::aligned_alloc(64, (bytes + 127) / 64 * 64);

@@ -24,6 +24,11 @@ class EmulatedDevice {
   // once, the earliest. `submitted`: how much there was.
   void put_off_submitted_work(bool on) { log_.put_off = on; }
   int submitted() const { return log_.submitted; }
+  // Streams offer marks, of a clock that goes on by so many seconds with each; 0: none, as the host does.
+  void offer_marks(double seconds) { log_.mark_seconds = seconds; }
+  int marks() const { return log_.marks; }
+  // As a GPU says it that has no products of bf16.
+  void set_why_no_bf16(const std::string& sentence) { log_.why_no_bf16 = sentence; }
   // The ranges that began while a profiler was asked to collect.
   const std::vector<std::string>& collected() const { return log_.collected; }
 
@@ -32,9 +37,12 @@ class EmulatedDevice {
     int open_ranges = 0;
     int submitted = 0;
     bool put_off = false;
+    int marks = 0;
+    double mark_seconds = 0;
     bool collecting = false;
     const Stream* replayed = nullptr;  // on which a recording is being replayed
     std::vector<std::string> collected;
+    std::string why_no_bf16;
   };
 
  private:

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "engine/core/threads.h"
+#include "kernels/vendor/cudnn_convolution.h"
 #include "models/builtin.h"
 #include "tests/cuda/emulated_device.h"
+#include "tests/cuda/small_network.h"
 #include "tests/training/support.h"
 #include "tools/measurement/profile.h"
 #include "tools/training/stage_runner.h"
@@ -18,29 +20,6 @@ using harness::kCuda;
 constexpr int kSize = 32;
 constexpr std::int64_t kPhotographs = 4;
 constexpr Device kHost{DeviceKind::cpu, 0};
-
-// Every kind of layer that U-Net34 has, in little: strided and padded convolutions, batch norm, residual sums behind
-// each other, pooling, a concatenation, transposed convolutions with a bias.
-constexpr const char* kNetwork = R"(model small(image: 3 channels, sides divisible by 8) {
-  group encoder
-  conv1 = conv2d(image, 8, kernel=7, stride=2, pad=3, bias=false)
-  bn1   = batch_norm(conv1)
-  stem  = max_pool(relu(bn1), 3, stride=2, pad=1)
-  conv2 = conv2d(stem, 8, kernel=3, pad=1, bias=false)
-  bn2   = batch_norm(conv2)
-  first = relu(bn2 + stem)
-  conv3 = conv2d(first, 8, kernel=3, pad=1, bias=false)
-  bn3   = batch_norm(conv3)
-  body  = relu(bn3 + first)
-
-  group decoder
-  up1   = conv_transpose2d(body, 8, kernel=2, stride=2)
-  skip  = conv2d(relu(bn1), 8, kernel=1)
-  bn4   = batch_norm(relu(concat(up1, skip)))
-  out   = conv_transpose2d(bn4, 1, kernel=2, stride=2)
-  return out
-}
-)";
 
 struct Outcome {
   std::vector<double> losses;
@@ -58,7 +37,7 @@ struct Setting {
 // A few steps of training, the last batch of each epoch smaller, and a validation. The programs of an update are in a
 // chain of each batch size.
 Outcome train(Device device, const CompileOptions& options, Setting setting = {}) {
-  const Model model = Model::parse(kNetwork, "small.graph");
+  const Model model = Model::parse(harness::kSmallNetwork, "small.graph");
   StageSettings stage;
   stage.size = kSize;
   stage.batch = setting.batch;
@@ -154,7 +133,7 @@ TEST_F(EmulatedProgram, TrainsAlikeWithoutItsFusions) {
 TEST_F(EmulatedProgram, TrainsAlikeWithSumsThatConvolutionsTook) {
   const CompileOptions sums{.activations = DType::bf16, .disabled_passes = {"bf16_activations"}};
   expect_close(train(kCuda, {}), train(kCuda, sums), 1e-4);
-  const Model model = Model::parse(kNetwork, "small.graph");
+  const Model model = Model::parse(harness::kSmallNetwork, "small.graph");
   measurement::StepBench bench(model, {.mode = "train", .size = kSize, .batch = 2, .device = kCuda, .compile = sums});
   const auto& applied = bench.parts().at(0).program->applied_passes();
   EXPECT_EQ(applied.at("batch_norm_sums"), 2);
@@ -163,6 +142,15 @@ TEST_F(EmulatedProgram, TrainsAlikeWithSumsThatConvolutionsTook) {
 
 TEST_F(EmulatedProgram, TrainsInBf16) {
   const Outcome outcome = train(kCuda, {.activations = DType::bf16});
+  expect_close(outcome, train(kHost, {}), 5e-2);
+}
+
+// With the formulations that a device may find faster: passes of our own behind plans, weight gradients rounded to
+// bf16.
+TEST_F(EmulatedProgram, TrainsInBf16ByTheLastCandidates) {
+  cudnn::host_takes_last_candidate = true;
+  const Outcome outcome = train(kCuda, {.activations = DType::bf16});
+  cudnn::host_takes_last_candidate = false;
   expect_close(outcome, train(kHost, {}), 5e-2);
 }
 
@@ -217,6 +205,46 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithWeightGradientsOnASecondBranch) {
   EXPECT_GT(device_.submitted(), 50);
 }
 
+// Put off as long as a device may, each step beside the others runs where it is waited for: right in front of the step
+// that needs its memory again.
+TEST_F(EmulatedProgram, WaitsForTheSecondBranchWhereItsMemoryIsNeededAgain) {
+  const Model model = Model::parse(harness::kSmallNetwork, "small.graph");
+  measurement::StepBench bench(model, {.mode = "train",
+                                       .size = kSize,
+                                       .batch = 2,
+                                       .device = kCuda,
+                                       .compile = {.capture = false, .second_branch = true}});
+  const auto& steps = bench.parts().at(0).program->steps();
+  std::vector<std::string> expected;
+  std::multimap<int, std::string> awaited;
+  const auto end_until = [&](int index) {
+    for (; !awaited.empty() && awaited.begin()->first <= index; awaited.erase(awaited.begin())) {
+      expected.push_back(awaited.begin()->second);
+    }
+  };
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    end_until(static_cast<int>(s));
+    if (steps[s].awaited < 0) {
+      expected.push_back(steps[s].name);
+    } else {
+      awaited.emplace(steps[s].awaited, steps[s].name);
+    }
+  }
+  end_until(static_cast<int>(steps.size()) + 4);
+  device_.put_off_submitted_work(true);
+  Backend& backend = backend_of(DeviceKind::cuda);
+  backend.set_collecting(true);
+  bench.run();
+  backend.set_collecting(false);
+  ASSERT_GE(device_.collected().size(), steps.size());
+  EXPECT_EQ(std::vector<std::string>(device_.collected().begin(),
+                                     device_.collected().begin() + static_cast<std::ptrdiff_t>(steps.size())),
+            expected);
+  std::vector<std::string> in_order;
+  for (const Step& step : steps) in_order.push_back(step.name);
+  EXPECT_NE(expected, in_order) << "some are put off";
+}
+
 // Programs of two batch sizes, an update and a validation, each recorded once for its steps and once for its weights.
 TEST_F(EmulatedProgram, IsRecordedOnceHoweverOftenItRuns) {
   train(kCuda, {});
@@ -224,7 +252,7 @@ TEST_F(EmulatedProgram, IsRecordedOnceHoweverOftenItRuns) {
 }
 
 TEST_F(EmulatedProgram, ShowsAProfilerTheNodesThatAreAskedForAlone) {
-  const Model model = Model::parse(kNetwork, "small.graph");
+  const Model model = Model::parse(harness::kSmallNetwork, "small.graph");
   measurement::StepBench bench(model, {.mode = "train", .size = kSize, .batch = 2, .device = kCuda});
   bench.run();
   EXPECT_TRUE(device_.collected().empty());
@@ -242,43 +270,6 @@ TEST_F(EmulatedProgram, NeedsNothingThatItsMemoryHeldBefore) {
 
 TEST_F(EmulatedProgram, FallsBackToOwnConvolutionsWithoutCudnn) {
   expect_close(train(kCuda, {.disabled_kernels = {"cudnn"}}), train(kHost, {}), kTolerance);
-}
-
-// U-Net34's training step at 128 px: compiled, not run.
-class Unet34OnCuda : public EmulatedProgram, public ::testing::WithParamInterface<DType> {};
-
-TEST_P(Unet34OnCuda, ConsistsOfCudaKernelsInPlannedMemory) {
-  const Model model = find_model("unet34");
-  StageSettings stage;
-  stage.size = 128;
-  StateStore store(kCuda);
-  store.create(states_of(model, DType::f32), 1);
-  const CompileOptions options{.activations = GetParam()};
-  const StagePrograms programs{.model = model, .stage = stage, .resident = 2, .compile = options, .device = kCuda};
-  store.create_contiguous(gradient_states(programs));
-  const Program program(accumulate_graph(programs, 2, false), kCuda, store, options);
-  std::map<std::string, int> operations;
-  for (const Node& node : program.graph().nodes()) ++operations[node.op->name()];
-  EXPECT_EQ(operations["batch_norm_relu"], 33) << "the stem and two in each block";
-  EXPECT_EQ(operations["batch_norm_relu_gradient"], 33);
-  EXPECT_EQ(operations["conv2d_sums"], GetParam() == DType::bf16 ? 33 : 0);
-  EXPECT_EQ(operations["conv2d_data_gradient_sums"], GetParam() == DType::bf16 ? 15 : 0) << "all blocks but the last";
-  EXPECT_EQ(operations["decoder_step"], 5);
-  EXPECT_EQ(operations["concat"] + operations["slice"] + operations["conv_transpose2d"], 0);
-  std::map<std::string, int> kernels;
-  for (const Step& step : program.steps()) {
-    if (step.node < 0) continue;
-    const std::string& op = program.graph().nodes()[static_cast<std::size_t>(step.node)].op->name();
-    const bool multiplies = op.starts_with("conv") || op.starts_with("decoder");
-    if (!multiplies) EXPECT_EQ(step.kernel->describe(), "cuda") << op;
-    if (multiplies) ++kernels[step.kernel->describe()];
-  }
-  EXPECT_EQ(kernels["narrow"], 2) << "the head and its gradient";
-  EXPECT_GT(kernels["cudnn on the host"], 115) << "forward, data and weight gradients of the rest";
-  EXPECT_EQ(kernels.size(), 2u);
-  EXPECT_GE(program.memory().arena, program.memory().arena_lower_bound);
-  EXPECT_LE(static_cast<double>(program.memory().arena),
-            1.15 * static_cast<double>(program.memory().arena_lower_bound));
 }
 
 // With frozen batch norm, ReLU joins it where gradients are wanted; where none is, the convolution takes both.
@@ -308,9 +299,6 @@ TEST_F(EmulatedProgram, FusesFrozenBatchNorm) {
   EXPECT_EQ(early["batch_norm_relu"], early["batch_norm_relu_gradient"]);
   EXPECT_LT(early["batch_norm_relu"], learning["batch_norm_relu"]);
 }
-
-INSTANTIATE_TEST_SUITE_P(Types, Unet34OnCuda, ::testing::Values(DType::f32, DType::bf16),
-                         [](const auto& setting) { return std::string(name_of(setting.param)); });
 
 class GpuProgram : public ::testing::Test {
  protected:

@@ -23,7 +23,8 @@ class PlanSource {
 // So many of a candidate's plans are timed.
 inline constexpr int kPlansTimed = 8;
 
-// The plan of the candidates that the cache knows, or else the fastest, which is kept there. `place`: of which GPU and
+// The plan of the candidates that the cache knows, or else the fastest, which is kept there; one that writes another
+// type than the first and is converted behind only where no other runs. `place`: of which GPU and
 // cuDNN the times are. `plans`: a run's own file, or empty. Null where no candidate has a plan. Warns where the run's
 // file names one that cannot be built, because the run then may not go on to the bits that it had.
 Choice choose_plan_from(PlanSource& source, const std::string& place, const std::vector<Convolution>& candidates,

@@ -77,19 +77,27 @@ Convolution weight_gradient() {
           .result = DType::f32};
 }
 
+// As one with its epilogue, and as one without.
+Convolution fused_convolution() {
+  Convolution convolution = weight_gradient();
+  convolution.direction = Direction::forward;
+  convolution.result = DType::bf16;
+  convolution.epilogue.relu = true;
+  return convolution;
+}
+
 class PlanChoice : public testing::Test {
  protected:
   PlanChoice()
-      : candidates_(candidates_for(weight_gradient())),
+      : candidates_(candidates_for(fused_convolution())),
         place_(testing::UnitTest::GetInstance()->current_test_info()->name()),
         sink_before_(exchange_warning_sink([this](const std::string& sentence) { warnings_.push_back(sentence); })) {
     ::setenv("DERMATOME_PLANS", "/proc/nowhere/plans.json", 1);  // the user's cache is the process's memory
   }
   ~PlanChoice() override { exchange_warning_sink(sink_before_); }
 
-  MadeUpPlans plans_of(std::vector<MadeUpPlan> as_f32, std::vector<MadeUpPlan> as_bf16) const {
-    return MadeUpPlans(
-        {{to_string(candidates_[0]), std::move(as_f32)}, {to_string(candidates_[1]), std::move(as_bf16)}});
+  MadeUpPlans plans_of(std::vector<MadeUpPlan> first, std::vector<MadeUpPlan> second) const {
+    return MadeUpPlans({{to_string(candidates_[0]), std::move(first)}, {to_string(candidates_[1]), std::move(second)}});
   }
   Choice choose(MadeUpPlans& source, const std::string& plans = {}) const {
     return choose_plan_from(source, place_, candidates_, plans);
@@ -101,20 +109,33 @@ class PlanChoice : public testing::Test {
   WarningSink sink_before_;
 };
 
-// A weight gradient's formulations, as those of any other convolution.
 TEST_F(PlanChoice, IsTheFastestOfAllCandidates) {
   ASSERT_EQ(candidates_.size(), 2u);
-  MadeUpPlans rounded = plans_of({{"a", 3}, {"b", 2}}, {{"c", 4}, {"d", 1}});
-  Choice choice = choose(rounded);
+  MadeUpPlans apart = plans_of({{"a", 3}, {"b", 2}}, {{"c", 4}, {"d", 1}});
+  Choice choice = choose(apart);
   ASSERT_NE(choice.plan, nullptr);
   EXPECT_EQ(choice.candidate, 1u);
   EXPECT_EQ(choice.plan->describe(), "d");
-  EXPECT_EQ(rounded.timed, (std::vector<std::string>{"a", "b", "c", "d"}));
+  EXPECT_EQ(apart.timed, (std::vector<std::string>{"a", "b", "c", "d"}));
   place_ += " another";
-  MadeUpPlans widened = plans_of({{"a", 3}, {"b", 1}}, {{"c", 2}});
-  choice = choose(widened);
+  MadeUpPlans fused = plans_of({{"a", 3}, {"b", 1}}, {{"c", 2}});
+  choice = choose(fused);
   EXPECT_EQ(choice.candidate, 0u);
   EXPECT_EQ(choice.plan->describe(), "b");
+}
+
+// Gradients of weights are f32, so the one that is rounded on the way is for where there is no other.
+TEST_F(PlanChoice, RoundsAWeightGradientOnlyWhereNothingElseRuns) {
+  candidates_ = candidates_for(weight_gradient());
+  ASSERT_EQ(candidates_.size(), 2u);
+  MadeUpPlans both = plans_of({{"a", 3}, {"b", 2}}, {{"c", 1}});
+  EXPECT_EQ(choose(both).plan->describe(), "b");
+  EXPECT_EQ(both.timed, (std::vector<std::string>{"a", "b"}));
+  place_ += " another";
+  MadeUpPlans rounded = plans_of({{"a", std::nullopt}}, {{"c", 4}, {"d", 1}});
+  const Choice choice = choose(rounded);
+  EXPECT_EQ(choice.candidate, 1u);
+  EXPECT_EQ(choice.plan->describe(), "d");
 }
 
 TEST_F(PlanChoice, OfEqualTimesIsTheBestGuess) {

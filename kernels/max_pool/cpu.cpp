@@ -1,5 +1,6 @@
 // max_pool and max_pool_gradient on the CPU. A row of windows is a unit of work; channels are the vector.
 #include "kernels/launch/cpu.h"
+#include "kernels/launch/simd.h"
 #include "kernels/launch/table.h"
 #include "kernels/max_pool/math.h"
 
@@ -7,8 +8,10 @@ namespace dermatome::max_pool {
 namespace {
 
 using launch::Index;
+using launch::kLanes;
 using launch::load;
 using launch::store;
+using launch::Vec;
 
 // Channels whose running maxima are held at once.
 constexpr Index kBlock = 64;
@@ -84,6 +87,14 @@ void run_forward(const Call& call) {
   });
 }
 
+// What of a window's dy goes to the position under `tap`, for as many channels as lanes.
+template <typename T>
+Vec given_to(const T* dy, const std::uint8_t* index, std::uint32_t tap) {
+  using Bytes = std::uint8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
+  const auto taken = __builtin_convertvector(*reinterpret_cast<const Bytes*>(index), launch::VecBits);
+  return taken == tap ? load(dy) : Vec{};
+}
+
 template <typename T>
 void run_backward(const Call& call) {
   const T* dy = launch::in<T>(call, 0);
@@ -103,18 +114,25 @@ void run_backward(const Call& call) {
     for (Index w = 0; w < width; ++w) {
       const Range columns = windows_over(w, kernel, stride, pad, out_width);
       T* to = dx + (row * width + w) * channels;
-      for (Index begin = 0; begin < channels; begin += kBlock) {
-        const Index count = channels - begin < kBlock ? channels - begin : kBlock;
-        float sums[kBlock] = {};
+      // f(where the window's first channel lies, which of its taps this is) for every window over the position
+      const auto for_each_window = [&](const auto& f) {
         for (Index oh = rows.first; oh < rows.behind; ++oh) {
           for (Index ow = columns.first; ow < columns.behind; ++ow) {
-            const Index at = ((first_out_row + oh) * out_width + ow) * channels + begin;
-            const auto tap = static_cast<std::uint8_t>((h + pad - oh * stride) * kernel + (w + pad - ow * stride));
-#pragma omp simd
-            for (Index c = 0; c < count; ++c) sums[c] += index[at + c] == tap ? load(dy[at + c]) : 0.0f;
+            f(((first_out_row + oh) * out_width + ow) * channels,
+              static_cast<std::uint32_t>((h + pad - oh * stride) * kernel + (w + pad - ow * stride)));
           }
         }
-        for (Index c = 0; c < count; ++c) to[begin + c] = store<T>(sums[c]);
+      };
+      Index c = 0;
+      for (; c + kLanes <= channels; c += kLanes) {
+        Vec sum{};
+        for_each_window([&](Index at, std::uint32_t tap) { sum += given_to(dy + at + c, index + at + c, tap); });
+        store(to + c, sum);
+      }
+      for (; c < channels; ++c) {
+        float sum = 0;
+        for_each_window([&](Index at, std::uint32_t tap) { sum += index[at + c] == tap ? load(dy[at + c]) : 0.0f; });
+        to[c] = store<T>(sum);
       }
     }
   });

@@ -20,7 +20,7 @@ for part, sentence in behaviour.get("fail", {{}}).items():  # where all of its w
         sys.exit(sentence)
 for part, seconds in behaviour.get("hang", {{}}).items():
     if all(word in line.split() for word in part.split()):
-        time.sleep(seconds)
+        os.system(f"/bin/sleep {{seconds}}")  # a child, which would hold the output open
 """
 
 DERMATOME = """

@@ -1,246 +1,161 @@
-"""Everything that only a machine with an NVIDIA GPU can prove about the GPU backend, in parts of a few minutes each.
+"""Everything that only a machine with an NVIDIA GPU can prove about the GPU backend.
 
-    python3 bench/gpu_check.py --build build --python ~/.cache/dermatome/pytorch/bin/python [--only PART ...]
+    python3 bench/gpu_check.py --build build --python ~/.cache/dermatome/pytorch/bin/python [--only PART[:UNIT] ...]
+    python3 bench/gpu_check.py --list
 
-Parts, each merged into bench/results/<GPU>.json as it ends, so that a run can be stopped and continued part by part:
-  tests      every GPU test: kernels against the reference, replayed against launched, bitwise reruns, training beside the CPU
-  golden     the whole U-Net34 on the GPU against the reference device, node by node (--verify-nodes)
-  resume     a run that is stopped and continued has the bits of one that was not
-  memcheck   the kernels' tests under compute-sanitizer's memcheck
-  racecheck  the same under racecheck
-  steps      whole training and inference steps beside PyTorch's best configuration, with ratios and peak memory
-  switches   training steps with and without the second branch, the recording, several steps a launch and each fusion
-  operations convolutions of U-Net34 one by one (dermatome bench op)
-  training   a training run on --data on GPU and CPU: Jaccard of both (skipped without --data)
-  profile    the ten slowest nodes of a step, and their times under ncu where it is installed
-What cannot be done here is written down as skipped, with the reason; the exit code is 1 where something failed. Standard library only.
+A part is made of units: --only steps takes all of that part, --only steps:train:256 those that begin so, --only steps:train:256:graph one.
+Each part ends within --part-seconds; what no longer fits is named, and can be measured by another call. Every unit is merged into
+bench/results/<GPU>.json as it ends, so a run can be stopped and continued piece by piece.
+
+A unit passed, failed, or was skipped, with the reason in a sentence: a tool or PyTorch is missing, for example. Figures that are asked for
+(ratios, shares) are judged beside: a missed target is a finding, not a failure. The exit code is 1 where a unit failed, 2 for a wrong
+command, 130 after an interruption. Standard library only.
 """
 import argparse
+import datetime
+import difflib
 import json
+import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-PART_SECONDS = 590
-# (mode, side, batch, the ratio to PyTorch's best that is asked for)
-STEPS = [("train", 256, 64, 1.3), ("train", 512, 16, 1.3), ("train", 128, 8, 1.5), ("infer", 256, 64, 1.5), ("infer", 128, 8, 1.5)]
-MEMORY_RATIO = 0.6
-SWITCHES = [("--second-branch",), ("--no-capture",), ("--steps-per-launch", "8"), *(("--disable-pass", name) for name in
-            ("restructured_decoder", "fuse_batch_norm_relu", "batch_norm_sums", "batch_norm_gradient_sums"))]
-# shape, channels, kernel, stride: where U-Net34 spends its time
-CONVOLUTIONS = [("64x64x64x64", 64, 3, 1), ("64x64x64x64", 128, 3, 2), ("64x32x32x128", 128, 3, 1), ("64x16x16x256", 256, 3, 1),
-                ("64x8x8x512", 512, 3, 1), ("64x128x128x64", 128, 1, 1), ("64x256x256x3", 64, 7, 2)]
+import record as records
+from gpu import base, correctness, masks, speed
+
+PARTS = {part.name: part for part in (*correctness.PARTS, *masks.PARTS, *speed.PARTS)}
 
 
-class Skipped(Exception):
-    pass
+def guess(word, known):
+    near = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
-def run(command, seconds=PART_SECONDS, **more):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds, **more)
+def units_of(wanted):
+    """The part and its units that PART or PART:BEGINNING names; ValueError with a sentence where it names none."""
+    name, _, beginning = wanted.partition(":")
+    if name not in PARTS:
+        raise ValueError(f"there is no part '{name}'{guess(name, PARTS)}; the parts are {', '.join(PARTS)}")
+    part = PARTS[name]
+    units = [unit for unit in part.units if not beginning or unit == beginning or unit.startswith(beginning + ":")]
+    if not units:
+        words = [unit.split(":") for unit in part.units]
+        beginnings = {":".join(some[:count]) for some in words for count in range(1, len(some) + 1)}
+        raise ValueError(f"the part {name} has no unit '{beginning}'{guess(beginning, sorted(beginnings))}; --list names them all")
+    return part, units
 
 
-def last_line(text):
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def plan_of(wanted):
+    """Parts with their units, in the order in which they were asked for, each unit once."""
+    plan = {}
+    for part, units in map(units_of, wanted):
+        asked = plan.setdefault(part.name, [])
+        asked += [unit for unit in units if unit not in asked]
+    return [(PARTS[name], list(PARTS[name].complete(units))) for name, units in plan.items()]
 
 
-def outcome_of(result):
-    """Whether a test program passed, and its closing lines."""
-    text = result.stdout + result.stderr
-    failed = re.findall(r"^\[  FAILED  \] (\S+)", text, re.MULTILINE)
-    passed = re.search(r"\[  PASSED  \] (\d+) test", text)
-    return {"passed": result.returncode == 0 and passed is not None and int(passed.group(1)) > 0,
-            "tests": int(passed.group(1)) if passed else 0, "failed": sorted(set(failed)), "last_line": last_line(text)}
-
-
-def kill_in_the_middle(command, folder):
-    """The steps that the run had logged when it was killed; None where it ended before."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    steps = folder / "steps.csv"
-    while process.poll() is None:
-        logged = len(steps.read_text().splitlines()) - 1 if steps.exists() else 0
-        if logged >= 7:
-            process.kill()
-            process.wait()
-            return logged
-        time.sleep(0.01)
-    return None
-
-
-class Check:
-    def __init__(self, options):
-        self.options = options
-        self.binary = options.build / "dermatome"
-        self.tests = options.build / "dermatome_cuda_tests"
-
-    def gpu(self):
-        text = run([self.binary, "info"]).stdout
-        found = re.search(r"^cuda:0\s+(.*)", text, re.MULTILINE)
-        if not found:
-            raise SystemExit("there is no GPU here: " + last_line("\n".join(line for line in text.splitlines() if line.startswith("GPU"))))
-        return found.group(1).split(",")[0]
-
-    def part_tests(self):
-        return outcome_of(run([self.tests, "--gtest_filter=Cuda/OnGpu.*:GpuProgram.*:CudaMemory.*"]))
-
-    def part_golden(self):
-        result = run([self.binary, "bench", "step", "--device", "cuda", "--size", 64, "--batch", 2, "--seconds", 0.1, "--verify-nodes"])
-        return {"passed": result.returncode == 0, "last_line": last_line(result.stderr)}
-
-    def part_resume(self):
-        with tempfile.TemporaryDirectory() as folder:
-            common = [self.binary, "train", "--data", HERE.parent / "data/sample", "--device", "cuda", "--deterministic", "--threads", 1,
-                      "size=64", "batch=8", "epochs=12", "checkpoint_every=2"]
-            whole, part = pathlib.Path(folder, "whole"), pathlib.Path(folder, "part")
-            first = run([*common, "--run", whole])
-            if first.returncode:
-                return {"passed": False, "last_line": last_line(first.stderr)}
-            killed_at = kill_in_the_middle([str(word) for word in [*common, "--run", part]], part)
-            again = run([self.binary, "train", "--run", part, "--resume", "--device", "cuda", "--deterministic", "--threads", 1])
-            differ = [name for name in ("last.safetensors", "best.safetensors", "steps.csv")
-                      if not (part / name).exists() or (whole / name).read_bytes() != (part / name).read_bytes()]
-            return {"passed": again.returncode == 0 and killed_at is not None and not differ, "killed_at_step": killed_at,
-                    "differ": differ, "last_line": last_line(again.stderr)}
-
-    def sanitizer(self, tool):
-        if not shutil.which("compute-sanitizer"):
-            raise Skipped("compute-sanitizer is not installed")
-        result = run(["compute-sanitizer", "--tool", tool, "--error-exitcode", 9, self.tests,
-                      "--gtest_filter=Cuda/OnGpu.AgreesWithTheMeaningInF64/*"])
-        return outcome_of(result)
-
-    def part_memcheck(self):
-        return self.sanitizer("memcheck")
-
-    def part_racecheck(self):
-        return self.sanitizer("racecheck")
-
-    def ours(self, mode, size, batch, kind, *switches):
-        result = run([self.binary, "bench", "step", "--device", "cuda", "--mode", mode, "--size", size, "--batch", batch,
-                      "--type", kind, "--seconds", 5, "--json", "-", *switches])
-        if result.returncode:
-            return {"failed": last_line(result.stderr)}
-        return json.loads(result.stdout)
-
-    def theirs(self, mode, size, batch, kind):
-        records = []
-        for config in ("eager", "channels_last", "compile"):
-            result = run([self.options.python, HERE / "pytorch/bench_step_gpu.py", "--mode", mode, "--size", size, "--batch", batch,
-                          "--type", kind, "--config", config], cwd=HERE / "pytorch")
-            records.append(json.loads(last_line(result.stdout)) if result.returncode == 0
-                           else {"config": config, "failed": last_line(result.stderr)})
-        return records
-
-    def part_steps(self):
-        cases = []
-        for mode, size, batch, wanted in STEPS:
-            ours, theirs = self.ours(mode, size, batch, "bf16"), self.theirs(mode, size, batch, "bf16")
-            best = max((record for record in theirs if "failed" not in record), key=lambda record: record["images_per_second"], default=None)
-            case = {"mode": mode, "size": size, "batch": batch, "type": "bf16", "wanted": wanted, "dermatome": ours, "pytorch": theirs}
-            if best and "failed" not in ours:
-                case["ratio"] = ours["images_per_second_best"] / best["images_per_second"]
-                case["memory_ratio"] = ours["peak_buffer_bytes"] / min(record["peak_bytes"] for record in theirs if "failed" not in record)
-            cases.append(case)
-        return {"passed": all(case.get("ratio", 0) >= case["wanted"] and case.get("memory_ratio", 9) <= MEMORY_RATIO for case in cases),
-                "memory_wanted": MEMORY_RATIO, "cases": cases}
-
-    def part_switches(self):
-        cases = []
-        for size, batch in ((128, 8), (256, 64)):
-            for switches in SWITCHES:
-                before, record, after = (self.ours("train", size, batch, "bf16", *some) for some in ((), switches, ()))
-                case = {"size": size, "batch": batch, "switches": " ".join(switches)}
-                if any("failed" in each for each in (before, record, after)):
-                    case["failed"] = [each.get("failed") for each in (before, record, after)]
-                else:
-                    plain = (before["images_per_second_best"] + after["images_per_second_best"]) / 2
-                    case["ratio"] = record["images_per_second_best"] / plain
-                cases.append(case)
-        return {"passed": all("failed" not in case for case in cases), "cases": cases}
-
-    def part_operations(self):
-        records = []
-        for shape, channels, kernel, stride in CONVOLUTIONS:
-            result = run([self.binary, "bench", "op", "conv2d", "--device", "cuda", "--type", "bf16", "--shape", shape, "-a",
-                          f"channels={channels}", "-a", f"kernel={kernel}", "-a", f"stride={stride}", "-a", f"pad={kernel // 2}",
-                          "-a", "bias=false", "--pass", "both", "--json", "-"])
-            records.append({"shape": shape, "channels": channels, "kernel": kernel, "stride": stride,
-                            "result": json.loads(result.stdout) if result.returncode == 0 else last_line(result.stderr)})
-        return {"passed": all(not isinstance(record["result"], str) for record in records), "operations": records}
-
-    def part_training(self):
-        if not self.options.data:
-            raise Skipped("name a folder of photographs with --data")
-        scores = {}
-        with tempfile.TemporaryDirectory() as folder:
-            for device, kind in (("cuda", "bf16"), ("cuda", "f32"), ("cpu", "f32")):
-                path = pathlib.Path(folder, f"{device}-{kind}")
-                result = run([self.binary, "train", "--data", self.options.data, "--run", path, "--device", device, "--type", kind,
-                              "size=128", "batch=16", f"epochs={self.options.epochs}"], seconds=3600)
-                rows = (path / "log.csv").read_text().splitlines() if result.returncode == 0 else []
-                names = rows[0].split(",") if rows else []
-                column = next((i for i, name in enumerate(names) if "validation" in name and "jaccard" in name and "thresholded" not in name), None)
-                scores[f"{device} {kind}"] = float(rows[-1].split(",")[column]) if column is not None else last_line(result.stderr)
-        numbers = [score for score in scores.values() if isinstance(score, float)]
-        return {"passed": len(numbers) == 3 and max(numbers) - min(numbers) < 0.03, "jaccard": scores}
-
-    def part_profile(self):
-        command = [self.binary, "profile", "--device", "cuda", "--type", "bf16", "--size", 256, "--batch", 64]
-        result = run([*command, "--json", "-"])
-        if result.returncode:
-            return {"passed": False, "last_line": last_line(result.stderr)}
-        record = {"passed": True, "profile": json.loads(result.stdout)}
-        if shutil.which("ncu"):
-            slow = run(["ncu", "--csv", "--launch-count", 400, "--metrics", "gpu__time_duration.sum", *command])
-            record["ncu"] = slow.stdout.splitlines()[-400:]
-        else:
-            record["ncu"] = "skipped: ncu is not installed"
-        return record
-
-
-PARTS = [name.removeprefix("part_") for name in vars(Check) if name.startswith("part_")]
+def list_text():
+    lines = []
+    for part in PARTS.values():
+        lines.append(f"{part.name:<11} {part.about}")
+        lines += [f"    {part.name}:{unit}" for unit in part.units]
+    return "\n".join(lines)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"))
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build"), help="folder with dermatome and dermatome_cuda_tests")
     parser.add_argument("--python", default=sys.executable, help="interpreter with PyTorch for CUDA")
-    parser.add_argument("--data", help="folder of photographs and masks, for the part training")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--data", type=pathlib.Path, help="folder of photographs and masks, for the part training")
+    parser.add_argument("--epochs", type=int, default=6, help="of the part training")
+    parser.add_argument("--only", nargs="+", default=list(PARTS), metavar="PART[:UNIT]")
+    parser.add_argument("--part-seconds", type=float, default=580, help="the time that one part may take")
     parser.add_argument("--out", type=pathlib.Path, help="JSON file; by default bench/results/<GPU>.json")
-    return parser.parse_args()
+    parser.add_argument("--list", action="store_true", help="name all parts and units, and end")
+    options = parser.parse_args()
+    # A path stays right in another folder; links are kept, because that of a virtual environment leads to the interpreter without it.
+    options.python = os.path.abspath(shutil.which(options.python) or options.python)
+    try:
+        options.plan = plan_of(options.only)
+    except ValueError as reason:
+        parser.error(str(reason))
+    return options
+
+
+def information(machine):
+    """What `dermatome info` says, line by line, and the name of the GPU."""
+    if not machine.binary.exists():
+        raise SystemExit(f"there is no {machine.binary}; build it, or name the folder of the build with --build")
+    try:
+        lines = machine.ours("info").splitlines()
+    except base.Failed as reason:
+        raise SystemExit(str(reason)) from None
+    found = next((match for line in lines if (match := re.match(r"cuda:0\s+(.*)", line))), None)
+    if not found:
+        why = [line for line in lines if line.startswith(("CUDA", "GPU"))]
+        raise SystemExit("there is no GPU here: " + (re.sub(r"\s+", " ", why[-1]) if why else "dermatome info names none"))
+    return lines, found.group(1).split(",")[0]
+
+
+def load(path, gpu):
+    if not path.exists():
+        return {"format": base.FORMAT, "gpu": gpu, "parts": {}}
+    try:
+        record = json.loads(path.read_text())
+        known = record["format"] == base.FORMAT and record["gpu"] == gpu
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise SystemExit(f"{path} is not of this program and GPU; name another file with --out")
+    return record
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def run_part(machine, part, units, record, path, commit):
+    """Runs units one by one, each merged and saved as it ends; gives their states."""
+    machine.start_part()
+    states = []
+    for unit in units:
+        say(f"== {part.name}:{unit}")
+        result = base.outcome(machine, part, unit)
+        result["measured"] = {"date": datetime.date.today().isoformat(), "commit": commit}
+        base.merge(record, part, unit, result)
+        records.save(path, record)
+        states.append(result["state"])
+        say(f"   {result['state']}{': ' + result['why'] if 'why' in result else ''}")
+    for judged in record["parts"][part.name]["targets"]:
+        say("   " + base.target_text(judged))
+    return states
 
 
 def main():
     options = parse_arguments()
-    check = Check(options)
-    gpu = check.gpu()
-    path = options.out or HERE / "results" / (re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-") + ".json")
-    record = json.loads(path.read_text()) if path.exists() else {"gpu": gpu, "parts": {}}
-    record["info"] = run([check.binary, "info"]).stdout.splitlines()
-    good = True
-    for part in options.only:
-        print(f"== {part}", flush=True)
+    if options.list:
+        print(list_text())
+        return 0
+    states = []
+    with tempfile.TemporaryDirectory() as work:
+        machine = base.Machine(options, work)
+        lines, gpu = information(machine)
+        path = options.out or records.HERE / "results" / (re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-") + ".json")
+        record = load(path, gpu)
+        record["info"] = lines
+        commit = records.commit()
         try:
-            result = getattr(check, f"part_{part}")()
-        except Skipped as reason:
-            result = {"skipped": str(reason)}
-        except subprocess.TimeoutExpired as error:
-            result = {"passed": False, "last_line": f"took longer than {error.timeout:.0f} s"}
-        good = good and ("skipped" in result or result["passed"])
-        record["parts"][part] = result
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
-        print("   " + (f"skipped: {result['skipped']}" if "skipped" in result else "passed" if result["passed"] else "FAILED"), flush=True)
-    print(f"written to {path}")
-    return 0 if good else 1
+            for part, units in options.plan:
+                states += run_part(machine, part, units, record, path, commit)
+        except KeyboardInterrupt:
+            say(f"\nstopped; what had ended is in {path}")
+            return 130
+    targets = [judged for part, _ in options.plan for judged in record["parts"][part.name]["targets"]]
+    say(", ".join(f"{states.count(state)} {state}" for state in (base.PASSED, base.FAILED, base.SKIPPED)) +
+        f"; of {len(targets)} targets {sum(not judged['met'] for judged in targets)} are missed; written to {path}")
+    return 1 if base.FAILED in states else 0
 
 
 if __name__ == "__main__":

@@ -201,10 +201,6 @@ class Failures(WithFakes):
         for unit in ("tests:kernels", "golden:unet34", "memcheck:kernels:2"):
             self.skips(unit, "there is no ")
 
-    def test_golden_is_skipped_where_the_gpu_has_no_such_test(self):
-        self.skips("golden:unet34", "the golden U-Net34 has no test on a GPU", golden=False)
-        self.assertEqual(len(self.asked("dermatome_cuda_tests")), 1)
-
     def test_a_node_that_differs(self):
         self.fails("nodes:train", "dermatome bench ended with 1: node 7 differs", fail={"--verify-nodes": "node 7 differs"})
 

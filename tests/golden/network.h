@@ -20,6 +20,12 @@ inline Tensor tensor_from(const std::vector<float>& values, const TensorDesc& de
   return tensor;
 }
 
+inline Tensor on_host(const Tensor& tensor) {
+  Tensor copy(tensor.desc());
+  copy.copy_from(tensor);
+  return copy;
+}
+
 // Batch norm as PyTorch's eval() with gradients: frozen everywhere, gamma and beta trained.
 inline Phase frozen_phase(const std::string&) {
   return {.training = true, .live_statistics = false};
@@ -143,8 +149,8 @@ class Network {
   }
 
   Program& program() { return *program_; }
-  double loss() const { return doubles_of(program_->output("loss"))[0]; }
-  Tensor logits() const { return program_->output("logits").clone(); }
+  double loss() const { return doubles_of(on_host(program_->output("loss")))[0]; }
+  Tensor logits() const { return on_host(program_->output("logits")); }
   Tensors parameters() const {
     Tensors tensors;
     for (const auto& name : names_) tensors[name] = store_.read(name);
@@ -154,7 +160,7 @@ class Network {
   Result run() {
     program_->run();
     Result result{.loss = loss(), .logits = logits(), .parameters = names_, .gradients = {}, .running = {}};
-    for (const auto& name : names_) result.gradients[name] = program_->output("gradient of " + name).clone();
+    for (const auto& name : names_) result.gradients[name] = on_host(program_->output("gradient of " + name));
     for (const auto& name : store_.names()) {
       if (name.find(".running_") != std::string::npos) result.running[name] = store_.read(name);
     }
@@ -186,7 +192,7 @@ inline std::vector<Choice> choices_of(const Model& model, const Model::PhaseOf& 
   auto choices = network.keep_choices();
   network.compile();
   network.program().run();
-  for (auto& choice : choices) choice.result = network.program().output(choice.layer).clone();
+  for (auto& choice : choices) choice.result = on_host(network.program().output(choice.layer));
   return choices;
 }
 

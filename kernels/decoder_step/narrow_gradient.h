@@ -18,7 +18,7 @@ DERMATOME_HD Vec normalised_at(const float* mean, const float* inverse, Vec x) {
   return (x - launch::load(mean)) * launch::load(inverse);
 }
 
-constexpr Index kNarrowPiece = 64;   // pixels whose windows of dy are gathered at a time
+constexpr Index kNarrowPiece = 32;   // pixels whose windows of dy are gathered at a time
 constexpr Index kNarrowColumns = 4;  // columns (a tap and an output channel) at a time
 constexpr Index kNarrowRows = 8;     // of a chunk
 constexpr Index kNarrowVectors = 2;  // of channels at a time: with as many columns as above, sums that fit registers
@@ -40,12 +40,19 @@ DERMATOME_HD void gather_narrow(const Sizes& s, const T* dy, Index row, Index fi
   }
 }
 
+// What the next piece reads of these channels: its pixels lie too far apart for the processor to guess.
+template <typename T>
+DERMATOME_HD void prefetch_next(const T* x, Index in) {
+  __builtin_prefetch(x + kNarrowPiece * in);
+}
+
 // sums[column * in + channel] += dy under that column times x normalised, over `count` pixels.
 template <Index kColumns, Index kVectors, typename T>
 DERMATOME_HD void add_narrow(const T* x, Index in, const float* windows, Index columns, Index count, const float* mean,
                              const float* inverse, float* sums) {
   Vec sum[kColumns * kVectors] = {};
   for (Index p = 0; p < count; ++p) {
+    prefetch_next(x + p * in, in);
     Vec value[kVectors];
     for (Index v = 0; v < kVectors; ++v) {
       value[v] = normalised_at(mean + v * kLanes, inverse + v * kLanes, launch::load(x + p * in + v * kLanes));
@@ -129,6 +136,7 @@ DERMATOME_HD void put_narrow(const float* windows, Index columns, Index count, c
     for (Index v = 0; v < kVectors; ++v) weights[c * kVectors + v] = launch::load(packed + c * in + v * kLanes);
   }
   for (Index p = 0; p < count; ++p) {
+    prefetch_next(x + p * in, in);
     for (Index v = 0; v < kVectors; ++v) {
       const Vec value = launch::load(x + p * in + v * kLanes);
       Vec sum = launch::multiply_add(launch::load(x_factor + v * kLanes), value, launch::load(constant + v * kLanes));

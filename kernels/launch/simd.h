@@ -16,6 +16,7 @@ inline namespace DERMATOME_ISA {
 
 #if defined(__AVX512F__)
 constexpr int kLanes = 16;
+constexpr __mmask16 kAllLanes = 0xffff;  // GCC 12 takes what an unmasked conversion leaves undefined for read
 #elif defined(__AVX2__)
 constexpr int kLanes = 8;
 #else
@@ -37,18 +38,39 @@ using VecHalves = std::uint16_t __attribute__((vector_size(kLanes * sizeof(std::
 using UnalignedHalves =
     std::uint16_t __attribute__((vector_size(kLanes * sizeof(std::uint16_t)), aligned(2), may_alias));
 
+// As many numbers of 16 or 8 bits as lanes, each in the lower part of its own. In one instruction: of the compiler's
+// own conversion GCC makes halves that it puts together again.
+DERMATOME_HD VecBits load_bits(const Bfloat16* from) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<VecBits>(
+      _mm512_maskz_cvtepu16_epi32(kAllLanes, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+#elif defined(__AVX2__)
+  return reinterpret_cast<VecBits>(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#else
+  return __builtin_convertvector(*reinterpret_cast<const UnalignedHalves*>(from), VecBits);
+#endif
+}
+DERMATOME_HD VecBits load_bits(const std::uint8_t* from) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<VecBits>(
+      _mm512_maskz_cvtepu8_epi32(kAllLanes, _mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#elif defined(__AVX2__)
+  return reinterpret_cast<VecBits>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+#else
+  using Bytes = std::uint8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
+  return __builtin_convertvector(*reinterpret_cast<const Bytes*>(from), VecBits);
+#endif
+}
+
 // bf16 in memory, float in the register.
 DERMATOME_HD Vec load(const Bfloat16* from) {
-  const VecHalves halves = *reinterpret_cast<const UnalignedHalves*>(from);
-  return reinterpret_cast<Vec>(__builtin_convertvector(halves, VecBits) << 16);
+  return reinterpret_cast<Vec>(load_bits(from) << 16);
 }
 // Rounded to bf16, to nearest, ties to even: the number's bits in the lower half of each lane.
 DERMATOME_HD VecBits bf16_bits(Vec x) {
 #if defined(__AVX512BF16__)
-  const __m256bh halves = _mm512_cvtneps_pbh(x);
-  VecHalves bits;
-  __builtin_memcpy(&bits, &halves, sizeof bits);
-  return __builtin_convertvector(bits, VecBits);
+  return reinterpret_cast<VecBits>(
+      _mm512_maskz_cvtepu16_epi32(kAllLanes, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x))));
 #else
   const VecBits bits = reinterpret_cast<VecBits>(x);
   const VecBits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -61,6 +83,9 @@ DERMATOME_HD void store(Bfloat16* to, Vec x) {
 #if defined(__AVX512BF16__)
   const __m256bh halves = _mm512_cvtneps_pbh(x);
   __builtin_memcpy(to, &halves, sizeof halves);
+#elif defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_maskz_cvtepi32_epi16(kAllLanes, reinterpret_cast<__m512i>(bf16_bits(x))));
 #else
   *reinterpret_cast<UnalignedHalves*>(to) = __builtin_convertvector(bf16_bits(x), VecHalves);
 #endif
@@ -86,10 +111,6 @@ DERMATOME_HD VecBits round_pairs(Vec first, Vec second) {
 #else
   return bf16_bits(first) | bf16_bits(second) << 16;
 #endif
-}
-// As many numbers as lanes, each in the lower half of its own.
-DERMATOME_HD VecBits load_bits(const Bfloat16* from) {
-  return __builtin_convertvector(*reinterpret_cast<const UnalignedHalves*>(from), VecBits);
 }
 DERMATOME_HD VecBits broadcast_pair(const Bfloat16* from) {
   std::uint32_t pair;

@@ -90,8 +90,7 @@ void run_forward(const Call& call) {
 // What of a window's dy goes to the position under `tap`, for as many channels as lanes.
 template <typename T>
 Vec given_to(const T* dy, const std::uint8_t* index, std::uint32_t tap) {
-  using Bytes = std::uint8_t __attribute__((vector_size(kLanes), aligned(1), may_alias));
-  const auto taken = __builtin_convertvector(*reinterpret_cast<const Bytes*>(index), launch::VecBits);
+  const auto taken = launch::load_bits(index);
   return taken == tap ? load(dy) : Vec{};
 }
 
@@ -124,10 +123,17 @@ void run_backward(const Call& call) {
         }
       };
       Index c = 0;
-      for (; c + kLanes <= channels; c += kLanes) {
-        Vec sum{};
-        for_each_window([&](Index at, std::uint32_t tap) { sum += given_to(dy + at + c, index + at + c, tap); });
-        store(to + c, sum);
+      constexpr Index kVectors = 4;
+      for (; c + kVectors * kLanes <= channels; c += kVectors * kLanes) {
+        Vec sums[kVectors] = {};
+        for_each_window([&](Index at, std::uint32_t tap) {
+#pragma GCC unroll 4
+          for (Index v = 0; v < kVectors; ++v) {
+            const Index from = at + c + v * kLanes;
+            sums[v] += given_to(dy + from, index + from, tap);
+          }
+        });
+        for (Index v = 0; v < kVectors; ++v) store(to + c + v * kLanes, sums[v]);
       }
       for (; c < channels; ++c) {
         float sum = 0;

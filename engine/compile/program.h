@@ -1,6 +1,7 @@
 // Program: a graph compiled for one device into a flat list of kernels over planned memory.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,22 @@ struct ProgramMemory {
   std::size_t arena = 0;
   std::size_t arena_lower_bound = 0;  // the largest live set
   std::size_t inputs_and_outputs = 0;
+};
+
+// What a program keeps in its arena while some of its steps need it.
+struct ArenaUse {
+  enum class Kind : std::uint8_t {
+    value,      // of the graph
+    workspace,  // of one step's kernel
+    reordered,  // a copy of a value in the layout that the kernel of the next step reads
+  };
+  Kind kind = Kind::value;
+  int value = -1;  // of Program::graph(); -1 for a workspace
+  int first = 0;   // the step that writes it
+  int last = 0;    // the last step that needs it
+  int slot = 0;    // uses of one slot lie in the same memory: each takes over, in place, where the one before ends
+  std::size_t offset = 0;  // in the arena
+  std::size_t bytes = 0;   // of the slot
 };
 
 // When each part of one run began and how long it took, in seconds since the run began.
@@ -80,6 +97,9 @@ class Program {
   const Graph& graph() const;
   const std::vector<Step>& steps() const;
   const ProgramMemory& memory() const;
+  // All that lies in the arena, by slot and then by time. What is alive at a step, each slot counted once, adds up to
+  // at most memory().arena_lower_bound, and at one step to just that.
+  std::vector<ArenaUse> lifetimes() const;
   const std::map<std::string, int>& applied_passes() const;
   Device device() const;
 

@@ -278,8 +278,9 @@ void Program::Impl::choose_branch() {
   branch = backend_of(device.kind).make_stream(device.index);
 }
 
-// Gives every value that has no fixed place a slot with its lifetime; an output may take over a dying input's slot.
-void Program::Impl::make_slots() {
+// Per value the last step that needs it; -1: none reads it. Behind the last step where the second branch is awaited
+// there.
+std::vector<int> Program::Impl::last_uses() const {
   std::vector<int> last_use(graph.values().size(), -1);
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const int value : input_values[s]) {
@@ -288,6 +289,12 @@ void Program::Impl::make_slots() {
       last = std::max({last, static_cast<int>(s), steps[s].awaited});
     }
   }
+  return last_use;
+}
+
+// Gives every value that has no fixed place a slot with its lifetime; an output may take over a dying input's slot.
+void Program::Impl::make_slots() {
+  const std::vector<int> last_use = last_uses();
   step_slot.assign(steps.size(), -1);
   for (std::size_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];

@@ -89,6 +89,7 @@ struct Program::Impl {
   void add_node_step(int node, const std::vector<std::vector<int>>& users, const std::set<int>& kept);
   void choose_branch();
   bool can_run_beside(std::size_t step, const std::vector<std::vector<int>>& users) const;
+  std::vector<int> last_uses() const;
   void make_slots();
   void allocate();
   void resolve_pointers();

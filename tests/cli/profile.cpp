@@ -22,6 +22,10 @@ TEST_F(CommandLine, ProfilesAStepAndComparesTwo) {
   const auto json = nlohmann::json::parse(text_of(folder_ / "a.json"));
   EXPECT_EQ(json.at("mode"), "train");
   EXPECT_GT(json.at("copy_bytes_per_second"), 0);
+  EXPECT_EQ(json.at("memory").at("live_bytes"), json.at("arena_lower_bound_bytes"));
+  EXPECT_NE(first.out.find(fmt::format("the arena is fullest at node {}, ", json.at("memory").at("node").get<int>())),
+            std::string::npos)
+      << first.out;
   const auto trace = nlohmann::json::parse(text_of(folder_ / "t.json"));
   EXPECT_GE(trace.at("traceEvents").size(), json.at("nodes").size());
 
@@ -29,6 +33,7 @@ TEST_F(CommandLine, ProfilesAStepAndComparesTwo) {
   const Outcome difference = run({"profile", "--diff", "a.json", "b.json"});
   EXPECT_EQ(difference.code, 0) << difference.err;
   EXPECT_NE(difference.out.find("only before"), std::string::npos) << difference.out;
+  EXPECT_NE(difference.out.find("\nmoments of Adam "), std::string::npos) << difference.out;
   expect_refused(1, {"profile", "--diff", "a.json", "tiny.graph"}, {"tiny.graph is not a profile"});
   expect_refused(1, {"profile", "--diff", "nowhere.json", "a.json"}, {"nowhere.json cannot be read"});
   expect_refused(2, {"profile", "--diff", "a.json"}, {"--diff"});
@@ -44,7 +49,19 @@ TEST_F(CommandLine, ProfileShowsTheNodesThatAreAskedFor) {
   const Outcome behind = run(profile({"--from-node", "9999"}));
   EXPECT_EQ(behind.code, 2);
   EXPECT_NE(behind.err.find("--from-node 9999 is behind the last of "), std::string::npos) << behind.err;
+  EXPECT_EQ(some.out.find("the arena is fullest"), std::string::npos) << some.out;
   EXPECT_TRUE(nlohmann::json::accept(run(profile({"--json", "-"})).out));
+}
+
+TEST_F(CommandLine, ProfileShowsAsManyValuesAsAreAskedFor) {
+  const Outcome two = run(profile({"--values", "2", "--nodes", "1"}));
+  ASSERT_EQ(two.code, 0) << two.err;
+  const auto begin = two.out.find("type and shape\n");
+  ASSERT_NE(begin, std::string::npos) << two.out;
+  const auto table = two.out.substr(begin, two.out.find("the largest live set") - begin);
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1 + 2 + 1) << table;
+  EXPECT_NE(table.find("more, none larger"), std::string::npos) << table;
+  expect_refused(2, profile({"--values", "0"}), {"--values", "1 to 1000000"});
 }
 
 TEST_F(CommandLine, BenchesOneOperation) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/measurement/machine_rates.h"
+#include "tools/measurement/memory_profile.h"
 #include "tools/measurement/step_bench.h"
 
 namespace dermatome::measurement {
@@ -36,7 +37,8 @@ struct Profile {
   double wall = 0;  // median seconds of a step that runs without a look at the clock between kernels
   std::size_t arena_bytes = 0;
   std::size_t arena_lower_bound_bytes = 0;  // the largest live set
-  std::size_t peak_bytes = 0;
+  std::size_t peak_bytes = 0;               // of the process; on a GPU of all buffers there
+  MemoryProfile memory;
   std::vector<NodeProfile> nodes;
 
   double kernel_seconds() const;  // of all nodes

@@ -40,6 +40,7 @@ class StepBench {
     Program* program;
   };
   std::vector<Part> parts();
+  const StateStore& store() const { return store_; }
 
  private:
   void set_inputs(const Model& model, std::uint64_t seed);

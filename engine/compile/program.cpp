@@ -210,6 +210,24 @@ Program::Program(Graph graph, Device device, StateStore& store, const CompileOpt
   impl_->compile();
 }
 
+ProgramNeeds Program::needs(Graph graph, Device device, const CompileOptions& options) {
+  StateStore none(device);
+  Impl plan(std::move(graph), device, none, options);
+  plan.only_planned = true;
+  plan.plan_program();
+  ProgramNeeds needs{.memory = plan.memory, .prepared_copies = std::move(plan.copies_needed)};
+  for (std::size_t v = 0; v < plan.placements.size(); ++v) {
+    if (plan.placements[v].storage == Storage::output) needs.outputs += plan.graph.values()[v].desc.bytes();
+  }
+  return needs;
+}
+
+std::size_t ProgramNeeds::prepared_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [copy, bytes] : prepared_copies) sum += bytes;
+  return sum;
+}
+
 Program::~Program() = default;
 Program::Program(Program&&) noexcept = default;
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/compile/kernel.h"
@@ -59,23 +60,24 @@ struct RunTimes {
   double total = 0;
 };
 
-// A program does not fit into what the device has left.
-class OutOfMemory : public Error {
- public:
-  OutOfMemory(std::size_t needed, std::size_t available)
-      : Error(fmt::format("this needs {:.0f} MiB of memory and {:.0f} MiB are left",
-                          static_cast<double>(needed) / 1048576.0, static_cast<double>(available) / 1048576.0)),
-        needed(needed),
-        available(available) {}
-  std::size_t needed;
-  std::size_t available;
+// What a program takes of its device.
+struct ProgramNeeds {
+  ProgramMemory memory;
+  std::size_t outputs = 0;  // of memory.inputs_and_outputs; the inputs may be bound to what is there anyway
+  std::map<std::pair<std::string, std::string>, std::size_t> prepared_copies;  // bytes by state and layout
+
+  std::size_t prepared_bytes() const;
 };
 
 class Program {
  public:
+  // What the program would take, found by making its kernels and planning its arena, and taking nothing: the states
+  // need not exist.
+  static ProgramNeeds needs(Graph graph, Device device, const CompileOptions& options = {});
+
   // Runs the passes, chooses kernels, plans the arena. States must exist in the store (StateStore::create) and the
-  // store must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena exceeds what the
-  // device has left.
+  // store must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena, or what goes
+  // with it, exceeds what the device has left.
   Program(Graph graph, Device device, StateStore& store, const CompileOptions& options = {});
   ~Program();
   Program(Program&&) noexcept;

@@ -1,6 +1,7 @@
 // dermatome profile and bench through the binary.
 #include <nlohmann/json.hpp>
 
+#include "engine/core/device.h"
 #include "tests/cli/command.h"
 
 namespace dermatome::cli {
@@ -62,6 +63,27 @@ TEST_F(CommandLine, ProfileShowsAsManyValuesAsAreAskedFor) {
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1 + 2 + 1) << table;
   EXPECT_NE(table.find("more, none larger"), std::string::npos) << table;
   expect_refused(2, profile({"--values", "0"}), {"--values", "1 to 1000000"});
+}
+
+// One photograph takes a third of the memory that is left.
+TEST_F(CommandLine, StepsThatDoNotFitNameTheBatchThatWould) {
+  constexpr std::size_t kMapBytes = std::size_t{4} << 20;  // of a channel at 1024 px
+  const std::size_t width = backend_of(DeviceKind::cpu).available_bytes(0) / kMapBytes / 3;
+  folder_.add("wide.graph", std::string_view(fmt::format("model wide(image: 3 channels) {{\n"
+                                                         "  conv = conv2d(image, {}, kernel=1)\n"
+                                                         "  return conv2d(relu(conv), 1, kernel=1)\n}}\n",
+                                                         width)));
+  const std::vector<std::string> wide{"--model", "wide.graph", "--size", "1024", "--batch", "8", "--device", "cpu"};
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"bench", "step"}, std::vector<std::string>{"profile"}}) {
+    for (const char* mode : {"train", "infer"}) {
+      auto words = command;
+      words.insert(words.end(), wide.begin(), wide.end());
+      words.insert(words.end(), {"--mode", mode});
+      expect_refused(1, words,
+                     {fmt::format("wide {} 1024 px batch 8: this needs ", mode), " MiB are left; --", " would fit"});
+    }
+  }
 }
 
 TEST_F(CommandLine, BenchesOneOperation) {

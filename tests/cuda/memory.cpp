@@ -5,7 +5,9 @@
 
 #include "tests/cuda/emulated_device.h"
 #include "tests/training/support.h"
+#include "tools/measurement/step_bench.h"
 #include "tools/training/memory_needs.h"
+#include "tools/training/predictor.h"
 #include "tools/training/stage_data.h"
 #include "tools/training/stage_runner.h"
 
@@ -130,6 +132,55 @@ TEST_F(EmulatedMemory, ARunnerWhoseProgramsDoNotFitTogetherNamesTheBatch) {
   EXPECT_TRUE(said.starts_with("128 px with batch 4: this needs ")) << said;
   EXPECT_NE(said.find(" would fit, and --photographs host leaves more"), std::string::npos) << said;
   EXPECT_LT(number_behind("batch=", said), 4);
+}
+
+TEST_F(EmulatedMemory, APredictorNamesTheBatchOrTheSizeThatFits) {
+  StateStore store;
+  store.create(states_of(model_, DType::f32), 8);
+  const auto path = folder_ / "c.safetensors";
+  write_checkpoint(path, store,
+                   {.graph_text = model_.canonical_text(), .preprocessing = {.size = kSize, .threshold = 0.5}}, true);
+  const auto predict = [&](int count, const PredictorOptions& options) {
+    Predictor predictor(path, kCuda, {}, options);
+    const std::vector<data::Image> inputs(static_cast<std::size_t>(count),
+                                          data::make_image(predictor.size(), predictor.size(), 3));
+    predictor.probabilities(inputs);
+    return device_.memory_in_use();
+  };
+  device_.set_memory(predict(8, {}) / 2);
+  const std::string said = what_of([&] { predict(8, {.batch_option = "--batch ", .size_option = "--size "}); });
+  EXPECT_TRUE(said.starts_with("128 px, 8 photographs at once: this needs ")) << said;
+  const int fits = number_behind("--batch ", said);
+  EXPECT_LT(fits, 8);
+  EXPECT_NO_THROW(predict(fits, {}));
+  const std::string smaller = what_of([&] { predict(8, {.size_option = "--size "}); });
+  const int size = number_behind("--size ", smaller);
+  EXPECT_LT(size, kSize);
+  EXPECT_NO_THROW(predict(8, {.size = size}));
+  device_.set_memory(100);
+  expect_error([&] { predict(1, {}); }, {"the weights of ", "this needs ", " are left; take fewer models together"});
+}
+
+TEST_F(EmulatedMemory, ABenchNamesTheBatchOrTheSizeThatFits) {
+  for (const std::string mode : {"train", "infer"}) {
+    const auto bench = [&](int batch, int size) {
+      measurement::StepBench step(model_, {.mode = mode, .size = size, .batch = batch, .device = kCuda});
+      step.run();
+      return device_.memory_in_use();
+    };
+    device_.set_memory(std::size_t{1} << 30);
+    const std::size_t one = bench(1, kSize);
+    device_.set_memory(bench(8, kSize) / 2);
+    const std::string said = what_of([&] { bench(8, kSize); });
+    EXPECT_TRUE(said.starts_with(fmt::format("tiny {} 128 px batch 8: this needs ", mode))) << said;
+    const int fits = number_behind("--batch ", said);
+    EXPECT_LT(fits, 8);
+    EXPECT_NO_THROW(bench(fits, kSize));
+    device_.set_memory(one / 2);
+    const std::string smaller = what_of([&] { bench(8, kSize); });
+    EXPECT_NE(smaller.find(" with --batch 1 would fit"), std::string::npos) << smaller;
+    EXPECT_NO_THROW(bench(1, number_behind("--size ", smaller)));
+  }
 }
 
 }  // namespace

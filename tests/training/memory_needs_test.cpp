@@ -82,7 +82,7 @@ TEST(MemoryNeeds, WhatWouldFitIsSaidInTheOptionsThatThereAre) {
   const FitOptions both{.batch_option = "--batch ", .size_option = "--size ", .batch = 8, .size = 64, .divisor = 32};
   EXPECT_EQ(what_would_fit(both, 3 * 64 * 64, needs), "--batch 3 would fit");
   EXPECT_EQ(what_would_fit(both, 2000, needs), "--size 32 with --batch 1 would fit");
-  EXPECT_EQ(what_would_fit(both, 1000, needs), "this network does not fit at any size");
+  EXPECT_EQ(what_would_fit(both, 1000, needs), "it takes a device with more memory");
   FitOptions size_only = both;
   size_only.batch_option.clear();
   EXPECT_EQ(what_would_fit(size_only, 3 * 64 * 64, needs), "--size 32 would fit");

@@ -166,6 +166,12 @@ std::int64_t size_that_fits(std::int64_t size, std::int64_t divisor, std::size_t
   return needed <= available ? side * divisor : 0;
 }
 
+std::string out_of_memory_text(Device device, std::size_t needed, std::size_t available, const OutOfMemory& error) {
+  if (needed <= available) return error.what();
+  const bool gpu = !backend_of(device.kind).host_addressable();
+  return OutOfMemory(needed, available, gpu ? " on " + to_string(device) : std::string()).what();
+}
+
 std::string what_would_fit(const FitOptions& options, std::size_t available,
                            const std::function<std::size_t(std::int64_t, std::int64_t)>& needs) {
   const bool choose_batch = !options.batch_option.empty() && options.batch > 1;
@@ -181,7 +187,7 @@ std::string what_would_fit(const FitOptions& options, std::size_t available,
     const std::string with = choose_batch ? fmt::format(" with {}1", options.batch_option) : "";
     if (fits >= 1) return fmt::format("{}{}{} would fit", options.size_option, fits, with);
   }
-  return "this network does not fit at any size";
+  return "it takes a device with more memory";
 }
 
 void check_stages(const Model& model, const TrainOptions& options, const TrainingData& data, const StateStore& store,

@@ -33,6 +33,9 @@ std::int64_t batch_that_fits(std::int64_t batch, std::size_t available,
 std::int64_t size_that_fits(std::int64_t size, std::int64_t divisor, std::size_t available,
                             const std::function<std::size_t(std::int64_t size)>& needs);
 
+// What is needed of the device and left there; the error's own numbers where all that is needed seems to fit.
+std::string out_of_memory_text(Device device, std::size_t needed, std::size_t available, const OutOfMemory& error);
+
 // What to do where programs do not fit, as the end of a sentence: "--batch 3 would fit". `batch_option`: how a batch is
 // chosen, "--batch " or "batch="; empty where it cannot be. The same of the size.
 struct FitOptions {

@@ -75,12 +75,11 @@ void StageRunner::refuse(const OutOfMemory& error) {
   };
   const std::size_t needed = needs(stage_.batch);
   const auto fits = batch_that_fits(stage_.batch, available, needs);
-  const bool gpu = !backend_of(device_.kind).host_addressable();
-  const std::string where = gpu ? " on " + to_string(device_) : "";
+  const bool on_gpu = !backend_of(device_.kind).host_addressable() && training_.on_device();
   fail("{} px with batch {}: {}; {}{}", stage_.size, stage_.batch,
-       needed > available ? OutOfMemory(needed, available, where).what() : error.what(),
+       out_of_memory_text(device_, needed, available, error),
        fits >= 1 ? fmt::format("batch={} would fit", fits) : "not even batch=1 fits, take a smaller size",
-       gpu && training_.on_device() ? ", and --photographs host leaves more" : "");
+       on_gpu ? ", and --photographs host leaves more" : "");
 }
 
 Program& StageRunner::accumulate_program(std::int64_t batch, bool add) {

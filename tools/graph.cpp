@@ -91,9 +91,7 @@ Cost backward_cost(const Model& model, const GraphCommand& command, const Cost& 
 }
 
 ProgramMemory memory_of(Graph graph) {
-  StateStore store;
-  store.create(graph.states(), 0);
-  return Program(std::move(graph), {}, store, options_from_environment()).memory();
+  return Program::needs(std::move(graph), {}, options_from_environment()).memory;
 }
 
 void print_dot(const Graph& graph) {

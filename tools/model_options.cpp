@@ -80,7 +80,8 @@ std::vector<fs::path> ModelOptions::checkpoints() const {
 }
 
 training::Ensemble ModelOptions::open(const RunOptions& options, Progress& progress) const {
-  training::PredictorOptions each{.size = size, .model = model, .threshold = threshold};
+  training::PredictorOptions each{
+      .size = size, .model = model, .threshold = threshold, .batch_option = batch_option, .size_option = "--size "};
   const auto kind = training::parse_test_time_augmentation(augmentation);
   if (best_threshold) {
     if (runs.empty())

@@ -24,6 +24,7 @@ struct ModelOptions {
   std::optional<double> threshold;  // --threshold N
   bool best_threshold = false;      // --threshold best
   std::string augmentation = "none";
+  std::string batch_option;  // "--batch " where the command has it; named where memory does not suffice
   training::PostProcessing postprocessing;
 
   bool names_a_model() const { return !runs.empty() || !weights.empty(); }

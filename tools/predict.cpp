@@ -155,6 +155,7 @@ void add_predict(CLI::App& app) {
   auto* sub = app.add_subcommand("predict", "Write the masks of photographs, at their own size");
   auto command = std::make_shared<PredictCommand>();
   command->model = add_model_options(*sub);
+  command->model->batch_option = "--batch ";
   sub->add_option("images", command->inputs,
                   "Photographs (JPEG, PNG, BMP or TIFF) and folders of them, which are mirrored with all folders below")
       ->required();

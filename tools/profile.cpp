@@ -22,12 +22,13 @@ struct ProfileCommand {
   int from_node = -1;
   int nodes = -1;
   std::string photographs = "auto";
+  int values = -1;
   std::string json, trace;
   std::vector<std::string> difference;
   std::shared_ptr<RunOptions> options;
 };
 
-constexpr std::size_t kNodesShown = 30;
+constexpr std::size_t kRowsShown = 30;  // of nodes, and of values
 
 measurement::Profile measure_step(const ProfileCommand& command, const Model& model,
                                   const measurement::StepSettings& settings) {
@@ -80,7 +81,7 @@ measurement::Profile selected(const measurement::Profile& profile, int from, int
 void run_profile(const ProfileCommand& command) {
   if (!command.difference.empty()) {
     fmt::print("{}", measurement::difference_text(measurement::read_profile(command.difference[0]),
-                                                  measurement::read_profile(command.difference[1]), kNodesShown));
+                                                  measurement::read_profile(command.difference[1]), kRowsShown));
     return;
   }
   command.options->apply();
@@ -89,7 +90,12 @@ void run_profile(const ProfileCommand& command) {
   const measurement::Profile shown = part ? selected(profile, command.from_node, command.nodes) : profile;
   if (command.json != "-" && command.trace != "-") {
     fmt::print("{}\n{}\n{}", summary_text(profile), kinds_text(shown),
-               nodes_text(shown, part ? SIZE_MAX : kNodesShown, !part));
+               nodes_text(shown, part ? SIZE_MAX : kRowsShown, !part));
+    // Whoever looks at single nodes asks for values too, or sees none.
+    if (!part || command.values >= 0) {
+      const std::size_t rows = command.values < 0 ? kRowsShown : static_cast<std::size_t>(command.values);
+      fmt::print("\n{}", memory_text(profile.memory, rows));
+    }
   }
   if (!command.trace.empty()) write_json(command.trace, chrome_trace(shown));
   if (!command.json.empty()) write_json(command.json, to_json(profile));
@@ -98,8 +104,7 @@ void run_profile(const ProfileCommand& command) {
 }  // namespace
 
 void add_profile(CLI::App& app) {
-  auto* sub =
-      app.add_subcommand("profile", "Show where a step's time goes: by operation, by node, beside the roofline");
+  auto* sub = app.add_subcommand("profile", "Show where a step's time and memory go, by operation and node");
   auto command = std::make_shared<ProfileCommand>();
   sub->add_option("--model", command->model, "A built-in model or a .graph file")->capture_default_str();
   sub->add_option("--size", command->size, "Side of the photographs in pixels")
@@ -121,6 +126,9 @@ void add_profile(CLI::App& app) {
                   "Where the photographs lie that training is fed with, as in train")
       ->capture_default_str()
       ->check(CLI::IsMember(training::residence_names()));
+  sub->add_option("--values", command->values,
+                  "Show that many of the values that are alive when the arena is fullest, the largest first")
+      ->check(CLI::Range(1, 1000000));
   auto* json = sub->add_option("--json", command->json, "Write the whole profile to this file, - for standard output");
   auto* trace = sub->add_option("--trace", command->trace,
                                 "Write the shown nodes of one step as a trace for ui.perfetto.dev or chrome://tracing");
@@ -134,6 +142,8 @@ void add_profile(CLI::App& app) {
       "GFLOP/s and GB/s count what an operation asks for, of a convolution all\n"
       "multiplications of its sums. The roofline counts what the kernel executes, with\n"
       "Winograd 36 of 144 multiplications and the transforms.\n\n"
+      "A value is kept when the backward pass reads it, and passing when it does not;\n"
+      "first and last are the nodes that write it and that need it last.\n\n"
       "Examples\n"
       "  dermatome profile --size 256 --batch 4 --json before.json\n"
       "  dermatome profile --mode infer --from-node 10 --nodes 5\n"

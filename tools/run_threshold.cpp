@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 training::ThresholdCurve curve_of_run(const fs::path& run, int size, training::TestTimeAugmentation augmentation,
                                       const RunOptions& options, Progress& progress) {
   const fs::path checkpoint = checkpoint_of_run(run.string());
-  training::Ensemble alone(checkpoint, options.device(), options.compile, {.size = size}, augmentation);
+  training::Ensemble alone(checkpoint, options.device(), options.compile, {.size = size, .size_option = "--size "},
+                           augmentation);
   const training::Predictor& member = alone.member(0);
   const training::ThresholdKey key{.checkpoint = checkpoint.filename().string(),
                                    .steps_done = member.info().position.steps_done,

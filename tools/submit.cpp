@@ -75,6 +75,7 @@ void add_submit(CLI::App& app) {
   auto* sub = app.add_subcommand("submit", "Write the zip archive of masks that the ISIC challenge's server takes");
   auto command = std::make_shared<SubmitCommand>();
   command->model = add_model_options(*sub);
+  command->model->batch_option = "--batch ";
   sub->add_option("--images", command->images, "Folder of the challenge's photographs, ISIC_<7 digits>.jpg")
       ->required();
   sub->add_option("--out", command->out, "The .zip file to write; one that is there is replaced in the end")

@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 
-std::size_t aligned(std::size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
 bool overlap(const Lifetime& a, const Lifetime& b) {
   return a.first <= b.last && b.first <= a.last;
 }
@@ -23,7 +19,7 @@ std::size_t largest_live_set(const std::vector<Lifetime>& lifetimes) {
   for (const auto& lifetime : lifetimes) last = std::max(last, lifetime.last);
   std::vector<std::ptrdiff_t> change(static_cast<std::size_t>(last) + 2, 0);
   for (const auto& lifetime : lifetimes) {
-    const auto bytes = static_cast<std::ptrdiff_t>(aligned(lifetime.bytes));
+    const auto bytes = static_cast<std::ptrdiff_t>(bytes_in_arena(lifetime.bytes));
     change[static_cast<std::size_t>(lifetime.first)] += bytes;
     change[static_cast<std::size_t>(lifetime.last) + 1] -= bytes;
   }
@@ -50,6 +46,10 @@ std::size_t best_gap(const std::vector<std::pair<std::size_t, std::size_t>>& tak
 
 }  // namespace
 
+std::size_t bytes_in_arena(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
 ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes, bool share) {
   ArenaPlan plan;
   plan.offsets.resize(lifetimes.size());
@@ -60,11 +60,11 @@ ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes, bool share) {
                    [&](std::size_t a, std::size_t b) { return lifetimes[a].bytes > lifetimes[b].bytes; });
   std::vector<std::size_t> placed;  // by offset
   for (const std::size_t i : by_size) {
-    const std::size_t bytes = aligned(lifetimes[i].bytes);
+    const std::size_t bytes = bytes_in_arena(lifetimes[i].bytes);
     std::vector<std::pair<std::size_t, std::size_t>> taken;
     for (const std::size_t other : placed) {
       if (!share || overlap(lifetimes[i], lifetimes[other])) {
-        taken.emplace_back(plan.offsets[other], aligned(lifetimes[other].bytes));
+        taken.emplace_back(plan.offsets[other], bytes_in_arena(lifetimes[other].bytes));
       }
     }
     plan.offsets[i] = best_gap(taken, bytes);

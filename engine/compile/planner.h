@@ -13,6 +13,9 @@ struct Lifetime {
   int last = 0;
 };
 
+// What a value takes in an arena: offsets are 64-byte aligned.
+std::size_t bytes_in_arena(std::size_t bytes);
+
 struct ArenaPlan {
   std::vector<std::size_t> offsets;  // one per lifetime, 64-byte aligned
   std::size_t bytes = 0;

@@ -210,6 +210,24 @@ Program::Program(Graph graph, Device device, StateStore& store, const CompileOpt
   impl_->compile();
 }
 
+ProgramNeeds Program::needs(Graph graph, Device device, const CompileOptions& options) {
+  StateStore none(device);
+  Impl plan(std::move(graph), device, none, options);
+  plan.only_planned = true;
+  plan.plan_program();
+  ProgramNeeds needs{.memory = plan.memory, .prepared_copies = std::move(plan.copies_needed)};
+  for (std::size_t v = 0; v < plan.placements.size(); ++v) {
+    if (plan.placements[v].storage == Storage::output) needs.outputs += plan.graph.values()[v].desc.bytes();
+  }
+  return needs;
+}
+
+std::size_t ProgramNeeds::prepared_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [copy, bytes] : prepared_copies) sum += bytes;
+  return sum;
+}
+
 Program::~Program() = default;
 Program::Program(Program&&) noexcept = default;
 
@@ -268,6 +286,37 @@ std::vector<std::string> Program::prepared_by() const {
 }
 const ProgramMemory& Program::memory() const {
   return impl_->memory;
+}
+std::vector<ArenaUse> Program::lifetimes() const {
+  const Impl& p = *impl_;
+  const std::vector<int> last_use = p.last_uses();
+  std::vector<ArenaUse> uses;
+  const auto add = [&](ArenaUse::Kind kind, int value, std::size_t first, int last, int slot) {
+    const auto place = static_cast<std::size_t>(slot);
+    uses.push_back({.kind = kind,
+                    .value = value,
+                    .first = static_cast<int>(first),
+                    .last = std::min(last, static_cast<int>(p.steps.size()) - 1),
+                    .slot = slot,
+                    .offset = p.plan.offsets[place],
+                    .bytes = bytes_in_arena(p.lifetimes[place].bytes)});
+  };
+  for (std::size_t s = 0; s < p.steps.size(); ++s) {
+    const int here = std::max(static_cast<int>(s), p.steps[s].awaited);
+    for (const int value : p.output_values[s]) {
+      if (value < 0 || p.placements[static_cast<std::size_t>(value)].storage != Storage::arena) continue;
+      add(ArenaUse::Kind::value, value, s, std::max(here, last_use[static_cast<std::size_t>(value)]),
+          p.placements[static_cast<std::size_t>(value)].slot);
+    }
+    if (p.step_slot[s] >= 0) add(ArenaUse::Kind::workspace, -1, s, here, p.step_slot[s]);
+    if (p.steps[s].node >= 0) continue;  // what it reads was reordered by a step before it
+    for (const int slot : p.scratch_slots[s]) {
+      if (slot < 0) continue;
+      add(ArenaUse::Kind::reordered, p.input_values[s][0], s, p.lifetimes[static_cast<std::size_t>(slot)].last, slot);
+    }
+  }
+  std::stable_sort(uses.begin(), uses.end(), [](const ArenaUse& a, const ArenaUse& b) { return a.slot < b.slot; });
+  return uses;
 }
 const std::map<std::string, int>& Program::applied_passes() const {
   return impl_->applied;

@@ -1,10 +1,12 @@
 // Program: a graph compiled for one device into a flat list of kernels over planned memory.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/compile/kernel.h"
@@ -31,6 +33,22 @@ struct ProgramMemory {
   std::size_t inputs_and_outputs = 0;
 };
 
+// What a program keeps in its arena while some of its steps need it.
+struct ArenaUse {
+  enum class Kind : std::uint8_t {
+    value,      // of the graph
+    workspace,  // of one step's kernel
+    reordered,  // a copy of a value in the layout that the kernel of the next step reads
+  };
+  Kind kind = Kind::value;
+  int value = -1;  // of Program::graph(); -1 for a workspace
+  int first = 0;   // the step that writes it
+  int last = 0;    // the last step that needs it
+  int slot = 0;    // uses of one slot lie in the same memory: each takes over, in place, where the one before ends
+  std::size_t offset = 0;  // in the arena
+  std::size_t bytes = 0;   // of the slot
+};
+
 // When each part of one run began and how long it took, in seconds since the run began.
 struct RunTimes {
   struct Span {
@@ -42,23 +60,24 @@ struct RunTimes {
   double total = 0;
 };
 
-// A program does not fit into what the device has left.
-class OutOfMemory : public Error {
- public:
-  OutOfMemory(std::size_t needed, std::size_t available)
-      : Error(fmt::format("this needs {:.0f} MiB of memory and {:.0f} MiB are left",
-                          static_cast<double>(needed) / 1048576.0, static_cast<double>(available) / 1048576.0)),
-        needed(needed),
-        available(available) {}
-  std::size_t needed;
-  std::size_t available;
+// What a program takes of its device.
+struct ProgramNeeds {
+  ProgramMemory memory;
+  std::size_t outputs = 0;  // of memory.inputs_and_outputs; the inputs may be bound to what is there anyway
+  std::map<std::pair<std::string, std::string>, std::size_t> prepared_copies;  // bytes by state and layout
+
+  std::size_t prepared_bytes() const;
 };
 
 class Program {
  public:
+  // What the program would take, found by making its kernels and planning its arena, and taking nothing: the states
+  // need not exist.
+  static ProgramNeeds needs(Graph graph, Device device, const CompileOptions& options = {});
+
   // Runs the passes, chooses kernels, plans the arena. States must exist in the store (StateStore::create) and the
-  // store must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena exceeds what the
-  // device has left.
+  // store must outlive the program. Throws Error when a kernel is missing, OutOfMemory when the arena, or what goes
+  // with it, exceeds what the device has left.
   Program(Graph graph, Device device, StateStore& store, const CompileOptions& options = {});
   ~Program();
   Program(Program&&) noexcept;
@@ -83,6 +102,9 @@ class Program {
   // What makes the prepared copies of states that steps read (Kernel::describe), one for each copy.
   std::vector<std::string> prepared_by() const;
   const ProgramMemory& memory() const;
+  // All that lies in the arena, by slot and then by time. What is alive at a step, each slot counted once, adds up to
+  // at most memory().arena_lower_bound, and at one step to just that.
+  std::vector<ArenaUse> lifetimes() const;
   const std::map<std::string, int>& applied_passes() const;
   Device device() const;
 

@@ -113,18 +113,27 @@ void Program::Impl::order_nodes() {
   DERMATOME_CHECK(graph.sort_topologically(before), "the graph has a cycle");
 }
 
+std::shared_ptr<State> Program::Impl::state_named(const std::string& name) {
+  if (!only_planned) return store.share(name);
+  return std::make_shared<State>(State{.name = name, .tensor = {}, .group = {}, .trainable = false, .prepared = {}});
+}
+
+Tensor Program::Impl::room_for(const TensorDesc& desc) const {
+  return only_planned ? Tensor() : Tensor(desc, device);
+}
+
 void Program::Impl::place_fixed() {
   placements.resize(graph.values().size());
   for (const auto& entry : graph.inputs()) placements[at(entry.value)] = {Storage::input, Tensor{}};
   for (const auto& declaration : graph.states()) {
-    const auto state = store.share(declaration.name);
-    DERMATOME_CHECK(state->tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}",
+    const auto state = state_named(declaration.name);
+    DERMATOME_CHECK(only_planned || state->tensor.desc() == declaration.desc, "state '{}' is {} but the graph needs {}",
                     declaration.name, to_string(state->tensor.desc()), to_string(declaration.desc));
     placements[at(graph.state(declaration.name))] = {Storage::state, state->tensor};
     read.push_back(state);
   }
   for (const auto& write : graph.state_writes()) {
-    const auto state = store.share(write.name);
+    const auto state = state_named(write.name);
     written.push_back(state);
     const bool copied_later = std::any_of(copies_at_end.begin(), copies_at_end.end(),
                                           [&](const NamedValue& entry) { return entry.name == write.name; });
@@ -137,10 +146,10 @@ void Program::Impl::place_fixed() {
 void Program::Impl::place_output(Value value) {
   Placement& placement = placements[at(value)];
   if (placement.storage == Storage::none) {
-    placement = {Storage::output, Tensor(graph.desc(value), device)};
+    placement = {Storage::output, room_for(graph.desc(value))};
   } else if (placement.storage == Storage::state && !placement.output.defined()) {
-    placement.output = Tensor(graph.desc(value), device);
     const TensorDesc& desc = graph.desc(value);
+    placement.output = room_for(desc);
     const bool old_contents = !graph.info(value).state.empty();
     (old_contents ? saved : copied)
         .emplace_back(operand_of(desc, placement.tensor.data()), operand_of(desc, placement.output.data()));
@@ -174,10 +183,14 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
     const Value value = node.inputs[i];
     if (placements[at(value)].storage == Storage::state && !graph.info(value).state.empty()) {
       const std::string& name = graph.info(value).state;
+      inputs[i] = -1;
+      if (only_planned) {
+        copies_needed[{name, wanted.layout}] = wanted.bytes;
+        continue;
+      }
       auto copy = store.prepared(name, wanted.layout, wanted.bytes);
       step.inputs[i].data = copy->buffer.data();
       prepared.push_back({store.share(name), std::move(copy), std::move(wanted.reorder)});
-      inputs[i] = -1;
       continue;
     }
     // No state: a step of its own reorders it into arena memory right before.
@@ -218,7 +231,7 @@ Operand Program::Impl::copy_source(Value value) {
   }
   Placement& placement = placements[at(value)];
   if (!placement.output.defined()) {
-    placement.output = Tensor(desc, device);
+    placement.output = room_for(desc);
     saved.emplace_back(operand_of(desc, placement.tensor.data()), operand_of(desc, placement.output.data()));
   }
   return operand_of(desc, placement.output.data());
@@ -235,7 +248,7 @@ void Program::Impl::make_steps() {
                      .name = "copy to " + write.name,
                      .kernel = std::make_unique<CopyKernel>(device, desc.bytes()),
                      .inputs = {source},
-                     .outputs = {operand_of(desc, store.get(write.name).tensor.data())}});
+                     .outputs = {operand_of(desc, state_named(write.name)->tensor.data())}});
     input_values.push_back({source.data != nullptr ? -1 : write.value.id});
     output_values.push_back({-1});
     scratch_slots.push_back({-1});
@@ -278,8 +291,9 @@ void Program::Impl::choose_branch() {
   branch = backend_of(device.kind).make_stream(device.index);
 }
 
-// Gives every value that has no fixed place a slot with its lifetime; an output may take over a dying input's slot.
-void Program::Impl::make_slots() {
+// Per value the last step that needs it; -1: none reads it. Behind the last step where the second branch is awaited
+// there.
+std::vector<int> Program::Impl::last_uses() const {
   std::vector<int> last_use(graph.values().size(), -1);
   for (std::size_t s = 0; s < steps.size(); ++s) {
     for (const int value : input_values[s]) {
@@ -288,6 +302,12 @@ void Program::Impl::make_slots() {
       last = std::max({last, static_cast<int>(s), steps[s].awaited});
     }
   }
+  return last_use;
+}
+
+// Gives every value that has no fixed place a slot with its lifetime; an output may take over a dying input's slot.
+void Program::Impl::make_slots() {
+  const std::vector<int> last_use = last_uses();
   step_slot.assign(steps.size(), -1);
   for (std::size_t s = 0; s < steps.size(); ++s) {
     const Step& step = steps[s];
@@ -330,15 +350,8 @@ void Program::Impl::make_slots() {
 }
 
 void Program::Impl::allocate() {
-  plan = plan_arena(lifetimes, options.planner);
-  memory.arena = plan.bytes;
-  memory.arena_lower_bound = plan.lower_bound;
-  for (const auto& placement : placements) {
-    if (placement.storage == Storage::output) memory.inputs_and_outputs += placement.tensor.bytes();
-  }
-  for (const auto& entry : graph.inputs()) memory.inputs_and_outputs += graph.desc(entry.value).bytes();
-  const std::size_t available = backend_of(device.kind).available_bytes(device.index);
-  if (plan.bytes > available) throw OutOfMemory(plan.bytes, available);
+  // Memory of the host is granted in any case, and missing later.
+  if (plan.bytes > backend_of(device.kind).available_bytes(device.index)) fail_out_of_memory(device, plan.bytes);
   arena = Buffer(device, plan.bytes);
 }
 
@@ -369,16 +382,28 @@ void Program::Impl::resolve_pointers() {
   }
 }
 
-void Program::Impl::compile() {
+// All but memory: the steps with their kernels, and where everything will lie.
+void Program::Impl::plan_program() {
   run_passes(graph, options, &applied, device);
   DERMATOME_CHECK(store.device() == device, "a program on {} cannot use states on {}", to_string(device),
                   to_string(store.device()));
-  stream = backend_of(device.kind).make_stream(device.index);
   order_nodes();
   place_fixed();
   make_steps();
   choose_branch();
   make_slots();
+  plan = plan_arena(lifetimes, options.planner);
+  memory.arena = plan.bytes;
+  memory.arena_lower_bound = plan.lower_bound;
+  for (std::size_t v = 0; v < placements.size(); ++v) {
+    const bool counts = placements[v].storage == Storage::output || placements[v].storage == Storage::input;
+    if (counts) memory.inputs_and_outputs += graph.values()[v].desc.bytes();
+  }
+}
+
+void Program::Impl::compile() {
+  stream = backend_of(device.kind).make_stream(device.index);
+  plan_program();
   allocate();
   resolve_pointers();
   place_prepared();

@@ -75,13 +75,18 @@ struct Program::Impl {
   ArenaPlan plan;
   ProgramMemory memory;
   std::map<std::string, int> applied;
+  bool only_planned = false;  // nothing is allocated, and there are no states
+  std::map<std::pair<std::string, std::string>, std::size_t> copies_needed;  // of a program that is only planned
 
   Impl(Graph source, Device target, StateStore& states, CompileOptions choices)
       : graph(std::move(source)), device(target), store(states), options(std::move(choices)) {}
 
   void compile();
+  void plan_program();
   bool can_write_in_place(const NamedValue& write, std::vector<std::pair<int, int>>& before) const;
   void order_nodes();
+  std::shared_ptr<State> state_named(const std::string& name);
+  Tensor room_for(const TensorDesc& desc) const;
   void place_fixed();
   void place_output(Value value);
   Operand copy_source(Value value);
@@ -89,6 +94,7 @@ struct Program::Impl {
   void add_node_step(int node, const std::vector<std::vector<int>>& users, const std::set<int>& kept);
   void choose_branch();
   bool can_run_beside(std::size_t step, const std::vector<std::vector<int>>& users) const;
+  std::vector<int> last_uses() const;
   void make_slots();
   void allocate();
   void resolve_pointers();

@@ -54,8 +54,7 @@ class HostBackend final : public Backend {
     void* memory = std::aligned_alloc(alignment, rounded == 0 ? kAlignment : rounded);
     // Only a wish: without it the kernel maps small pages.
     if (huge && memory != nullptr) ::madvise(memory, rounded, MADV_HUGEPAGE);
-    DERMATOME_CHECK(memory != nullptr, "out of memory: {:.1f} MiB could not be allocated",
-                    static_cast<double>(bytes) / 1048576.0);
+    if (memory == nullptr) fail_out_of_memory({DeviceKind::cpu, 0}, bytes);
     return memory;
   }
   void release(int, void* memory) noexcept override { std::free(memory); }
@@ -178,6 +177,12 @@ Device parse_device(std::string_view name) {
     return {DeviceKind::cuda, index};
   }
   fail_usage("unknown device '{}' (auto, cpu, reference, cuda or cuda:N)", name);
+}
+
+void fail_out_of_memory(Device device, std::size_t needed) {
+  const Backend& backend = backend_of(device.kind);
+  throw OutOfMemory(needed, backend.available_bytes(device.index),
+                    backend.host_addressable() ? "" : " on " + to_string(device));
 }
 
 std::size_t peak_buffer_bytes(Device device) {

@@ -79,7 +79,7 @@ class Backend {
   virtual std::string why_no_bf16(int /*index*/) const { return ""; }  // where a device has no products of bf16: why
   virtual bool host_addressable() const = 0;  // may the host read and write this memory directly?
 
-  // Throws Error naming the bytes asked for. 64-byte aligned, contents undefined.
+  // Throws OutOfMemory. 64-byte aligned, contents undefined.
   virtual void* allocate(int index, std::size_t bytes) = 0;
   virtual void release(int index, void* memory) noexcept = 0;
   virtual std::size_t available_bytes(int index) const = 0;  // what allocate could still give
@@ -97,6 +97,9 @@ class Backend {
   virtual void end_range() {}
   virtual void set_collecting(bool /*on*/) {}
 };
+
+// Says that a device does not have so much left.
+[[noreturn]] void fail_out_of_memory(Device device, std::size_t needed);
 
 class NamedRange {
  public:

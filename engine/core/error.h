@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -19,6 +20,19 @@ class Error : public std::runtime_error {
 class UsageError : public Error {
  public:
   using Error::Error;
+};
+
+// More memory was asked for than is left. Whoever knows what it was for says so, and what would fit.
+class OutOfMemory : public Error {
+ public:
+  // `where`: " on cuda:0", or nothing where there is one kind of memory.
+  OutOfMemory(std::size_t needed, std::size_t available, std::string_view where = {})
+      : Error(fmt::format("this needs {:.1f} MiB of memory{} and {:.1f} MiB are left",
+                          static_cast<double>(needed) / 1048576.0, where, static_cast<double>(available) / 1048576.0)),
+        needed(needed),
+        available(available) {}
+  std::size_t needed;
+  std::size_t available;
 };
 
 template <typename... Args>

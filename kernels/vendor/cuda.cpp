@@ -215,9 +215,7 @@ class CudaBackend final : public Backend {
     const cudaError_t status = cudaMalloc(&memory, std::max<std::size_t>(bytes, 64));
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
-      fail("out of memory on cuda:{}: {:.1f} MiB could not be allocated, {:.1f} of {:.1f} MiB are free", index,
-           static_cast<double>(bytes) / kMebibyte, static_cast<double>(memory_of(index).first) / kMebibyte,
-           static_cast<double>(memory_of(index).second) / kMebibyte);
+      fail_out_of_memory({DeviceKind::cuda, index}, bytes);
     }
     check(status, "cudaMalloc");
     return memory;

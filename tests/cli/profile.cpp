@@ -1,6 +1,7 @@
 // dermatome profile and bench through the binary.
 #include <nlohmann/json.hpp>
 
+#include "engine/core/device.h"
 #include "tests/cli/command.h"
 
 namespace dermatome::cli {
@@ -22,6 +23,10 @@ TEST_F(CommandLine, ProfilesAStepAndComparesTwo) {
   const auto json = nlohmann::json::parse(text_of(folder_ / "a.json"));
   EXPECT_EQ(json.at("mode"), "train");
   EXPECT_GT(json.at("copy_bytes_per_second"), 0);
+  EXPECT_EQ(json.at("memory").at("live_bytes"), json.at("arena_lower_bound_bytes"));
+  EXPECT_NE(first.out.find(fmt::format("the arena is fullest at node {}, ", json.at("memory").at("node").get<int>())),
+            std::string::npos)
+      << first.out;
   const auto trace = nlohmann::json::parse(text_of(folder_ / "t.json"));
   EXPECT_GE(trace.at("traceEvents").size(), json.at("nodes").size());
 
@@ -29,6 +34,7 @@ TEST_F(CommandLine, ProfilesAStepAndComparesTwo) {
   const Outcome difference = run({"profile", "--diff", "a.json", "b.json"});
   EXPECT_EQ(difference.code, 0) << difference.err;
   EXPECT_NE(difference.out.find("only before"), std::string::npos) << difference.out;
+  EXPECT_NE(difference.out.find("\nmoments of Adam "), std::string::npos) << difference.out;
   expect_refused(1, {"profile", "--diff", "a.json", "tiny.graph"}, {"tiny.graph is not a profile"});
   expect_refused(1, {"profile", "--diff", "nowhere.json", "a.json"}, {"nowhere.json cannot be read"});
   expect_refused(2, {"profile", "--diff", "a.json"}, {"--diff"});
@@ -44,7 +50,40 @@ TEST_F(CommandLine, ProfileShowsTheNodesThatAreAskedFor) {
   const Outcome behind = run(profile({"--from-node", "9999"}));
   EXPECT_EQ(behind.code, 2);
   EXPECT_NE(behind.err.find("--from-node 9999 is behind the last of "), std::string::npos) << behind.err;
+  EXPECT_EQ(some.out.find("the arena is fullest"), std::string::npos) << some.out;
   EXPECT_TRUE(nlohmann::json::accept(run(profile({"--json", "-"})).out));
+}
+
+TEST_F(CommandLine, ProfileShowsAsManyValuesAsAreAskedFor) {
+  const Outcome two = run(profile({"--values", "2", "--nodes", "1"}));
+  ASSERT_EQ(two.code, 0) << two.err;
+  const auto begin = two.out.find("type and shape\n");
+  ASSERT_NE(begin, std::string::npos) << two.out;
+  const auto table = two.out.substr(begin, two.out.find("the largest live set") - begin);
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1 + 2 + 1) << table;
+  EXPECT_NE(table.find("more, none larger"), std::string::npos) << table;
+  expect_refused(2, profile({"--values", "0"}), {"--values", "1 to 1000000"});
+}
+
+// One photograph takes a third of the memory that is left.
+TEST_F(CommandLine, StepsThatDoNotFitNameTheBatchThatWould) {
+  constexpr std::size_t kMapBytes = std::size_t{4} << 20;  // of a channel at 1024 px
+  const std::size_t width = backend_of(DeviceKind::cpu).available_bytes(0) / kMapBytes / 3;
+  folder_.add("wide.graph", std::string_view(fmt::format("model wide(image: 3 channels) {{\n"
+                                                         "  conv = conv2d(image, {}, kernel=1)\n"
+                                                         "  return conv2d(relu(conv), 1, kernel=1)\n}}\n",
+                                                         width)));
+  const std::vector<std::string> wide{"--model", "wide.graph", "--size", "1024", "--batch", "8", "--device", "cpu"};
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"bench", "step"}, std::vector<std::string>{"profile"}}) {
+    for (const char* mode : {"train", "infer"}) {
+      auto words = command;
+      words.insert(words.end(), wide.begin(), wide.end());
+      words.insert(words.end(), {"--mode", mode});
+      expect_refused(1, words,
+                     {fmt::format("wide {} 1024 px batch 8: this needs ", mode), " MiB are left; --", " would fit"});
+    }
+  }
 }
 
 TEST_F(CommandLine, BenchesOneOperation) {

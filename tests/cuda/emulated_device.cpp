@@ -1,6 +1,7 @@
 // The host in the role of a CUDA device.
 #include "tests/cuda/emulated_device.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -93,12 +94,23 @@ class EmulatedBackend final : public Backend {
   std::string why_no_bf16(int) const override { return log_.why_no_bf16; }
   bool host_addressable() const override { return false; }  // so that nobody takes the short way
   void* allocate(int, std::size_t bytes) override {
-    void* memory = std::aligned_alloc(64, (bytes + 127) / 64 * 64);
+    // In front of what is given out stands how much it is.
+    if (bytes > available_bytes(0)) fail_out_of_memory(kCuda, bytes);
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(kHeader, (bytes + 127) / kHeader * kHeader + kHeader));
     DERMATOME_CHECK(memory != nullptr, "{} bytes could not be allocated", bytes);
-    return memory;
+    std::memcpy(memory, &bytes, sizeof(bytes));
+    log_.in_use += bytes;
+    return memory + kHeader;
   }
-  void release(int, void* memory) noexcept override { std::free(memory); }
-  std::size_t available_bytes(int) const override { return std::size_t{64} << 30; }
+  void release(int, void* given) noexcept override {
+    if (given == nullptr) return;
+    std::byte* memory = static_cast<std::byte*>(given) - kHeader;
+    std::size_t bytes = 0;
+    std::memcpy(&bytes, memory, sizeof(bytes));
+    log_.in_use -= bytes;
+    std::free(memory);
+  }
+  std::size_t available_bytes(int) const override { return log_.memory - std::min(log_.memory, log_.in_use.load()); }
   std::unique_ptr<Stream> make_stream(int) override { return std::make_unique<EmulatedStream>(log_); }
   void copy_from_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
   void copy_to_host(void* to, const void* from, std::size_t bytes, Stream&) override { std::memcpy(to, from, bytes); }
@@ -118,6 +130,7 @@ class EmulatedBackend final : public Backend {
   void set_collecting(bool on) override { log_.collecting = on; }
 
  private:
+  static constexpr std::size_t kHeader = 64;
   void check_recorded(const Stream& stream) const {
     DERMATOME_CHECK(log_.replayed == nullptr || log_.replayed == &stream, "work for another stream in a recording");
   }

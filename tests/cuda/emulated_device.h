@@ -2,6 +2,8 @@
 // runs its host body. Everything above the launch templates is tested with it, whole programs included.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,9 @@ class EmulatedDevice {
   EmulatedDevice(const EmulatedDevice&) = delete;
   EmulatedDevice& operator=(const EmulatedDevice&) = delete;
 
+  // What it has of memory, from now on; 64 GiB at first. What is more than that is refused, as a device would.
+  void set_memory(std::size_t bytes) { log_.memory = bytes; }
+  std::size_t memory_in_use() const { return log_.in_use; }
   int recordings() const { return log_.recordings; }  // made on its streams
   // Work that is submitted to a stream runs when another waits for it, the latest that a device may run it, and not at
   // once, the earliest. `submitted`: how much there was.
@@ -33,6 +38,8 @@ class EmulatedDevice {
   const std::vector<std::string>& collected() const { return log_.collected; }
 
   struct Log {
+    std::size_t memory = std::size_t{64} << 30;
+    std::atomic<std::size_t> in_use = 0;
     int recordings = 0;
     int open_ranges = 0;
     int submitted = 0;

@@ -263,6 +263,24 @@ TEST_F(EmulatedProgram, ShowsAProfilerTheNodesThatAreAskedForAlone) {
   EXPECT_EQ(device_.collected().size(), 2u);
 }
 
+TEST_F(EmulatedProgram, ProfilesItsMemoryByLifetime) {
+  const Model model = Model::parse(kNetwork, "small.graph");
+  for (const bool second_branch : {false, true}) {
+    measurement::StepBench bench(
+        model,
+        {.mode = "train", .size = kSize, .batch = 2, .device = kCuda, .compile = {.second_branch = second_branch}});
+    const auto memory = measurement::measure_memory(bench);
+    EXPECT_EQ(memory.live_bytes(), bench.parts().at(0).program->memory().arena_lower_bound);
+    const int nodes = static_cast<int>(bench.parts().at(0).program->steps().size());
+    for (const auto& value : memory.values) {
+      EXPECT_GE(value.last, memory.node) << value.name;
+      EXPECT_LE(value.last, nodes) << value.name;
+    }
+    const auto kept = [](const auto& value) { return value.kind == "kept"; };
+    EXPECT_TRUE(std::any_of(memory.values.begin(), memory.values.end(), kept));
+  }
+}
+
 TEST_F(EmulatedProgram, NeedsNothingThatItsMemoryHeldBefore) {
   expect_equal_bits(train(kCuda, {}), train(kCuda, {.poison_arena = true}));
   expect_equal_bits(train(kCuda, {}), train(kCuda, {.planner = false}));

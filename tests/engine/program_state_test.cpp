@@ -25,6 +25,37 @@ TEST(ProgramState, StatesAreWrittenWhereTheyLie) {
   EXPECT_EQ(step_names(program), (std::vector<std::string>{"next"}));
 }
 
+TEST(ProgramState, WhatAProgramNeedsIsKnownWithoutItsStates) {
+  Draft s;
+  const Value a = s.state("a");
+  const Value weighted = s.call("weighted", "test_weighted", {s.graph.add_input("x", kVector), a});
+  s.graph.write_state("a", s.call("next", "test_increment", {a}));
+  s.graph.write_state("b",
+                      s.call("aside", "test_multiply", {s.state("b"), s.call("scratch", "test_scratch", {weighted})}));
+  s.graph.mark_output("old", a);
+  s.graph.mark_output("y", weighted);
+  const ProgramNeeds needs = Program::needs(s.graph, kCpuDevice);
+  const Program program = s.compile();
+  EXPECT_GT(program.memory().arena, 0u);
+  EXPECT_EQ(needs.memory.arena, program.memory().arena);
+  EXPECT_EQ(needs.memory.arena_lower_bound, program.memory().arena_lower_bound);
+  EXPECT_EQ(needs.memory.inputs_and_outputs, program.memory().inputs_and_outputs);
+  EXPECT_EQ(needs.outputs, kVector.bytes());
+  EXPECT_EQ(needs.prepared_bytes(), s.store.prepared_bytes());
+  EXPECT_EQ(needs.prepared_copies.count({"a", "reversed"}), 1u);
+}
+
+// 64 TiB, which no store could hold.
+TEST(ProgramState, WhatAProgramNeedsIsNotTaken) {
+  Graph graph;
+  Builder builder(graph);
+  const Value state = state_of(graph, "large", {DType::f32, {std::int64_t{1} << 44}});
+  graph.mark_output("y", builder.call("test_reverse", {builder.call("test_reverse", {state})}));
+  const ProgramNeeds needs = Program::needs(graph, kCpuDevice);
+  EXPECT_EQ(needs.memory.arena, std::size_t{1} << 46);
+  EXPECT_EQ(needs.outputs, std::size_t{1} << 46);
+}
+
 TEST(ProgramState, ReadersOfTheOldValueRunBeforeItIsOverwritten) {
   Draft s;
   const Value a = s.state("a");

@@ -85,6 +85,30 @@ TEST(Program, ChainsOfInPlaceOpsNeedOneBuffer) {
   EXPECT_GE(s.compile({.disabled_passes = {}, .planner = false, .dump_tensors = {}}).memory().arena, 11u * 4000);
 }
 
+TEST(Program, TellsWhatLiesInTheArenaAndHowLong) {
+  Draft s;
+  const Value square = s.call("square", "test_square", {s.graph.add_input("x", {DType::f32, {1000}})});
+  const Value scratch = s.call("scratch", "test_scratch", {square});
+  const Value weight = s.call("weight", "test_increment", {square});  // in place of the square
+  s.graph.mark_output("total", s.call("total", "test_total", {s.call("y", "test_weighted", {scratch, weight})}));
+  const Program program = s.compile();
+  ASSERT_EQ(step_names(program),
+            (std::vector<std::string>{"square", "scratch", "weight", "reorder for y", "y", "total"}));
+  std::vector<std::string> told;
+  for (const ArenaUse& use : program.lifetimes()) {
+    const char* kind = use.kind == ArenaUse::Kind::value ? "value" : use.value >= 0 ? "reordered" : "workspace";
+    told.push_back(fmt::format("{} {} of {}: {} to {}, {} bytes", use.slot, kind,
+                               program.steps()[static_cast<std::size_t>(use.first)].name, use.first, use.last,
+                               use.bytes));
+    EXPECT_LE(use.offset + use.bytes, program.memory().arena);
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{
+                      "0 reordered of reorder for y: 3 to 4, 4032 bytes", "1 value of square: 0 to 2, 4032 bytes",
+                      "1 value of weight: 2 to 3, 4032 bytes", "2 value of scratch: 1 to 4, 4032 bytes",
+                      "3 workspace of scratch: 1 to 1, 8000 bytes", "4 value of y: 4 to 5, 4032 bytes"}));
+  EXPECT_EQ(program.memory().arena_lower_bound, 4032u + 4032u + 8000u) << "while the scratch is made";
+}
+
 TEST(Program, UnusedOutputsGetNoMemory) {
   Draft s;
   const auto halves = s.builder.call_all("test_halves", {s.graph.add_input("x", kVector)});

@@ -67,6 +67,14 @@ TEST(Profile, IsTheSameAfterReading) {
   EXPECT_EQ(kinds_text(again), kinds_text(profile));
 }
 
+TEST(Profile, OfAnEarlierVersionHasNoMemory) {
+  const TemporaryFolder folder;
+  auto json = to_json(measured("train"));
+  json.erase("memory");
+  folder.add("p.json", std::string_view(json.dump()));
+  EXPECT_EQ(memory_text(read_profile(folder / "p.json").memory, 10), "");
+}
+
 TEST(Profile, WhatIsNoProfileIsRefused) {
   const TemporaryFolder folder;
   folder.add("text.json", std::string_view("no json"));
@@ -155,6 +163,11 @@ TEST(Profile, TablesSayRatesSharesAndTheGap) {
   expect_holds(summary_text(profile), {"6.000 ms between two steps of training", "at work in 75.0 % of them"});
   expect_holds(summary_text(profile), {"5.000 ms in the median", "400.00 images/s", "4.000 ms in sum",
                                        "1.000 ms (20.0 %) of the step lie between", "1.600 ms, 32 % of the step"});
+  Profile other = profile;
+  other.peak_bytes = 3 << 20;
+  expect_holds(summary_text(other), {"; process 3 MiB at its peak"});
+  other.device = "cuda:1";
+  expect_holds(summary_text(other), {"; device 3 MiB at its peak"});
   const std::string kinds = kinds_text(profile);
   expect_holds(kinds, {"3.000  75.0 %      50.0     0.3      50 %", "1.000  25.0 %         -     1.0      10 %"});
   EXPECT_LT(kinds.find("conv2d"), kinds.find("relu"));

@@ -71,6 +71,30 @@ TEST(Predictor, WritesATurnedPhotographsMaskInTheStoredGrid) {
   EXPECT_TRUE(varies);
 }
 
+// One photograph takes a third of the memory that is left.
+TEST(Predictor, SaysHowManyPhotographsWouldFitOrWhichSize) {
+  const TemporaryFolder folder;
+  constexpr std::size_t kMapBytes = std::size_t{4} << 20;  // of a channel at 1024 px
+  const std::size_t width = backend_of(DeviceKind::cpu).available_bytes(0) / kMapBytes / 3;
+  const Model model =
+      Model::parse(fmt::format("model wide(image: 3 channels) {{\n  conv = conv2d(image, {}, kernel=1)\n"
+                               "  return conv2d(relu(conv), 1, kernel=1)\n}}\n",
+                               width),
+                   "wide.graph");
+  StateStore store;
+  store.create(states_of(model, DType::f32), 8);
+  const auto path = folder / "wide.safetensors";
+  write_checkpoint(path, store,
+                   {.graph_text = model.canonical_text(), .preprocessing = {.size = 1024, .threshold = 0.5}}, true);
+  const std::vector<data::Image> inputs(8, data::make_image(1024, 1024, 3));
+  Predictor with_batch(path, kCpuDevice, {}, {.batch_option = "--batch ", .size_option = "--size "});
+  expect_error([&] { with_batch.probabilities(inputs); },
+               {"1024 px, 8 photographs at once: this needs ", " MiB are left; --batch ", " would fit"});
+  Predictor without(path, kCpuDevice, {}, {.size_option = "--size "});
+  expect_error([&] { without.probabilities(inputs); },
+               {"1024 px, 8 photographs at once: this needs ", " MiB are left; --size ", " would fit"});
+}
+
 TEST(Predictor, ABatchAnswersAsOneByOne) {
   const TemporaryFolder folder;
   Predictor predictor(random_checkpoint(folder), kCpuDevice, {});

@@ -195,7 +195,8 @@ TEST_F(TrainerTest, AModelThatDoesNotFitNamesTheBatchThatWould) {
         width);
   };
   StageSettings stage{.size = 1024, .batch = 4, .epochs = 1, .frozen = {}, .schedule = {}, .group_lr = {}};
-  // Memory rises with the width, and training takes twice as much as inference.
+  // Memory rises with the width, and training takes twice as much as inference: one photograph at a time fits, while
+  // it is validated too.
   constexpr std::int64_t kProbe = 32768;
   std::int64_t width = 0;
   const Model probe = Model::parse(text(kProbe), "wide.graph");
@@ -205,12 +206,30 @@ TEST_F(TrainerTest, AModelThatDoesNotFitNamesTheBatchThatWould) {
     const Program program(inference_graph(probe, 4, 1024, 1024, DType::f32), kCpuDevice, store);
     GTEST_SKIP() << "half a terabyte of memory";
   } catch (const OutOfMemory& error) {
-    width = static_cast<std::int64_t>(static_cast<double>(kProbe) * 1.2 * static_cast<double>(error.available) /
+    width = static_cast<std::int64_t>(static_cast<double>(kProbe) * 0.9 * static_cast<double>(error.available) /
                                       static_cast<double>(error.needed));
   }
   folder_.add("wide.graph", text(width));
   const Recipe wide{.model = (folder_ / "wide.graph").string(), .seed = 1, .stages = {stage}};
   expect_error([&] { start("a", wide); }, {"1024 px with batch 4", "MiB", "batch=", " would fit"});
+  // Also where an earlier stage would fit, and before that one takes a step.
+  Recipe later = wide;
+  later.stages.insert(later.stages.begin(), recipe(1).stages[0]);
+  bool ready = false;
+  expect_error([&] { start("b", later, {.ready = [&] { ready = true; }}); },
+               {"stage 2, 1024 px with batch 4", "MiB", "batch=", " would fit"});
+  EXPECT_FALSE(ready);
+  EXPECT_FALSE(fs::exists(folder_ / "b" / "last.safetensors"));
+}
+
+// 27 TB of them. Not one is read.
+TEST_F(TrainerTest, PhotographsThatDoNotFitAreRefusedBeforeTheyAreRead) {
+  Recipe large = recipe(1);
+  large.stages[0].size = 8192;
+  large.stages[0].batch = 1;
+  data_.train.resize(100000, {.id = "x", .image = folder_ / "nowhere.jpg", .mask = folder_ / "nowhere.png"});
+  expect_error([&] { start("a", large); },
+               {"8192 px with batch 1", "MiB", "not even batch=1 fits, take a smaller size"});
 }
 
 TEST_F(TrainerTest, AModelOfOneChannelIsRefused) {

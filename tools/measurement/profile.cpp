@@ -111,6 +111,7 @@ Profile measure_profile(StepBench& bench, const MachineRates& rates, double seco
     profile.arena_bytes = std::max(profile.arena_bytes, memory.arena);
     profile.arena_lower_bound_bytes = std::max(profile.arena_lower_bound_bytes, memory.arena_lower_bound);
   }
+  profile.memory = measure_memory(bench);
   const Device device = parts.front().program->device();
   profile.peak_bytes = backend_of(device.kind).host_addressable() ? peak_resident_bytes() : peak_buffer_bytes(device);
   return profile;
@@ -154,6 +155,7 @@ nlohmann::json to_json(const Profile& p) {
                       {"arena_bytes", p.arena_bytes},
                       {"arena_lower_bound_bytes", p.arena_lower_bound_bytes},
                       {"peak_bytes", p.peak_bytes},
+                      {"memory", to_json(p.memory)},
                       {"nodes", nlohmann::json::array()}};
   for (const auto& node : p.nodes) {
     json["nodes"].push_back({{"index", node.index},
@@ -207,6 +209,8 @@ Profile read_profile(const std::filesystem::path& path) {
               .arena_bytes = json.at("arena_bytes"),
               .arena_lower_bound_bytes = json.at("arena_lower_bound_bytes"),
               .peak_bytes = json.at("peak_bytes")};
+    // Earlier versions wrote none.
+    if (const auto memory = json.find("memory"); memory != json.end()) p.memory = memory_from_json(*memory);
     for (const auto& node : json.at("nodes")) {
       p.nodes.push_back({.index = node.at("index"),
                          .program = node.at("program"),

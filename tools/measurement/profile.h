@@ -9,6 +9,7 @@
 
 #include "tools/measurement/feeding.h"
 #include "tools/measurement/machine_rates.h"
+#include "tools/measurement/memory_profile.h"
 #include "tools/measurement/step_bench.h"
 
 namespace dermatome::measurement {
@@ -38,7 +39,8 @@ struct Profile {
   Feeding feeding;  // of training; zeros at inference
   std::size_t arena_bytes = 0;
   std::size_t arena_lower_bound_bytes = 0;  // the largest live set
-  std::size_t peak_bytes = 0;
+  std::size_t peak_bytes = 0;               // of the process; on a GPU of all buffers there
+  MemoryProfile memory;
   std::vector<NodeProfile> nodes;
 
   double kernel_seconds() const;  // of all nodes

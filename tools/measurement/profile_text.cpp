@@ -122,9 +122,10 @@ std::string summary_text(const Profile& p) {
   text += fmt::format("roofline  {:.3f} ms, {:.0f} % of the step\n", p.bound_seconds() * 1e3,
                       100 * p.bound_seconds() / p.wall);
   text += "counts    GFLOP/s and GB/s of what the operation asks for; roofline of what its kernel executes\n";
-  text += fmt::format("memory    arena {:.1f} MiB, largest live set {:.1f} MiB; process {} MiB at its peak\n",
+  text += fmt::format("memory    arena {:.1f} MiB, largest live set {:.1f} MiB; {} {} MiB at its peak\n",
                       static_cast<double>(p.arena_bytes) / 1048576,
-                      static_cast<double>(p.arena_lower_bound_bytes) / 1048576, p.peak_bytes >> 20);
+                      static_cast<double>(p.arena_lower_bound_bytes) / 1048576,
+                      p.device.starts_with("cuda") ? "device" : "process", p.peak_bytes >> 20);
   return text;
 }
 
@@ -193,7 +194,7 @@ std::string difference_text(const Profile& before, const Profile& after, std::si
   text += table_of("operation", changes_of(before, after, [](const NodeProfile& n) { return n.op; }), SIZE_MAX);
   text += table_of("node", changes_of(before, after, [](const NodeProfile& n) { return n.name + " (" + n.op + ")"; }),
                    count);
-  return text;
+  return text + memory_difference_text(before.memory, after.memory);
 }
 
 }  // namespace dermatome::measurement

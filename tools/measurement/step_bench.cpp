@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "data/augmentation.h"
+#include "engine/core/error.h"
 #include "engine/core/philox.h"
+#include "tools/training/memory_needs.h"
 
 namespace dermatome::measurement {
 namespace {
@@ -31,6 +34,14 @@ StepBench::StepBench(const Model& model, const StepSettings& settings)
                 .resident = settings.batch,
                 .compile = settings.compile,
                 .device = settings.device} {
+  try {
+    build(model, settings);
+  } catch (const OutOfMemory& error) {
+    refuse(model, settings, error);
+  }
+}
+
+void StepBench::build(const Model& model, const StepSettings& settings) {
   store_.create(training::states_of(model, DType::f32), 1);
   if (settings.mode == "infer") {
     step_.emplace(training::inference_graph(model, settings.batch, settings.size, settings.size, DType::f32),
@@ -46,6 +57,51 @@ StepBench::StepBench(const Model& model, const StepSettings& settings)
   set_inputs(model, settings.seed);
   steps_of_chain_ = settings.device.kind == DeviceKind::cuda ? settings.steps_per_launch : 1;
   chain_.emplace(std::vector<Program*>{&*step_, &*update_}, Rounds{.count = steps_of_chain_});
+}
+
+void StepBench::refuse(const Model& model, const StepSettings& settings, const OutOfMemory& error) {
+  chain_.reset();
+  update_.reset();
+  step_.reset();
+  store_ = StateStore(settings.device);
+  const std::size_t available = backend_of(settings.device.kind).available_bytes(settings.device.index);
+  const auto needs = [&](std::int64_t batch, std::int64_t size) {
+    training::StageSettings stage = stage_;
+    stage.batch = static_cast<int>(batch);
+    stage.size = static_cast<int>(size);
+    const training::StagePrograms programs{
+        .model = model, .stage = stage, .resident = batch, .compile = settings.compile, .device = settings.device};
+    std::size_t sum = 0;
+    std::map<std::pair<std::string, std::string>, std::size_t> copies;
+    const auto add_program = [&](Graph graph) {
+      const ProgramNeeds needed = Program::needs(std::move(graph), settings.device, settings.compile);
+      sum += needed.memory.arena + needed.memory.inputs_and_outputs;
+      copies.insert(needed.prepared_copies.begin(), needed.prepared_copies.end());
+    };
+    const auto add_states = [&](const std::vector<StateDeclaration>& states) {
+      for (const auto& state : states) sum += state.desc.bytes();
+    };
+    add_states(training::states_of(model, DType::f32));
+    if (settings.mode == "infer") {
+      add_program(training::inference_graph(model, batch, size, size, DType::f32));
+    } else {
+      add_states(training::optimizer_states(programs));
+      add_states(training::gradient_states(programs));
+      add_program(training::accumulate_graph(programs, batch, false));
+      add_program(training::update_graph(programs));
+    }
+    for (const auto& [copy, bytes] : copies) sum += bytes;
+    return sum;
+  };
+  const std::size_t needed = needs(settings.batch, settings.size);
+  const training::FitOptions options{.batch_option = "--batch ",
+                                     .size_option = "--size ",
+                                     .batch = settings.batch,
+                                     .size = settings.size,
+                                     .divisor = model.divisor()};
+  fail("{} {} {} px batch {}: {}; {}", model.name(), settings.mode, settings.size, settings.batch,
+       training::out_of_memory_text(settings.device, needed, available, error),
+       training::what_would_fit(options, available, needs));
 }
 
 double StepBench::run() {

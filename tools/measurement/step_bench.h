@@ -25,7 +25,7 @@ struct StepSettings {
 
 class StepBench {
  public:
-  // Throws as Program does. The model must outlive it.
+  // Throws as Program does, and where memory does not suffice Error saying what would fit. The model must outlive it.
   StepBench(const Model& model, const StepSettings& settings);
   StepBench(const StepBench&) = delete;  // its parts refer to each other
   StepBench& operator=(const StepBench&) = delete;
@@ -40,8 +40,11 @@ class StepBench {
     Program* program;
   };
   std::vector<Part> parts();
+  const StateStore& store() const { return store_; }
 
  private:
+  void build(const Model& model, const StepSettings& settings);
+  [[noreturn]] void refuse(const Model& model, const StepSettings& settings, const OutOfMemory& error);
   void set_inputs(const Model& model, std::uint64_t seed);
 
   StateStore store_;

@@ -11,6 +11,7 @@
 #include "engine/core/threads.h"
 #include "tools/measurement/statistics.h"
 #include "tools/training/live_view.h"
+#include "tools/training/memory_needs.h"
 #include "tools/training/rate_finder.h"
 
 namespace dermatome::training {
@@ -202,6 +203,7 @@ Plan measure_plan(const Model& model, const TrainOptions& options, const Trainin
   Plan plan{.program = peak_resident_bytes()};
   StateStore store(options.device);
   store.create(states_of(model, DType::f32), options.recipe.seed);
+  check_stages(model, options, data, store, 0, options.recipe.stages.size());
   for (const auto& stage : options.recipe.stages)
     plan.stages.push_back(measure_stage(model, stage, options, data, store));
   plan.checkpoint = checkpoint_bytes(store);

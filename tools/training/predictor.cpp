@@ -1,10 +1,13 @@
 // The program around a model that turns pixels into probabilities.
 #include "tools/training/predictor.h"
 
+#include <algorithm>
+
 #include "data/augmentation.h"
 #include "data/image/pad.h"
 #include "engine/core/error.h"
 #include "tools/training/initial_weights.h"
+#include "tools/training/memory_needs.h"
 #include "tools/training/networks.h"
 #include "tools/training/resume.h"
 
@@ -46,6 +49,8 @@ Program compile_prediction(const Model& model, std::int64_t batch, std::int64_t 
 Predictor::Predictor(const std::filesystem::path& path, Device device, const CompileOptions& compile,
                      const PredictorOptions& options)
     : model_(Model::parse("model none(image: 3 channels) { return relu(image) }", "")),
+      batch_option_(options.batch_option),
+      size_option_(options.size_option),
       device_(device),
       compile_(compile),
       store_(device) {
@@ -59,13 +64,34 @@ Predictor::Predictor(const std::filesystem::path& path, Device device, const Com
   const int divisor = static_cast<int>(model_.divisor());
   side_ = (size_ + divisor - 1) / divisor * divisor;
   threshold_ = options.threshold.value_or(info_.preprocessing.threshold);
-  load_weights(checkpoint, states_of(model_, DType::f32), store_);
+  with_advice(fmt::format("the weights of {}", path.string()), "take fewer models together, or another --device",
+              [&] { load_weights(checkpoint, states_of(model_, DType::f32), store_); });
 }
 
 Program& Predictor::network(std::int64_t batch) {
   const auto found = networks_.find(batch);
   if (found != networks_.end()) return found->second;
-  return networks_.emplace(batch, compile_prediction(model_, batch, side_, device_, store_, compile_)).first->second;
+  try {
+    return networks_.emplace(batch, compile_prediction(model_, batch, side_, device_, store_, compile_)).first->second;
+  } catch (const OutOfMemory& error) {
+    refuse(batch, error);
+  }
+}
+
+void Predictor::refuse(std::int64_t batch, const OutOfMemory& error) const {
+  const auto needs = [&](std::int64_t count, std::int64_t side) {
+    const ProgramNeeds needed = Program::needs(prediction_graph(model_, count, side), device_, compile_);
+    const std::size_t copies = needed.prepared_bytes();
+    return needed.memory.arena + needed.memory.inputs_and_outputs + copies - std::min(copies, store_.prepared_bytes());
+  };
+  const std::size_t available = backend_of(device_.kind).available_bytes(device_.index);
+  const FitOptions options{.batch_option = batch_option_,
+                           .size_option = size_option_,
+                           .batch = batch,
+                           .size = side_,
+                           .divisor = model_.divisor()};
+  fail("{} px, {} photograph{} at once: {}; {}", size_, batch, batch == 1 ? "" : "s",
+       out_of_memory_text(device_, needs(batch, side_), available, error), what_would_fit(options, available, needs));
 }
 
 std::vector<std::vector<float>> Predictor::probabilities(std::span<const data::Image> inputs) {

@@ -18,7 +18,7 @@ namespace dermatome::training {
 class Predictor {
  public:
   // `checkpoint`: last.safetensors or best.safetensors of a run, or weights of any kind where they or the options name
-  // the model and the size.
+  // the model and the size. Throws Error where the weights do not fit into memory.
   Predictor(const std::filesystem::path& checkpoint, Device device, const CompileOptions& compile,
             const PredictorOptions& options = {});
 
@@ -32,8 +32,8 @@ class Predictor {
   const std::string& taken() const { return taken_; }
 
   // Probabilities of lesion, [size(), size()] an input, of at least one input, an RGB image of that size; all go
-  // through the network together. Where the network does not take the size, the inputs are padded (data/image/pad.h)
-  // and the maps cut back.
+  // through the network together, and an Error says what would fit where memory does not suffice for that many. Where
+  // the network does not take the size, the inputs are padded (data/image/pad.h) and the maps cut back.
   std::vector<std::vector<float>> probabilities(std::span<const data::Image> inputs);
 
   // A photograph's file as the network wants it. May be called from several threads at once.
@@ -49,6 +49,7 @@ class Predictor {
 
  private:
   Program& network(std::int64_t batch);
+  [[noreturn]] void refuse(std::int64_t batch, const OutOfMemory& error) const;
 
   CheckpointInfo info_;
   Model model_;
@@ -56,6 +57,7 @@ class Predictor {
   int side_;  // of the network's input: size_ or more
   double threshold_;
   std::string taken_;
+  std::string batch_option_, size_option_;
   Device device_;
   CompileOptions compile_;
   StateStore store_;

@@ -3,6 +3,7 @@
 
 #include "data/resident_set.h"
 #include "engine/core/error.h"
+#include "tools/training/memory_needs.h"
 #include "tools/training/resume.h"
 
 namespace dermatome::training {
@@ -68,9 +69,12 @@ StageData load_stage_data(const TrainOptions& options, const TrainingData& data,
   }
   const std::size_t pixels = set.mask_bytes();
   const auto part = [&](std::size_t first, std::size_t count) {
-    return PhotographSet(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
-                         std::span(set.masks).subspan(first * pixels, count * pixels), preparation.size, options.device,
-                         on_device, stage.batch);
+    return with_advice(fmt::format("the photographs of {} px", preparation.size),
+                       advice_for_photographs(options.device, on_device), [&] {
+                         return PhotographSet(std::span(set.images).subspan(first * pixels * 3, count * pixels * 3),
+                                              std::span(set.masks).subspan(first * pixels, count * pixels),
+                                              preparation.size, options.device, on_device, stage.batch);
+                       });
   };
   return {.training = part(0, training),
           .validation = part(training, set.count() - training),

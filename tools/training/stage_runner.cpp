@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "engine/core/error.h"
+#include "tools/training/memory_needs.h"
 
 namespace dermatome::training {
 namespace {
@@ -53,39 +54,55 @@ StageRunner::StageRunner(const Model& model, const StageSettings& stage, std::ui
           .model = model_, .stage = stage_, .resident = training_.rows(), .compile = options_, .device = device_},
       validation_programs_{.model = model_, .stage = stage_, .resident = validation_.rows()},
       small_(rooms(model_, stage_), device_),
+      photographs_to_train_(training_.count()),
+      photographs_to_validate_(validation_.count()),
       steps_per_launch_(steps_per_launch) {
   for (const auto& name : store_.names()) {
     const bool of_optimizer = name.starts_with("adam/") && stage_.optimizer_state != "kept";
     if (of_optimizer || name.starts_with("gradient/") || name.starts_with(kAverages)) store_.remove(name);
   }
-  store_.create(optimizer_states(training_programs_), seed_);
-  for (const auto& average : average_states(training_programs_))
-    store_.adopt(average, store_.read(average.name.substr(std::string_view(kAverages).size())));
-  store_.create_contiguous(gradient_states(training_programs_));
+  with_advice("gradients, moments and averages", advice_for_states(device_, training_.on_device()), [&] {
+    store_.create(optimizer_states(training_programs_), seed_);
+    for (const auto& average : average_states(training_programs_))
+      store_.adopt(average, store_.read(average.name.substr(std::string_view(kAverages).size())));
+    store_.create_contiguous(gradient_states(training_programs_));
+  });
 }
 
 template <typename Make>
-Program& StageRunner::get(const std::string& key, std::int64_t batch, const Make& make) {
+Program& StageRunner::get(const std::string& key, const Make& make) {
   const auto found = programs_.find(key);
   if (found != programs_.end()) return found->second;
-  try {
-    return programs_.emplace(key, Program(make(), device_, store_, options_)).first->second;
-  } catch (const OutOfMemory& error) {
-    const auto fits = static_cast<std::int64_t>(static_cast<double>(batch) * static_cast<double>(error.available) /
-                                                static_cast<double>(error.needed));
-    fail("{} px with batch {}: {}; {}", stage_.size, batch, error.what(),
-         fits >= 1 ? fmt::format("batch={} would fit", fits) : "not even batch=1 fits, take a smaller size");
-  }
+  return programs_.emplace(key, Program(make(), device_, store_, options_)).first->second;
+}
+
+// All programs of the stage share what is left once its photographs and states are there.
+void StageRunner::refuse(const OutOfMemory& error) {
+  several_.reset();
+  steps_.clear();
+  programs_.clear();
+  const std::size_t available = backend_of(device_.kind).available_bytes(device_.index);
+  const auto needs = [&](std::int64_t batch) {
+    return bytes_of_programs(training_programs_, batch, photographs_to_train_, photographs_to_validate_,
+                             store_.prepared_bytes());
+  };
+  const std::size_t needed = needs(stage_.batch);
+  const auto fits = batch_that_fits(stage_.batch, available, needs);
+  const bool on_gpu = !backend_of(device_.kind).host_addressable() && training_.on_device();
+  fail("{} px with batch {}: {}; {}{}", stage_.size, stage_.batch,
+       out_of_memory_text(device_, needed, available, error),
+       fits >= 1 ? fmt::format("batch={} would fit", fits) : "not even batch=1 fits, take a smaller size",
+       on_gpu ? ", and --photographs host leaves more" : "");
 }
 
 Program& StageRunner::accumulate_program(std::int64_t batch, bool add) {
-  return get(fmt::format("accumulate {} {}", batch, add), batch,
+  return get(fmt::format("accumulate {} {}", batch, add),
              [&] { return accumulate_graph(training_programs_, batch, add); });
 }
 
 Program& StageRunner::update_program() {
   const bool compiled = programs_.contains("update");
-  Program& program = get("update", stage_.batch, [&] { return update_graph(training_programs_); });
+  Program& program = get("update", [&] { return update_graph(training_programs_); });
   if (!compiled) {
     const auto indices = group_indices(training_programs_);
     program.bind("groups", tensor_of<std::int32_t>(indices, {static_cast<std::int64_t>(indices.size())}).to(device_));
@@ -95,24 +112,30 @@ Program& StageRunner::update_program() {
 }
 
 Program& StageRunner::validation_program(std::int64_t batch) {
-  return get(fmt::format("validation {}", batch), batch, [&] { return validation_graph(validation_programs_, batch); });
+  return get(fmt::format("validation {}", batch), [&] { return validation_graph(validation_programs_, batch); });
 }
 
 void StageRunner::compile(std::int64_t training, std::int64_t validation) {
-  const std::int64_t per_step = std::int64_t{stage_.batch} * stage_.accumulate;
-  const auto compile_step = [&](std::int64_t left) {
-    for (bool add = false; left > 0; add = true) {
-      const std::int64_t batch = std::min<std::int64_t>(stage_.batch, left);
-      accumulate_program(batch, add);
-      left -= batch;
+  photographs_to_train_ = training;
+  photographs_to_validate_ = validation;
+  const EpochBatches batches = batches_of(stage_.batch, stage_.accumulate, training, validation);
+  try {
+    for (const auto& [batch, add] : batches.training) accumulate_program(batch, add);
+    update_program();
+    for (const std::int64_t batch : batches.validation) validation_program(batch);
+    make_inputs();
+  } catch (const OutOfMemory& error) {
+    refuse(error);
+  }
+}
+
+// Those that a step fills; photographs are bound. Small, but nothing is to be asked for once steps run.
+void StageRunner::make_inputs() {
+  for (auto& [key, program] : programs_) {
+    for (const auto& input : program.graph().inputs()) {
+      if (input.name != "images" && input.name != "masks") program.input(input.name);
     }
-  };
-  compile_step(std::min(per_step, training));
-  compile_step(training % per_step);
-  update_program();
-  if (validation == 0) return;
-  validation_program(std::min<std::int64_t>(stage_.batch, validation));
-  if (const auto rest = validation % stage_.batch; rest > 0) validation_program(rest);
+  }
 }
 
 void StageRunner::bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,

@@ -44,7 +44,8 @@ class StageRunner {
               int steps_per_launch = 1);
 
   // All programs of an epoch over `training` photographs and of validating `validation`, those of short last batches
-  // included. Throws Error naming the batch that would fit when the memory does not suffice.
+  // included. Throws Error naming the batch that would fit when the memory does not suffice for all of them; the runner
+  // is of no use then.
   void compile(std::int64_t training, std::int64_t validation);
 
   // How many steps of one full batch each can run behind one launch: `steps_per_launch`, or 1 on the CPU, where steps
@@ -81,7 +82,8 @@ class StageRunner {
   Program& update_program();
   Program& validation_program(std::int64_t batch);
   template <typename Make>
-  Program& get(const std::string& key, std::int64_t batch, const Make& make);
+  Program& get(const std::string& key, const Make& make);
+  [[noreturn]] void refuse(const OutOfMemory& error);
   std::span<const std::uint32_t> first_batch(std::span<const std::uint32_t> samples) const;
   std::vector<float> tables_of(std::span<const std::uint32_t> batch, std::int64_t epoch) const;
   void bind_training_batch(Program& program, std::span<const std::uint32_t> batch, std::int64_t epoch,
@@ -89,6 +91,7 @@ class StageRunner {
   std::vector<std::pair<std::string, std::vector<float>>> update_inputs(const SchedulePoint& at,
                                                                         std::int64_t steps) const;
   Program& bind_update(const SchedulePoint& at, std::int64_t steps);
+  void make_inputs();
   void make_several();
   void run(Program& program);
   void bind_batch(Program& program, PhotographSet& part, std::span<const std::uint32_t> samples,
@@ -106,7 +109,8 @@ class StageRunner {
   SmallInputs small_;
   double device_seconds_ = 0;
   std::map<std::string, Program> programs_;
-  std::map<std::int64_t, Chain> steps_;  // by batch
+  std::map<std::int64_t, Chain> steps_;                          // by batch
+  std::int64_t photographs_to_train_, photographs_to_validate_;  // of an epoch
   int steps_per_launch_;
   std::optional<Chain> several_;        // steps_per_launch_ of them
   std::map<std::string, Tensor> rows_;  // what they read and leave, by the name of the program's input or output

@@ -12,6 +12,7 @@
 #include "engine/core/threads.h"
 #include "models/builtin.h"
 #include "tools/training/averaged_weights.h"
+#include "tools/training/memory_needs.h"
 #include "tools/training/rate_finder.h"
 #include "tools/training/resume.h"
 #include "tools/training/run_folder.h"
@@ -46,7 +47,8 @@ class Trainer {
     check_groups(options.recipe, model_.groups());
     DERMATOME_CHECK(model_.input_channels() == 3, "the model {} takes {} channels, photographs have 3", model_.name(),
                     model_.input_channels());
-    store_.create(states_of(model_, DType::f32), options.recipe.seed);
+    with_advice(fmt::format("the weights of {}", model_.name()), "take a smaller network, or another --device",
+                [&] { store_.create(states_of(model_, DType::f32), options.recipe.seed); });
     for (const auto& [name, tensor] : options.weights) store_.write(name, tensor);
     for (const auto& stage : options.recipe.stages) epochs_in_all_ += stage.epochs;
     if (options_.resume == nullptr) return;
@@ -66,6 +68,8 @@ class Trainer {
   TrainingResult run() {
     const auto& stages = options_.recipe.stages;
     check_sweeps();
+    const bool stage_is_done = position_.epoch >= stages[stage_index()].epochs;
+    check_stages(model_, options_, data_, store_, stage_index() + (stage_is_done ? 1 : 0), stages.size());
     if (options_.resume != nullptr) repair_best();
     while (!result_.stopped) {
       if (position_.epoch >= stages[stage_index()].epochs) {
@@ -91,6 +95,7 @@ class Trainer {
   RateCurve find(int stage_number, const RateSweep& sweep) {
     position_.stage = stage_number - 1;
     const StageSettings& stage = options_.recipe.stages[stage_index()];
+    check_stages(model_, options_, data_, store_, stage_index(), stage_index() + 1);
     try {
       auto loaded = load(stage);
       StageRunner runner(model_, stage, options_.recipe.seed, std::move(loaded.training), std::move(loaded.validation),

@@ -92,8 +92,8 @@ CheckpointInfo environment(Device device, const CompileOptions& compile);
 // TensorBoard's event files, last.safetensors, best.safetensors into
 // the run folder. With `resume`, goes on to the bits of a run that was never stopped, and cuts the logs back to the
 // checkpoint first. Throws Error when the loss or a weight is no number any more (naming step and rate; no such weights
-// are saved), when a stage does not fit into memory (naming the batch that would), when the data are not those of the
-// run, and when a file cannot be written (the last checkpoint stays).
+// are saved), when a stage, be it the last, does not fit into memory (before the first step, naming the batch that
+// would), when the data are not those of the run, and when a file cannot be written (the last checkpoint stays).
 TrainingResult train(const TrainOptions& options, const TrainingData& data, const TrainingObserver& observer);
 
 // Sweeps the rates of a stage (from 1) of the recipe from the given weights; writes nothing. Stops where the observer

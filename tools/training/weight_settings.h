@@ -14,6 +14,9 @@ struct PredictorOptions {
   int size = 0;                     // side of the network's input; 0: as the file says
   std::string model;                // the network of weights that are no checkpoint; empty: as the file says
   std::optional<double> threshold;  // a pixel is lesion where its probability is above; absent: as the file says
+  // How the user chooses the number of photographs at once and the size, "--batch " and "--size ", for the sentence
+  // about memory that does not suffice; empty: not at all.
+  std::string batch_option, size_option;
 };
 
 struct WeightSettings {

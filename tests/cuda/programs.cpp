@@ -264,7 +264,7 @@ TEST_F(EmulatedProgram, ShowsAProfilerTheNodesThatAreAskedForAlone) {
 }
 
 TEST_F(EmulatedProgram, ProfilesItsMemoryByLifetime) {
-  const Model model = Model::parse(kNetwork, "small.graph");
+  const Model model = Model::parse(harness::kSmallNetwork, "small.graph");
   for (const bool second_branch : {false, true}) {
     measurement::StepBench bench(
         model,

@@ -50,7 +50,7 @@ TEST(ProgramState, WhatAProgramNeedsIsNotTaken) {
   Graph graph;
   Builder builder(graph);
   const Value state = state_of(graph, "large", {DType::f32, {std::int64_t{1} << 44}});
-  graph.mark_output("y", builder.call("test_reverse", {builder.call("test_reverse", {state})}));
+  graph.mark_output("y", builder.call("test_reverse", {builder.call("test_square", {state})}));
   const ProgramNeeds needs = Program::needs(graph, kCpuDevice);
   EXPECT_EQ(needs.memory.arena, std::size_t{1} << 46);
   EXPECT_EQ(needs.outputs, std::size_t{1} << 46);

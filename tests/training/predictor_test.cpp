@@ -78,7 +78,7 @@ TEST(Predictor, SaysHowManyPhotographsWouldFitOrWhichSize) {
   const std::size_t width = backend_of(DeviceKind::cpu).available_bytes(0) / kMapBytes / 3;
   const Model model =
       Model::parse(fmt::format("model wide(image: 3 channels) {{\n  conv = conv2d(image, {}, kernel=1)\n"
-                               "  return conv2d(relu(conv), 1, kernel=1)\n}}\n",
+                               "  out = conv2d(relu(conv), 1, kernel=1)\n  return out\n}}\n",
                                width),
                    "wide.graph");
   StateStore store;

@@ -109,9 +109,9 @@ TEST_P(HostBodies, HaveTheBitsOfTheirKernelAsAProgram) {
 
 // Plans without what follows them, as a GPU takes them where they are faster. In bf16 these round twice.
 TEST_P(HostBodies, AgreeWithTheMeaningInF64WithPassesBehindPlans) {
-  cudnn::host_takes_last_candidate = true;
+  cudnn::host_candidate = cudnn::kLastCandidate;
   expect_parity(GetParam(), false);
-  cudnn::host_takes_last_candidate = false;
+  cudnn::host_candidate = 0;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cuda, OnGpu, testing::ValuesIn(ops()), name_of_op);

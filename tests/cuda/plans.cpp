@@ -32,9 +32,9 @@ TEST(Plans, OfWeightGradientsAreChosenAmongAllCandidates) {
                               .type = DType::bf16,
                               .device = harness::kCuda};
   EXPECT_EQ(plan_for(wanted, request).chosen.result, DType::f32);
-  host_takes_last_candidate = true;
+  host_candidate = kLastCandidate;
   const Planned last = plan_for(wanted, request);
-  host_takes_last_candidate = false;
+  host_candidate = 0;
   EXPECT_EQ(last.chosen.result, DType::bf16);
   EXPECT_EQ(last.wanted, wanted);
 }

@@ -13,8 +13,8 @@ namespace dermatome::cudnn {
 // convolution is. The other directions sum over the rows of a window, so it would take several products for each sum.
 bool is_product(const Convolution& convolution);
 
-// The epilogue of a convolution without which, or with which alone, its product comes: cuBLASLt's own can be no more
-// than a bias and ReLU.
+// Whether the product can have the convolution's epilogue in the same kernel: a bias and ReLU are all that cuBLASLt
+// has.
 bool product_takes(const Convolution& convolution);
 
 // Where a product's matrices begin: elements from the operands' first.

@@ -8,8 +8,9 @@ if(NOT DERMATOME_CUDA STREQUAL "OFF")
   find_path(DERMATOME_CUDNN_INCLUDE cudnn.h HINTS "${cuda_home}/include" ENV CUDNN_HOME PATH_SUFFIXES include)
   find_path(DERMATOME_CUDNN_FRONTEND_INCLUDE cudnn_frontend.h
             HINTS "$ENV{HOME}/.cache/dermatome/cudnn-frontend/include" "${cuda_home}/include" DOC "tools/scripts/cudnn_frontend.sh gets it")
+  find_path(DERMATOME_CUBLASLT_INCLUDE cublasLt.h HINTS "${cuda_home}/include")
   set(cuda_missing)
-  foreach(need NVCC CUDNN_INCLUDE CUDNN_FRONTEND_INCLUDE)
+  foreach(need NVCC CUDNN_INCLUDE CUDNN_FRONTEND_INCLUDE CUBLASLT_INCLUDE)
     if(NOT DERMATOME_${need})
       list(APPEND cuda_missing DERMATOME_${need})
     endif()
@@ -45,8 +46,9 @@ find_package(CUDAToolkit REQUIRED)
 # Adds the families' cuda.cu and the vendor files to dermatome_kernels.
 function(add_cuda_backend)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/cuda.cu ${CMAKE_CURRENT_SOURCE_DIR}/*/cuda_*.cu)
-  set(vendor_sources vendor/cuda.cpp vendor/cudnn_convolution.cpp vendor/cudnn_host_plan.cpp
-                     vendor/cudnn_plan_cache.cpp vendor/cudnn_plan_choice.cpp vendor/shared_library.cpp)
+  set(vendor_sources vendor/cublaslt.cpp vendor/cuda.cpp vendor/cudnn_convolution.cpp vendor/cudnn_host_plan.cpp
+                     vendor/cudnn_plan_cache.cpp vendor/cudnn_plan_choice.cpp vendor/cudnn_products.cpp
+                     vendor/shared_library.cpp)
   file(GLOB cudnn_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/cudnn.cpp)
   set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CUDA)
   add_library(dermatome_cuda OBJECT ${cuda_sources})
@@ -64,7 +66,7 @@ function(add_cuda_backend)
 
   target_sources(dermatome_kernels PRIVATE ${vendor_sources} ${cudnn_sources} launch/cuda_table.cpp INTERFACE $<TARGET_OBJECTS:dermatome_cuda>)
   target_include_directories(dermatome_kernels SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${DERMATOME_CUDNN_INCLUDE}
-                                                              ${DERMATOME_CUDNN_FRONTEND_INCLUDE})
+                                                              ${DERMATOME_CUDNN_FRONTEND_INCLUDE} ${DERMATOME_CUBLASLT_INCLUDE})
   target_compile_definitions(dermatome_kernels PUBLIC DERMATOME_CUDA=1)
   string(REPLACE ";" "," architectures "${DERMATOME_CUDA_ARCHITECTURES}")
   set_property(SOURCE ${vendor_sources} APPEND PROPERTY COMPILE_DEFINITIONS "DERMATOME_CUDA_ARCHITECTURES=${architectures}")

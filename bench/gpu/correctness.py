@@ -8,7 +8,7 @@ import time
 from gpu.base import MASKS, PHOTOGRAPHS, SAMPLE, Failed, OutOfTime, Part, Skipped, end_group
 from sides import last_line
 
-TESTS = {"kernels": "Cuda/OnGpu.*", "programs": "GpuProgram.*", "memory": "CudaMemory.*"}
+TESTS = {"kernels": "Cuda/OnGpu.*", "programs": "GpuProgram.*", "memory": "CudaMemory.*", "products": "GpuProducts.*"}
 GOLDEN = "Cuda/Golden*"
 SANITIZED = "Cuda/OnGpu.AgreesWithTheMeaningInF64/*"
 SHARDS = 4  # of the kernels' cases, each a unit

@@ -10,6 +10,7 @@
 #include "kernels/vendor/cudnn.h"
 #include "kernels/vendor/cudnn_convolution.h"
 #include "kernels/vendor/cudnn_plan_choice.h"
+#include "kernels/vendor/cudnn_products.h"
 #include "kernels/vendor/shared_library.h"
 
 namespace cudnn_frontend {
@@ -356,22 +357,35 @@ class GpuPlans final : public PlanSource {
   GpuPlans(const Convolution& wanted, int device) : wanted_(wanted), device_(device) {}
 
   std::vector<std::string> names_for(const Convolution& candidate) override {
-    const auto listed = prepared_graph(candidate, device_);
-    if (listed == nullptr) return {};
+    std::vector<std::string> names = candidate.product ? names_of_products(candidate) : names_of_graph(candidate);
     // Made here: where it does not fit, that is said, and no plan passed over.
-    if (!trial_) trial_ = make_trial(wanted_, device_);
-    std::vector<std::string> names;
-    for (std::int64_t i = 0; i < listed->get_execution_plan_count(); ++i) names.push_back(name_at(*listed, i));
+    if (!names.empty() && !trial_) trial_ = make_trial(wanted_, device_);
     return names;
   }
   std::unique_ptr<Plan> build(const Convolution& candidate, const std::string& name) override {
-    return plan_named(candidate, device_, name);
+    return candidate.product ? make_product_plan(candidate, name, device_) : plan_named(candidate, device_, name);
   }
   double seconds_of(const Convolution& candidate, std::unique_ptr<Plan> plan) override {
     return time_plan({wanted_, candidate, std::move(plan)}, *trial_, device_);
   }
 
  private:
+  std::vector<std::string> names_of_graph(const Convolution& candidate) const {
+    const auto listed = prepared_graph(candidate, device_);
+    if (listed == nullptr) return {};
+    std::vector<std::string> names;
+    for (std::int64_t i = 0; i < listed->get_execution_plan_count(); ++i) names.push_back(name_at(*listed, i));
+    return names;
+  }
+  // Where cuBLASLt cannot serve, cuDNN does.
+  std::vector<std::string> names_of_products(const Convolution& candidate) const {
+    try {
+      return product_plans(candidate, device_);
+    } catch (const Error&) {
+      return {};
+    }
+  }
+
   Convolution wanted_;
   int device_;
   std::optional<Trial> trial_;

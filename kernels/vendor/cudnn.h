@@ -1,5 +1,5 @@
 // cuDNN behind one file: convolution graphs, how their plans are chosen, and what is accepted for a GPU that is not
-// here. cuDNN is loaded when it is first needed.
+// here. cuDNN is loaded when it is first needed. Where a convolution is a matrix product, plans may be cuBLASLt's.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,7 @@ struct Convolution {
   bool exact = false;          // a result that is wider than the operands is never rounded to their type on the way
   bool tf32 = false;           // f32 operands may be rounded to tf32
   bool deterministic = false;  // only engines that give the same bits every time
+  bool product = false;        // not as a graph: as matrix products, by cuBLASLt
   friend bool operator==(const Convolution&, const Convolution&) = default;
 
   std::int64_t channels_written() const { return direction == Direction::data_gradient ? in : out; }

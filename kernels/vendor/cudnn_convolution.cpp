@@ -1,9 +1,12 @@
 // Kernels around cuDNN's plans.
 #include "kernels/vendor/cudnn_convolution.h"
 
+#include <algorithm>
+
 #include "engine/core/error.h"
 #include "kernels/launch/workspace.h"
 #include "kernels/vendor/cuda_layouts.h"
+#include "kernels/vendor/cudnn_products.h"
 
 namespace dermatome::cudnn {
 namespace {
@@ -12,7 +15,7 @@ namespace {
 Choice choose(const Convolution& wanted, const std::vector<Convolution>& candidates, const KernelRequest& request) {
   if (candidates.empty()) return {};
   if (backend_of(request.device.kind).make_stream(request.device.index)->native() == nullptr) {
-    const std::size_t candidate = host_takes_last_candidate ? candidates.size() - 1 : 0;
+    const std::size_t candidate = std::min(host_candidate, candidates.size() - 1);
     return {make_host_plan(candidates[candidate]), candidate};
   }
   return choose_plan(wanted, candidates, request.device.index, request.plans);
@@ -121,7 +124,7 @@ class WeightGradientKernel final : public Kernel {
 
 }  // namespace
 
-bool host_takes_last_candidate = false;
+std::size_t host_candidate = 0;
 
 std::int64_t Planned::workspace_bytes() const {
   const bool sums_behind = (wanted.epilogue.sums || wanted.epilogue.sums_with) && !chosen.epilogue.any();
@@ -181,9 +184,19 @@ PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type) {
 // Fused epilogues first: they move least memory. Where a type other than that of the operands is to be written, some
 // engines can only behind an identity: so a weight gradient from bf16 operands as f32, which cuDNN 9.19 refuses for one
 // and three channels and from slices on all GPUs but the newest. Its other formulation rounds each sum to bf16 once it
-// is complete. A data gradient from bf16 is never written as f32: the 256 to 1 head has a kernel of our own.
+// is complete. cuBLASLt writes f32 from slices too. A data gradient from bf16 is never written as f32: the 256 to 1
+// head has a kernel of our own.
 std::vector<Convolution> candidates_for(const Convolution& wanted) {
   std::vector<Convolution> candidates;
+  // Of cuBLASLt, behind cuDNN's own.
+  const auto add_product = [&] {
+    if (!is_product(wanted)) return;
+    candidates.push_back(wanted);
+    candidates.back().product = true;
+    if (!wanted.epilogue.any()) return;
+    if (product_takes(wanted)) candidates.push_back(candidates.back());
+    candidates.back().epilogue = {};
+  };
   const bool widens = wanted.type != wanted.result;
   if (wanted.direction == Direction::data_gradient && widens) return candidates;
   if (wanted.direction == Direction::weight_gradient) {
@@ -192,6 +205,7 @@ std::vector<Convolution> candidates_for(const Convolution& wanted) {
       candidates.push_back(wanted);
       candidates.back().identity = widens;
     }
+    add_product();
     if (widens && !wanted.exact) {  // rounded to bf16
       candidates.push_back(wanted);
       candidates.back().result = wanted.type;
@@ -208,6 +222,7 @@ std::vector<Convolution> candidates_for(const Convolution& wanted) {
     candidates.back().epilogue = {};
     candidates.back().identity = true;
   }
+  add_product();
   return candidates;
 }
 
@@ -247,7 +262,8 @@ std::string to_string(const Convolution& c) {
                                                 {c.identity, " identity"},
                                                 {c.exact, " exact"},
                                                 {c.tf32, " tf32"},
-                                                {c.deterministic, " deterministic"}};
+                                                {c.deterministic, " deterministic"},
+                                                {c.product, " product"}};
   for (const auto& [given, name] : parts) {
     if (given) text += name;
   }

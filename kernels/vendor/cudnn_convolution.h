@@ -36,9 +36,10 @@ Planned plan_for(const Convolution& wanted, const KernelRequest& request);
 // The prepared input that cuDNN reads as the kernel of a convolution: input `input`, OIHW, as OHWI of `type`.
 PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type);
 
-// For tests: where the host stands in for a device, and takes the first candidate else, it takes the last, so that the
-// passes behind plans run.
-extern bool host_takes_last_candidate;
+// For tests: which candidate is taken where the host stands in for a device, so that the passes behind plans and the
+// products run too; the last where there are not as many.
+inline constexpr std::size_t kLastCandidate = ~std::size_t{0};
+extern std::size_t host_candidate;
 
 // `wanted` says what is to come out in the end (a weight gradient: f32). Null where cuDNN accepts no graph.
 std::unique_ptr<Kernel> make_convolution(const Convolution& wanted, const OperandsOfCall& operands,

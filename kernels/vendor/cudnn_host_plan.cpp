@@ -1,8 +1,12 @@
 // The graphs of cudnn.h in plain loops on the host, in cuDNN's layouts: what surrounds a cuDNN plan (copies of weights,
-// workspace, epilogues of our own) is tested with it where there is no GPU.
+// workspace, epilogues of our own) is tested with it where there is no GPU. What cuBLASLt is to multiply is multiplied
+// as it is told to.
+#include <utility>
+
 #include "engine/core/error.h"
 #include "kernels/launch/element_types.h"
 #include "kernels/vendor/cudnn.h"
+#include "kernels/vendor/cudnn_products.h"
 
 namespace dermatome::cudnn {
 namespace {
@@ -142,9 +146,49 @@ class HostPlan final : public Plan {
   Convolution c_;
 };
 
+class HostProductPlan final : public Plan {
+ public:
+  explicit HostProductPlan(const Convolution& c) : products_(products_of(c)) {}
+  std::int64_t workspace_bytes() const override { return 64; }
+  std::string describe() const override { return "cublaslt on the host"; }
+  void run(const Operands& operands, Stream&) override {
+    for (const ProductPart& part : products_.parts) {
+      for (Index i = 0; i < products_.each.batch; ++i) multiply(operands, part, i);
+    }
+  }
+
+ private:
+  // Element [row, column] of the matrix that is multiplied.
+  static double at(const void* memory, const cublaslt::Matrix& matrix, Index first, Index row, Index column) {
+    if (matrix.transposed) std::swap(row, column);
+    return element(memory, matrix.type, first + column * matrix.leading + row);
+  }
+
+  void multiply(const Operands& operands, const ProductPart& part, Index of_batch) const {
+    const cublaslt::Product& each = products_.each;
+    const Index a = part.a + of_batch * each.a.batch_stride;
+    const Index b = part.b + of_batch * each.b.batch_stride;
+    const Index d = part.d + of_batch * each.d.batch_stride;
+    for (Index column = 0; column < each.d.columns; ++column) {
+      for (Index row = 0; row < each.d.rows; ++row) {
+        double value = 0;
+        for (Index k = 0; k < each.terms(); ++k) {
+          value += at(products_.a_of(operands), each.a, a, row, k) * at(products_.b_of(operands), each.b, b, k, column);
+        }
+        if (each.bias) value += static_cast<double>(operands.bias[row]);
+        if (each.relu && value < 0) value = 0;
+        put(operands.result, each.d.type, d + column * each.d.leading + row, value);
+      }
+    }
+  }
+
+  Products products_;
+};
+
 }  // namespace
 
 std::unique_ptr<Plan> make_host_plan(const Convolution& convolution) {
+  if (convolution.product) return std::make_unique<HostProductPlan>(convolution);
   return std::make_unique<HostPlan>(convolution);
 }
 

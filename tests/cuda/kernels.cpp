@@ -109,9 +109,42 @@ TEST_P(HostBodies, HaveTheBitsOfTheirKernelAsAProgram) {
 
 // Plans without what follows them, as a GPU takes them where they are faster. In bf16 these round twice.
 TEST_P(HostBodies, AgreeWithTheMeaningInF64WithPassesBehindPlans) {
-  cudnn::host_takes_last_candidate = true;
+  cudnn::host_candidate = cudnn::kLastCandidate;
   expect_parity(GetParam(), false);
-  cudnn::host_takes_last_candidate = false;
+  cudnn::host_candidate = 0;
+}
+
+// Those of linear and of small windows, among which are all products.
+bool may_be_product(const OpCase& op_case) {
+  for (const auto& [name, value] : op_case.attributes) {
+    const auto* kernel = name == "kernel" ? std::get_if<std::int64_t>(&value) : nullptr;
+    if (kernel != nullptr) return *kernel <= 2;
+  }
+  return true;
+}
+
+// Each formulation behind the first, of the four that there are at most; cuBLASLt's are the last of them.
+TEST(Formulations, AgreeWithTheMeaningInF64) {
+  const EmulatedDevice device;
+  constexpr const char* kOps[] = {"linear",
+                                  "linear_data_gradient",
+                                  "linear_weight_gradient",
+                                  "conv2d",
+                                  "conv2d_fused",
+                                  "conv2d_sums",
+                                  "conv2d_data_gradient",
+                                  "conv2d_data_gradient_sums",
+                                  "conv2d_weight_gradient",
+                                  "conv_transpose2d"};
+  for (std::size_t candidate = 1; candidate < 4; ++candidate) {
+    cudnn::host_candidate = candidate;
+    for (const char* op : kOps) {
+      for_each_kernel_case(op, [&](const auto& op_case, const auto& implementation, auto type) {
+        if (!type && may_be_product(op_case)) EXPECT_TRUE(check_parity(op_case, implementation, type));
+      });
+    }
+  }
+  cudnn::host_candidate = 0;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cuda, OnGpu, testing::ValuesIn(ops()), name_of_op);

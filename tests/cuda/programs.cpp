@@ -148,9 +148,9 @@ TEST_F(EmulatedProgram, TrainsInBf16) {
 // With the formulations that a device may find faster: passes of our own behind plans, weight gradients rounded to
 // bf16.
 TEST_F(EmulatedProgram, TrainsInBf16ByTheLastCandidates) {
-  cudnn::host_takes_last_candidate = true;
+  cudnn::host_candidate = cudnn::kLastCandidate;
   const Outcome outcome = train(kCuda, {.activations = DType::bf16});
-  cudnn::host_takes_last_candidate = false;
+  cudnn::host_candidate = 0;
   expect_close(outcome, train(kHost, {}), 5e-2);
 }
 

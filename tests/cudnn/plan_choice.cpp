@@ -138,6 +138,26 @@ TEST_F(PlanChoice, RoundsAWeightGradientOnlyWhereNothingElseRuns) {
   EXPECT_EQ(choice.plan->describe(), "d");
 }
 
+// cuBLASLt's plans stand beside cuDNN's: the faster is kept, and where cuBLASLt has none, cuDNN serves.
+TEST_F(PlanChoice, MayBeAProductsPlan) {
+  Convolution pointwise = weight_gradient();
+  pointwise.kernel = 1;
+  pointwise.pad = 0;
+  candidates_ = candidates_for(pointwise);
+  ASSERT_GE(candidates_.size(), 2u);
+  ASSERT_TRUE(candidates_[1].product);
+  MadeUpPlans faster = plans_of({{"a", 3}}, {{"cublaslt", 2}});
+  Choice choice = choose(faster);
+  EXPECT_EQ(choice.candidate, 1u);
+  EXPECT_EQ(choice.plan->describe(), "cublaslt");
+  place_ += " another";
+  MadeUpPlans slower = plans_of({{"a", 2}}, {{"cublaslt", 3}});
+  EXPECT_EQ(choose(slower).plan->describe(), "a");
+  place_ += " another";
+  MadeUpPlans absent = plans_of({{"a", 2}}, {});
+  EXPECT_EQ(choose(absent).plan->describe(), "a");
+}
+
 TEST_F(PlanChoice, OfEqualTimesIsTheBestGuess) {
   MadeUpPlans source = plans_of({{"a", 1}, {"b", 1}}, {{"c", 1}});
   const Choice choice = choose(source);

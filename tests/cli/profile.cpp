@@ -71,7 +71,7 @@ TEST_F(CommandLine, StepsThatDoNotFitNameTheBatchThatWould) {
   const std::size_t width = backend_of(DeviceKind::cpu).available_bytes(0) / kMapBytes / 3;
   folder_.add("wide.graph", std::string_view(fmt::format("model wide(image: 3 channels) {{\n"
                                                          "  conv = conv2d(image, {}, kernel=1)\n"
-                                                         "  return conv2d(relu(conv), 1, kernel=1)\n}}\n",
+                                                         "  out = conv2d(relu(conv), 1, kernel=1)\n  return out\n}}\n",
                                                          width)));
   const std::vector<std::string> wide{"--model", "wide.graph", "--size", "1024", "--batch", "8", "--device", "cpu"};
   for (const std::vector<std::string>& command :

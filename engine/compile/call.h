@@ -26,8 +26,21 @@ struct Operand {
   std::int64_t elements;
 };
 
-// Whom a kernel tells what it has written of its outputs (Kernel::tells_what_it_wrote), so that what follows from it
-// can be made while it is warm.
+// What a kernel does for prepared copies of what it writes (PreparedCopy in state_store.h), through Call::listener.
+enum class CopyDuty : std::uint8_t {
+  none,
+  tells,   // what it has written, so that they can be made while it is warm
+  writes,  // the channels-last one itself
+};
+
+// A copy of an output [out, in, ...] as [out, ..., in], rounded to `type`.
+struct ChannelsLastCopy {
+  void* data;
+  DType type;
+};
+
+// What a kernel with a CopyDuty finds there: the first three functions are for one that tells, the last is for one that
+// writes.
 struct WriteListener {
   void* context;
   // How many rows (of the first extent) to write and tell at a time, but for the last; 0: no matter how many.
@@ -36,6 +49,8 @@ struct WriteListener {
   void (*wrote_rows)(void* context, int output, std::int64_t first, std::int64_t count);
   // Of a whole output, by the thread that run() was called on, outside any team.
   void (*wrote_all)(void* context, int output);
+  // The copy to be written with an output; its data is null where there is none.
+  ChannelsLastCopy (*channels_last)(void* context, int output);
 };
 
 struct Call {
@@ -77,7 +92,7 @@ struct FunctionEntry {
   bool mixes_types = false;                          // false: every floating operand must be of `type`
   Work (*work)(const Call&) = nullptr;               // null: what the op's cost says; operands as for `workspace`
   const FunctionPreparation* preparation = nullptr;
-  bool tells_what_it_wrote = false;
+  CopyDuty copy_duty = CopyDuty::none;
 };
 
 }  // namespace dermatome

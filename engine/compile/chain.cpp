@@ -20,12 +20,28 @@ TensorDesc rows_of(const TensorDesc& of_round, int rounds) {
 struct Chain::Impl {
   std::vector<Program::Impl*> programs;
   Rounds rounds;
-  std::set<const State*> written;  // by any of them
+  std::set<const State*> written;              // by any of them
+  std::set<const State*> written_again;        // by more than one
+  std::set<const PreparedCopy*> made_on_time;  // when it was recorded: by what writes the state
   std::unique_ptr<Recording> recording;
   std::vector<int> resolved;  // of each program, when it was recorded
 
-  // A copy of what the chain writes is stale at its start, but for the first time; all others must be fresh.
-  bool is_written(const PreparedUse& use) const { return written.contains(use.state.get()); }
+  // A copy of what the chain writes is stale at its start, but for the first time, unless the step that writes the
+  // state writes the copy too; all others must be fresh.
+  bool is_refreshed(const PreparedUse& use) const {
+    return written.contains(use.state.get()) && !made_on_time.contains(use.copy.get());
+  }
+  // What the last writer of a state leaves.
+  void find_made_on_time() {
+    made_on_time.clear();
+    for (const auto* program : programs) {
+      for (const auto& [step, copies] : program->written_copies) {
+        copies->for_each([this](const State& state, const PreparedCopy& copy) {
+          if (!written_again.contains(&state)) made_on_time.insert(&copy);
+        });
+      }
+    }
+  }
   std::vector<int> resolved_now() const {
     std::vector<int> counts;
     for (const auto* program : programs) counts.push_back(program->resolved);
@@ -70,7 +86,7 @@ struct Chain::Impl {
     for (int round = 0; round < rounds.count; ++round) {
       queue_inputs(round);
       for (auto* program : programs) {
-        program->queue_refresh(&written);
+        program->queue_refresh([this](const PreparedUse& use) { return is_refreshed(use); });
         program->queue_all(nullptr);
       }
       queue_outputs(round);
@@ -89,25 +105,33 @@ struct Chain::Impl {
   std::optional<double> run_recorded() {
     for (auto* program : programs) {
       program->check_ready();
-      for (const PreparedUse& use : program->prepared) {
-        if (is_written(use) || use.copy->version == use.state->version) continue;
-        use.reorder->run(program->call_of(use));
-        use.copy->version = use.state->version;
-      }
+      for (const PreparedUse& use : program->prepared) use.copy->read = use.state->version;
     }
     if (recording == nullptr || resolved != resolved_now()) {
+      for (auto* program : programs) program->choose_written_copies();
+      find_made_on_time();
       recording = stream().record([this] { queue_all(); });
       resolved = resolved_now();
     }
+    for (auto* program : programs) {
+      program->queue_refresh([this](const PreparedUse& use) { return !is_refreshed(use) && !use.is_fresh(); });
+      for (const PreparedUse& use : program->prepared) use.copy->version = use.state->version;
+    }
     // Before anything runs: a kernel that throws leaves no copy that seems fresh.
     for (auto* program : programs) {
-      for (const PreparedUse& use : program->prepared) use.copy->version = use.state->version;
       for (const auto& state : program->written) state->version += static_cast<std::uint64_t>(rounds.count);
     }
     const auto begin = stream().mark();
     recording->replay(stream());
     const auto end = stream().mark();
     stream().synchronize();
+    for (auto* program : programs) {
+      for (const auto& [step, copies] : program->written_copies) {
+        copies->for_each([this](const State& state, PreparedCopy& copy) {
+          if (made_on_time.contains(&copy)) copy.version = state.version;
+        });
+      }
+    }
     return begin != nullptr && end != nullptr ? std::optional(end->seconds_since(*begin)) : std::nullopt;
   }
 };
@@ -119,7 +143,9 @@ Chain::Chain(std::vector<Program*> programs, Rounds rounds) : impl_(std::make_un
     Program::Impl& of = *program->impl_;
     impl_->programs.push_back(&of);
     DERMATOME_CHECK(of.device == impl_->device(), "a chain runs on one device");
-    for (const auto& state : of.written) impl_->written.insert(state.get());
+    for (const auto& state : of.written) {
+      if (!impl_->written.insert(state.get()).second) impl_->written_again.insert(state.get());
+    }
   }
   impl_->rounds = std::move(rounds);
   for (const auto& rows : impl_->rounds.inputs) impl_->check(programs, rows, rows.program->input(rows.name));

@@ -37,7 +37,7 @@ class FunctionKernel final : public Kernel {
       : run_(entry.run),
         workspace_(entry.workspace == nullptr ? 0 : static_cast<std::size_t>(entry.workspace(call))),
         work_(entry.work == nullptr ? std::nullopt : std::optional(entry.work(call))),
-        tells_(entry.tells_what_it_wrote),
+        copy_duty_(entry.copy_duty),
         implementation_(std::move(implementation)) {
     if (const FunctionPreparation* wanted = entry.preparation; wanted != nullptr) {
       prepared_.push_back({.input = wanted->input,
@@ -48,7 +48,7 @@ class FunctionKernel final : public Kernel {
   }
   std::size_t workspace_bytes() const override { return workspace_; }
   std::vector<PreparedInput> take_prepared_inputs() override { return std::move(prepared_); }
-  bool tells_what_it_wrote() const override { return tells_; }
+  CopyDuty copy_duty() const override { return copy_duty_; }
   std::optional<Work> work() const override { return work_; }
   void run(const Call& call) override { run_(call); }
   std::string describe() const override { return implementation_; }
@@ -57,7 +57,7 @@ class FunctionKernel final : public Kernel {
   void (*run_)(const Call&);
   std::size_t workspace_;
   std::optional<Work> work_;
-  bool tells_;
+  CopyDuty copy_duty_;
   std::string implementation_;
   std::vector<PreparedInput> prepared_;
 };

@@ -53,7 +53,8 @@ struct PreparedInput {
   int input = 0;
   std::string layout;  // equal texts mean equal contents for the same state
   std::size_t bytes = 0;
-  std::unique_ptr<Kernel> reorder;  // input 0: the plain tensor; output 0: the copy
+  std::unique_ptr<Kernel> reorder;          // input 0: the plain tensor; output 0: the copy
+  std::optional<DType> channels_last = {};  // the copy is a ChannelsLastCopy of f32, of this type
 };
 
 class Kernel {
@@ -70,8 +71,7 @@ class Kernel {
   // Runs many calls of kernels that name the same function in one go, where starting each costs more than its work.
   using RunTogether = void (*)(std::span<const Call>);
   virtual RunTogether together() const { return nullptr; }
-  // Whether it calls Call::listener.
-  virtual bool tells_what_it_wrote() const { return false; }
+  virtual CopyDuty copy_duty() const { return CopyDuty::none; }
   // A reorder that also works on some rows of the plain tensor at a time, on the thread that asks: on how many; 0: it
   // works on the whole alone.
   virtual std::int64_t rows_at_a_time() const { return 0; }

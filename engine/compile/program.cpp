@@ -18,11 +18,11 @@ Call Program::Impl::call_of(const PreparedUse& use) {
           .stream = stream.get()};
 }
 
-// Reorders that can run together do. `of`: of the copies of these states; null: all.
-void Program::Impl::queue_refresh(const std::set<const State*>* of) {
+// Reorders that can run together do.
+void Program::Impl::queue_refresh(const std::function<bool(const PreparedUse&)>& wanted) {
   std::map<Kernel::RunTogether, std::vector<Call>> together;
   for (const PreparedUse& use : prepared) {
-    if (of != nullptr && !of->contains(use.state.get())) continue;
+    if (!wanted(use)) continue;
     if (const auto run = use.reorder->together(); run != nullptr) {
       together[run].push_back(call_of(use));
     } else {
@@ -32,26 +32,32 @@ void Program::Impl::queue_refresh(const std::set<const State*>* of) {
   for (const auto& [run, calls] : together) run(calls);
 }
 
-// After an update every copy is stale: then all are brought up to date by one replay, where the device records.
+// After an update that writes no copies all are stale: then they are brought up to date by one replay, where the device
+// records.
 void Program::Impl::refresh_prepared(bool recorded) {
-  const auto stale = [](const PreparedUse& use) { return use.copy->version != use.state->version; };
+  const auto stale = [](const PreparedUse& use) { return !use.is_fresh(); };
   for (const PreparedUse& use : prepared) use.copy->read = use.state->version;
   if (std::none_of(prepared.begin(), prepared.end(), stale)) return;
   const bool all = std::all_of(prepared.begin(), prepared.end(), stale);
   recorded = recorded && may_record();
   if (all && recorded && refresh_recording == nullptr) {
-    refresh_recording = stream->record([this] { queue_refresh(nullptr); });
+    refresh_recording = stream->record([this] { queue_refresh([](const PreparedUse&) { return true; }); });
   }
   if (all && recorded && refresh_recording != nullptr) {
     refresh_recording->replay(*stream);
-  } else if (all) {
-    queue_refresh(nullptr);
   } else {
-    for (const PreparedUse& use : prepared) {
-      if (stale(use)) use.reorder->run(call_of(use));
-    }
+    queue_refresh(stale);
   }
   for (const PreparedUse& use : prepared) use.copy->version = use.state->version;
+}
+
+// Recordings that were made before hold no copy that is new to them.
+void Program::Impl::choose_written_copies() {
+  bool grown = false;
+  for (const auto& [step, copies] : written_copies) grown = copies->choose() || grown;
+  if (!grown) return;
+  recording.reset();
+  ++resolved;
 }
 
 // What looks at single steps needs them one by one.
@@ -154,9 +160,8 @@ void Program::Impl::run_step(std::size_t index, RunTimes::Span* span) {
   const double start = timed ? seconds_since_start() : 0;
   Call call = call_of(step, *stream);
   const auto copies = written_copies.find(index);
-  if (copies != written_copies.end()) call.listener = copies->second->begin();
+  if (copies != written_copies.end()) call.listener = copies->second->listener();
   step.kernel->run(call);
-  if (call.listener != nullptr) copies->second->end();
   if (timed) {
     stream->synchronize();
     const double elapsed = seconds_since_start() - start;
@@ -191,8 +196,9 @@ void Program::Impl::run(RunTimes* times, bool recorded) {
     stream->synchronize();
     times->prepared = {.start = refresh_start, .seconds = seconds_since_start() - refresh_start};
   }
-  for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
   recorded = recorded && times == nullptr && may_record();
+  if (!recorded || recording == nullptr) choose_written_copies();
+  for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
   if (recorded && recording == nullptr) recording = stream->record([this] { queue_all(nullptr); });
   if (recorded && recording != nullptr) {
     recording->replay(*stream);
@@ -200,6 +206,7 @@ void Program::Impl::run(RunTimes* times, bool recorded) {
     queue_all(times);
   }
   stream->synchronize();
+  for (const auto& [step, copies] : written_copies) copies->mark_fresh();
   if (times != nullptr) read_marks(*times);
   ran_before = true;
   if (times != nullptr) times->total = seconds_since_start();
@@ -226,6 +233,14 @@ std::size_t ProgramNeeds::prepared_bytes() const {
   std::size_t sum = 0;
   for (const auto& [copy, bytes] : prepared_copies) sum += bytes;
   return sum;
+}
+
+void ProgramNeeds::add(const ProgramNeeds& other) {
+  memory.arena += other.memory.arena;
+  memory.arena_lower_bound += other.memory.arena_lower_bound;
+  memory.inputs_and_outputs += other.memory.inputs_and_outputs;
+  outputs += other.outputs;
+  prepared_copies.insert(other.prepared_copies.begin(), other.prepared_copies.end());
 }
 
 Program::~Program() = default;

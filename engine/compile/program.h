@@ -60,13 +60,14 @@ struct RunTimes {
   double total = 0;
 };
 
-// What a program takes of its device.
+// What a program takes of its device, or several of one store together.
 struct ProgramNeeds {
   ProgramMemory memory;
   std::size_t outputs = 0;  // of memory.inputs_and_outputs; the inputs may be bound to what is there anyway
   std::map<std::pair<std::string, std::string>, std::size_t> prepared_copies;  // bytes by state and layout
 
   std::size_t prepared_bytes() const;
+  void add(const ProgramNeeds& other);  // copies that both read are there once
 };
 
 class Program {

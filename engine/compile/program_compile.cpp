@@ -190,6 +190,7 @@ void Program::Impl::add_node_step(int index, const std::vector<std::vector<int>>
       }
       auto copy = store.prepared(name, wanted.layout, wanted.bytes);
       step.inputs[i].data = copy->buffer.data();
+      copy->channels_last = wanted.channels_last;
       prepared.push_back({store.share(name), std::move(copy), std::move(wanted.reorder)});
       continue;
     }
@@ -425,11 +426,12 @@ void Program::Impl::place_prepared() {
   if (workspace > 0) refresh_workspace = Buffer(device, workspace);
 }
 
-// Which outputs of steps that tell what they wrote are states' memory.
+// Which outputs of steps with a CopyDuty are states' memory.
 void Program::Impl::find_written_copies() {
   if (!options.pass_enabled(kUpdateWritesCopies)) return;
   for (std::size_t s = 0; s < steps.size(); ++s) {
-    if (steps[s].node < 0 || !steps[s].kernel->tells_what_it_wrote()) continue;
+    const CopyDuty duty = steps[s].kernel->copy_duty();
+    if (steps[s].node < 0 || duty == CopyDuty::none) continue;
     std::vector<std::shared_ptr<State>> states(steps[s].outputs.size());
     for (const auto& state : written) {
       for (std::size_t o = 0; o < states.size(); ++o) {
@@ -438,7 +440,7 @@ void Program::Impl::find_written_copies() {
     }
     applied[kUpdateWritesCopies] += static_cast<int>(
         std::count_if(states.begin(), states.end(), [](const auto& state) { return state != nullptr; }));
-    written_copies.emplace(s, std::make_unique<WrittenCopies>(std::move(states)));
+    written_copies.emplace(s, std::make_unique<WrittenCopies>(std::move(states), duty));
   }
 }
 

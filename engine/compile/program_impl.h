@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -34,6 +35,8 @@ struct PreparedUse {
   std::shared_ptr<Kernel> reorder;
   Operand from = {};
   Operand to = {};
+
+  bool is_fresh() const { return copy->version == state->version; }
 };
 
 struct Program::Impl {
@@ -60,8 +63,7 @@ struct Program::Impl {
   std::vector<NamedValue> copies_at_end;            // state writes that cannot go straight into the state's memory
   std::vector<std::pair<Operand, Operand>> saved;   // before the first step: old contents that are wanted afterwards
   std::vector<std::pair<Operand, Operand>> copied;  // behind the last: outputs that would otherwise alias a state
-  std::map<std::size_t, std::unique_ptr<WrittenCopies>>
-      written_copies;  // by step, where its kernel tells what it wrote
+  std::map<std::size_t, std::unique_ptr<WrittenCopies>> written_copies;  // by step, where its kernel has a CopyDuty
   Buffer refresh_workspace;
   int compiled_threads = threads();
   std::unique_ptr<Recording> recording;          // of all steps, on the pointers that they have now
@@ -102,7 +104,8 @@ struct Program::Impl {
   Call call_of(const PreparedUse& use);
   void place_prepared();
   void find_written_copies();
-  void queue_refresh(const std::set<const State*>* of);
+  void choose_written_copies();
+  void queue_refresh(const std::function<bool(const PreparedUse&)>& wanted);
   void refresh_prepared(bool recorded);
   void queue_all(RunTimes* times);
   bool may_record() const;

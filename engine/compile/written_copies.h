@@ -1,7 +1,8 @@
-// The pass update_writes_copies: prepared copies of the states that a step writes are made by that step, block by block
-// while what they are made of is in a cache, and not in front of the next run that reads them.
+// The pass update_writes_copies: prepared copies of the states that a step writes are made by that step, while what
+// they are made of is in a cache or in registers, and not in front of the next run that reads them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -14,27 +15,33 @@ extern const char* const kUpdateWritesCopies;
 
 class WrittenCopies {
  public:
-  // Of one step: by output the state whose memory it is written to, or null.
-  explicit WrittenCopies(std::vector<std::shared_ptr<State>> states);
+  // Of one step, whose kernel has that duty: by output the state whose memory it is written to, or null.
+  WrittenCopies(std::vector<std::shared_ptr<State>> states, CopyDuty duty);
 
-  // In front of the step, behind the rise of the states' versions. Takes the copies that a run read since the states
-  // were last written; others may never be read again. Allocates nothing where no copy is new. Null where there are
-  // none.
-  const WriteListener* begin();
-  // Behind the step: what it told of is fresh.
-  void end();
+  // In front of a run, before the states' versions rise: takes the copies that a run read since the states were last
+  // written; others may never be read again. Allocates nothing where no copy is new. Copies that the kernel writes
+  // itself stay chosen once they are, as a recording of it holds them; true where one is new to them.
+  bool choose();
+  const WriteListener* listener() const { return any_ ? &listener_ : nullptr; }
+  void for_each(const std::function<void(State&, PreparedCopy&)>& f) const;
+  void mark_fresh();  // behind the run
 
  private:
   struct OfOutput {
     std::shared_ptr<State> state;
     std::vector<PreparedCopy*> by_rows;
     std::vector<PreparedCopy*> whole;
+    PreparedCopy* channels_last = nullptr;
     std::int64_t rows_at_a_time = 0;
   };
-  void sort_in(OfOutput& output, PreparedCopy& copy);
+  static bool choose_written(OfOutput& output);
+  static void choose_told(OfOutput& output);
+  static WriteListener listener_of(std::vector<OfOutput>& outputs);
 
+  CopyDuty duty_;
   std::vector<OfOutput> outputs_;
   WriteListener listener_;
+  bool any_ = false;
 };
 
 }  // namespace dermatome

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ struct PreparedCopy {
   std::function<void()> write_all = {};
   std::int64_t rows_at_a_time = 0;
   std::function<void(std::int64_t first, std::int64_t count)> write_rows = {};
+  std::optional<DType> channels_last =
+      {};  // a ChannelsLastCopy (call.h) of this type, which may be written with the state
 };
 
 struct State {

@@ -73,4 +73,4 @@ void run(const Call& call) {
 }  // namespace
 }  // namespace dermatome::adam
 
-DERMATOME_CPU_TABLE(adam, {.op = "adam", .type = DType::f32, .run = adam::run, .tells_what_it_wrote = true})
+DERMATOME_CPU_TABLE(adam, {.op = "adam", .type = DType::f32, .run = adam::run, .copy_duty = CopyDuty::tells})

@@ -1,5 +1,5 @@
 // adam on CUDA: what is the same for all elements of a parameter is computed once on the device, from the tensors that
-// hold step and rates; then one kernel goes over all parameters.
+// hold step and rates; then one kernel goes over all parameters and writes the copies that convolutions read.
 #include <math.h>
 
 #include "kernels/adam/math.h"
@@ -16,6 +16,7 @@ struct Parameter {
   float *new_weight, *new_first, *new_second;
   const Step<float>* step;
   Index elements;
+  launch::cuda::ChannelsLast copy;
 };
 
 int parameters_of(const Call& call) {
@@ -50,14 +51,24 @@ void compute_steps(const Call& call, Step<float>* steps) {
       });
 }
 
+launch::cuda::ChannelsLast copy_of(const Call& call, int output) {
+  if (call.listener == nullptr) return {};
+  const ChannelsLastCopy copy = call.listener->channels_last(call.listener->context, output);
+  const Operand& weight = call.outputs[output];
+  if (copy.data == nullptr || weight.rank < 2) return {};
+  const std::int64_t in = weight.extent[1];
+  return {copy.data, copy.type, static_cast<int>(in), static_cast<int>(weight.elements / (weight.extent[0] * in))};
+}
+
 void move(const Call& call, const launch::cuda::Segments<Parameter>& parameters) {
-  launch::cuda::for_each_segment(
+  launch::cuda::for_each_segment_and_copy(
       call, parameters, DERMATOME_LAMBDA(const Parameter& p, Index i) {
         const Element<float> e = update(*p.step, Element<float>{p.weight[i], p.first[i], p.second[i]}, p.gradient[i],
                                         [](float x) { return ::sqrtf(x); });
         if (p.new_weight != nullptr) p.new_weight[i] = e.weight;
         if (p.new_first != nullptr) p.new_first[i] = e.first;
         if (p.new_second != nullptr) p.new_second[i] = e.second;
+        return e.weight;
       });
 }
 
@@ -68,10 +79,12 @@ void run(const Call& call) {
   for (int p = 0; p < parameters_of(call); ++p) {
     const int in = kFirstParameter + p * kInputsEach;
     const int out = p * kOutputsEach;
+    const launch::cuda::ChannelsLast copy = copy_of(call, out + kWeight);
     parameters.add({launch::in<float>(call, in + kWeight), launch::in<float>(call, in + kFirstMoment),
                     launch::in<float>(call, in + kSecondMoment), launch::in<float>(call, in + kGradient),
                     launch::out<float>(call, out + kWeight), launch::out<float>(call, out + kFirstMoment),
-                    launch::out<float>(call, out + kSecondMoment), steps + p, call.inputs[in].elements});
+                    launch::out<float>(call, out + kSecondMoment), steps + p, call.inputs[in].elements, copy},
+                   copy.elements_of_block());
     if (parameters.count < launch::cuda::kMostSegments && p + 1 < parameters_of(call)) continue;
     move(call, parameters);
     parameters.count = 0;
@@ -81,4 +94,6 @@ void run(const Call& call) {
 }  // namespace
 }  // namespace dermatome::adam
 
-DERMATOME_CUDA_TABLE(adam, {"adam", DType::f32, adam::run, adam::workspace})
+DERMATOME_CUDA_TABLE(
+    adam,
+    {.op = "adam", .type = DType::f32, .run = adam::run, .workspace = adam::workspace, .copy_duty = CopyDuty::writes})

@@ -403,15 +403,18 @@ constexpr int kMostSegments = 256;
 template <typename Segment>
 struct Segments {
   Segment segment[kMostSegments];
+  int elements_of_block[kMostSegments];
   int first_block[kMostSegments + 1];
   int count = 0;
 
-  void add(const Segment& next) {
+  void add(const Segment& next, Index each = kElementsOfSegmentBlock) {
     if (count == 0) first_block[0] = 0;
     segment[count] = next;
-    first_block[count + 1] = first_block[count] + static_cast<int>(blocks_for(next.elements, kElementsOfSegmentBlock));
+    elements_of_block[count] = static_cast<int>(each);
+    first_block[count + 1] = first_block[count] + static_cast<int>(blocks_for(next.elements, each));
     ++count;
   }
+  int blocks() const { return count == 0 ? 0 : first_block[count]; }
   DERMATOME_HD int segment_of(int block) const {
     int low = 0;
     int high = count - 1;
@@ -427,31 +430,117 @@ struct Segments {
   }
 };
 
+// What a block of threads works on.
+template <typename Segment>
+struct SegmentBlock {
+  const Segment& segment;
+  Index begin, end;
+
+  DERMATOME_HD SegmentBlock(const Segments<Segment>& segments, int block)
+      : SegmentBlock(segments, block, segments.segment_of(block)) {}
+  DERMATOME_HD SegmentBlock(const Segments<Segment>& segments, int block, int s)
+      : segment(segments.segment[s]),
+        begin(static_cast<Index>(block - segments.first_block[s]) * segments.elements_of_block[s]),
+        end(begin + segments.elements_of_block[s] < segment.elements ? begin + segments.elements_of_block[s]
+                                                                     : segment.elements) {}
+};
+
 template <typename Segment, typename F>
 __global__ void for_each_segment_kernel(const __grid_constant__ Segments<Segment> segments, F f) {
-  const int s = segments.segment_of(static_cast<int>(blockIdx.x));
-  const Index begin = (static_cast<Index>(blockIdx.x) - segments.first_block[s]) * kElementsOfSegmentBlock;
-  const Index behind = begin + kElementsOfSegmentBlock;
-  const Index end = behind < segments.segment[s].elements ? behind : segments.segment[s].elements;
-  for (Index i = begin + threadIdx.x; i < end; i += kThreads) f(segments.segment[s], i);
+  const SegmentBlock<Segment> block(segments, static_cast<int>(blockIdx.x));
+  for (Index i = block.begin + threadIdx.x; i < block.end; i += kThreads) f(block.segment, i);
 }
 
 template <typename Segment, typename F>
 void for_each_segment(const Call& call, const Segments<Segment>& segments, const F& f) {
   static_assert(sizeof(Segments<Segment>) < 32000, "the kernel's arguments must hold all segments");
-  const int blocks = segments.count == 0 ? 0 : segments.first_block[segments.count];
+  const int blocks = segments.blocks();
   if (blocks == 0) return;
   if (const cudaStream_t stream = stream_for(call); stream != nullptr) {
     for_each_segment_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(segments, f);
     check_launch();
   } else {
-    for (int block = 0; block < blocks; ++block) {
-      const int s = segments.segment_of(block);
-      const Index begin = (block - segments.first_block[s]) * kElementsOfSegmentBlock;
-      for (Index i = begin; i < begin + kElementsOfSegmentBlock && i < segments.segment[s].elements; ++i) {
-        f(segments.segment[s], i);
-      }
+    for (int b = 0; b < blocks; ++b) {
+      const SegmentBlock<Segment> block(segments, b);
+      for (Index i = block.begin; i < block.end; ++i) f(block.segment, i);
     }
+  }
+}
+
+// --- the same, where what f returns also goes to a copy [out, taps, in] of the segment [out, in, taps] ---
+
+struct ChannelsLast {
+  void* to = nullptr;  // null: no copy
+  DType type = DType::f32;
+  int in = 1, taps = 1;
+
+  // A window's taps stay together, so that a block can turn over what it holds.
+  Index elements_of_block() const {
+    return fits_blocks() ? kElementsOfSegmentBlock / taps * taps : kElementsOfSegmentBlock;
+  }
+  DERMATOME_HD bool fits_blocks() const { return taps <= kElementsOfSegmentBlock; }
+  DERMATOME_HD Index place_of(Index i) const {
+    const Index window = i / taps;
+    return (window / in * taps + i % taps) * in + window % in;
+  }
+  DERMATOME_HD void put(Index at, float value) const {
+    if (type == DType::f32) {
+      static_cast<float*>(to)[at] = value;
+    } else {
+      static_cast<Bfloat16*>(to)[at] = store<Bfloat16>(value);
+    }
+  }
+  // One tap after the other of a window that begins with element i.
+  DERMATOME_HD void put_window(Index i, const float* values) const {
+    const Index first = taps == 1 ? i : place_of(i);
+    for (int tap = 0; tap < taps; ++tap) put(first + static_cast<Index>(tap) * in, values[tap]);
+  }
+};
+
+// Neighbouring threads write neighbouring channels.
+template <typename Segment, typename F>
+__global__ void for_each_segment_and_copy_kernel(const __grid_constant__ Segments<Segment> segments, F f) {
+  __shared__ float results[kElementsOfSegmentBlock];
+  const SegmentBlock<Segment> block(segments, static_cast<int>(blockIdx.x));
+  const ChannelsLast& copy = block.segment.copy;
+  const bool by_windows = copy.to != nullptr && copy.fits_blocks();
+  for (Index i = block.begin + threadIdx.x; i < block.end; i += kThreads) {
+    const float result = f(block.segment, i);
+    if (by_windows) {
+      results[i - block.begin] = result;
+    } else if (copy.to != nullptr) {
+      copy.put(copy.place_of(i), result);
+    }
+  }
+  if (!by_windows) return;
+  __syncthreads();
+  const Index step = static_cast<Index>(kThreads) * copy.taps;
+  for (Index i = block.begin + static_cast<Index>(threadIdx.x) * copy.taps; i < block.end; i += step) {
+    copy.put_window(i, results + (i - block.begin));
+  }
+}
+
+// Segments were added with copy.elements_of_block().
+template <typename Segment, typename F>
+void for_each_segment_and_copy(const Call& call, const Segments<Segment>& segments, const F& f) {
+  static_assert(sizeof(Segments<Segment>) < 32000, "the kernel's arguments must hold all segments");
+  const int blocks = segments.blocks();
+  if (blocks == 0) return;
+  if (const cudaStream_t stream = stream_for(call); stream != nullptr) {
+    for_each_segment_and_copy_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(segments, f);
+    check_launch();
+    return;
+  }
+  for (int b = 0; b < blocks; ++b) {
+    const SegmentBlock<Segment> block(segments, b);
+    const ChannelsLast& copy = block.segment.copy;
+    float results[kElementsOfSegmentBlock];
+    for (Index i = block.begin; i < block.end; ++i) {
+      results[i - block.begin] = f(block.segment, i);
+      if (copy.to != nullptr && !copy.fits_blocks()) copy.put(copy.place_of(i), results[i - block.begin]);
+    }
+    if (copy.to == nullptr || !copy.fits_blocks()) continue;
+    for (Index i = block.begin; i < block.end; i += copy.taps) copy.put_window(i, results + (i - block.begin));
   }
 }
 

@@ -22,6 +22,7 @@ class CudaFunctionKernel final : public Kernel {
   CudaFunctionKernel(std::string op, std::unique_ptr<Kernel> kernel) : op_(std::move(op)), kernel_(std::move(kernel)) {}
   std::size_t workspace_bytes() const override { return kernel_->workspace_bytes(); }
   std::optional<Work> work() const override { return kernel_->work(); }
+  CopyDuty copy_duty() const override { return kernel_->copy_duty(); }
   std::string describe() const override { return kernel_->describe(); }
   void run(const Call& call) override {
     try {

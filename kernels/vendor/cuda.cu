@@ -21,15 +21,11 @@ void to_ohwi(const Call& call, const float* from, const std::int64_t* extents, T
       });
 }
 
-template <typename T>
-void copy_weights(const Call& call, const launch::cuda::Segments<WeightCopy>& copies) {
-  launch::cuda::for_each_segment(
-      call, copies, DERMATOME_LAMBDA(const WeightCopy& copy, Index i) {
-        const Index row = i / copy.in;
-        const Index from = (row / copy.taps * copy.in + i % copy.in) * copy.taps + row % copy.taps;
-        static_cast<T*>(copy.to)[i] = store<T>(copy.from[from]);
-      });
-}
+struct Weight {
+  const float* from;
+  Index elements;
+  launch::cuda::ChannelsLast copy;
+};
 
 template <typename T>
 void to_oihw(const Call& call, const T* from, const std::int64_t* extents, float* to) {
@@ -168,16 +164,15 @@ void oihw_to_ohwi(const Call& call, const float* from, const std::int64_t* exten
 }
 
 void oihw_to_ohwi_all(const Call& call, std::span<const WeightCopy> copies, DType type) {
-  launch::cuda::Segments<WeightCopy> segments;
+  launch::cuda::Segments<Weight> weights;
   for (std::size_t i = 0; i < copies.size(); ++i) {
-    segments.add(copies[i]);
-    if (segments.count < launch::cuda::kMostSegments && i + 1 < copies.size()) continue;
-    if (type == DType::f32) {
-      copy_weights<float>(call, segments);
-    } else {
-      copy_weights<Bfloat16>(call, segments);
-    }
-    segments.count = 0;
+    const WeightCopy& wanted = copies[i];
+    const launch::cuda::ChannelsLast copy{wanted.to, type, static_cast<int>(wanted.in), static_cast<int>(wanted.taps)};
+    weights.add({wanted.from, wanted.elements, copy}, copy.elements_of_block());
+    if (weights.count < launch::cuda::kMostSegments && i + 1 < copies.size()) continue;
+    launch::cuda::for_each_segment_and_copy(
+        call, weights, DERMATOME_LAMBDA(const Weight& weight, Index j) { return weight.from[j]; });
+    weights.count = 0;
   }
 }
 

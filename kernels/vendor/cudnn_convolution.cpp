@@ -178,7 +178,8 @@ PreparedInput weight_as_ohwi(int input, const TensorDesc& weight, DType type) {
   return {.input = input,
           .layout = fmt::format("ohwi {}", name_of(type)),
           .bytes = static_cast<std::size_t>(weight.shape.elements()) * size_of(type),
-          .reorder = std::make_unique<ReorderWeight>(type)};
+          .reorder = std::make_unique<ReorderWeight>(type),
+          .channels_last = type};
 }
 
 // Fused epilogues first: they move least memory. Where a type other than that of the operands is to be written, some

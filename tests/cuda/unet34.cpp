@@ -61,6 +61,14 @@ class Unet34OnCuda : public ::testing::TestWithParam<Setting> {
     return kernels;
   }
 
+  // Of a training step, which products run on what: the head and its gradient by our own kernels.
+  static void expect_training_products(const Program& program) {
+    Counts kernels = products_of(program);
+    EXPECT_EQ(kernels["narrow"], 2) << "the head and its gradient";
+    EXPECT_GT(kernels["cudnn on the host"], 115) << "forward, data and weight gradients of the rest";
+    EXPECT_EQ(kernels.size(), 2u);
+  }
+
   static void expect_planned(const Program& program) {
     EXPECT_GE(program.memory().arena, program.memory().arena_lower_bound);
     EXPECT_LE(static_cast<double>(program.memory().arena),
@@ -87,20 +95,14 @@ TEST_P(Unet34OnCuda, TrainsByCudaKernelsInPlannedMemory) {
       << "all blocks but the last";
   EXPECT_EQ(operations["decoder_step"], 5);
   EXPECT_EQ(operations["concat"] + operations["slice"] + operations["conv_transpose2d"], 0);
-  Counts kernels = products_of(program);
-  EXPECT_EQ(kernels["narrow"], 2) << "the head and its gradient";
-  EXPECT_GT(kernels["cudnn on the host"], 115) << "forward, data and weight gradients of the rest";
-  EXPECT_EQ(kernels.size(), 2u);
+  expect_training_products(program);
   expect_planned(program);
 }
 
 // The later batches of a step that accumulates.
 TEST_P(Unet34OnCuda, AddsToGradientsByCudaKernelsInPlannedMemory) {
   const Program program = compile(accumulate_graph(programs(), kBatch, true));
-  Counts kernels = products_of(program);
-  EXPECT_EQ(kernels["narrow"], 2);
-  EXPECT_GT(kernels["cudnn on the host"], 115);
-  EXPECT_EQ(kernels.size(), 2u);
+  expect_training_products(program);
   const Program first = compile(accumulate_graph(programs(), kBatch, false));
   EXPECT_GT(operations_of(program)["add"], operations_of(first)["add"] + 100) << "one a parameter";
   expect_planned(program);

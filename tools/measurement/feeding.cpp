@@ -5,7 +5,7 @@
 #include <chrono>
 #include <numeric>
 
-#include "engine/core/philox.h"
+#include "tools/measurement/made_up.h"
 #include "tools/training/stage_runner.h"
 
 namespace dermatome::measurement {
@@ -15,14 +15,9 @@ constexpr int kWarmUp = 3;  // on a GPU the first loads code, the second records
 constexpr int kFewestSteps = 3;
 
 training::PhotographSet made_up(const StepSettings& settings, std::size_t count, training::Residence residence) {
-  const auto pixels = static_cast<std::size_t>(settings.size) * static_cast<std::size_t>(settings.size);
-  Philox random(settings.seed);
-  std::vector<std::uint8_t> photographs(count * pixels * 3);
-  for (auto& value : photographs) value = static_cast<std::uint8_t>(random.next() >> 24);
-  std::vector<std::uint8_t> masks(count * pixels);
-  for (std::size_t i = 0; i < masks.size(); ++i) masks[i] = i % pixels < pixels / 4 ? 255 : 0;
-  const bool on_device = training::lie_on_device(residence, photographs.size() + masks.size(), settings.device);
-  return {photographs, masks, settings.size, settings.device, on_device, settings.batch};
+  const auto [images, masks] = made_up_photographs(count, settings.size, settings.seed);
+  const bool on_device = training::lie_on_device(residence, images.size() + masks.size(), settings.device);
+  return {images, masks, settings.size, settings.device, on_device, settings.batch};
 }
 
 }  // namespace

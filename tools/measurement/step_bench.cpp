@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 
 #include "data/augmentation.h"
 #include "engine/core/error.h"
 #include "engine/core/philox.h"
+#include "tools/measurement/made_up.h"
 #include "tools/training/memory_needs.h"
 
 namespace dermatome::measurement {
@@ -71,15 +71,13 @@ void StepBench::refuse(const Model& model, const StepSettings& settings, const O
     stage.size = static_cast<int>(size);
     const training::StagePrograms programs{
         .model = model, .stage = stage, .resident = batch, .compile = settings.compile, .device = settings.device};
-    std::size_t sum = 0;
-    std::map<std::pair<std::string, std::string>, std::size_t> copies;
+    ProgramNeeds all;
     const auto add_program = [&](Graph graph) {
-      const ProgramNeeds needed = Program::needs(std::move(graph), settings.device, settings.compile);
-      sum += needed.memory.arena + needed.memory.inputs_and_outputs;
-      copies.insert(needed.prepared_copies.begin(), needed.prepared_copies.end());
+      all.add(Program::needs(std::move(graph), settings.device, settings.compile));
     };
+    std::size_t bytes_of_states = 0;
     const auto add_states = [&](const std::vector<StateDeclaration>& states) {
-      for (const auto& state : states) sum += state.desc.bytes();
+      for (const auto& state : states) bytes_of_states += state.desc.bytes();
     };
     add_states(training::states_of(model, DType::f32));
     if (settings.mode == "infer") {
@@ -90,8 +88,7 @@ void StepBench::refuse(const Model& model, const StepSettings& settings, const O
       add_program(training::accumulate_graph(programs, batch, false));
       add_program(training::update_graph(programs));
     }
-    for (const auto& [copy, bytes] : copies) sum += bytes;
-    return sum;
+    return bytes_of_states + all.memory.arena + all.memory.inputs_and_outputs + all.prepared_bytes();
   };
   const std::size_t needed = needs(settings.batch, settings.size);
   const training::FitOptions options{.batch_option = "--batch ",
@@ -128,11 +125,7 @@ std::vector<StepBench::Part> StepBench::parts() {
 
 void StepBench::set_inputs(const Model& model, std::uint64_t seed) {
   const std::int64_t batch = stage_.batch;
-  Philox random(seed);
-  std::vector<std::uint8_t> images(static_cast<std::size_t>(batch * stage_.size * stage_.size * 3));
-  for (auto& pixel : images) pixel = static_cast<std::uint8_t>(random.next() >> 24);
-  std::vector<std::uint8_t> masks(images.size() / 3);
-  for (std::size_t i = 0; i < masks.size(); ++i) masks[i] = i % masks.size() < masks.size() / 4 ? 255 : 0;
+  const auto [images, masks] = made_up_photographs(static_cast<std::size_t>(batch), stage_.size, seed);
   std::vector<std::int32_t> indices;
   std::vector<float> tables;
   for (int i = 0; i < stage_.batch; ++i) {

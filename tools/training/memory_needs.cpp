@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "engine/compile/program.h"
 
@@ -131,20 +130,14 @@ EpochBatches batches_of(std::int64_t batch, std::int64_t accumulate, std::int64_
 
 std::size_t bytes_of_programs(const StagePrograms& programs, std::int64_t batch, std::int64_t training,
                               std::int64_t validation, std::size_t copies_held) {
-  std::size_t sum = 0;
-  std::map<std::pair<std::string, std::string>, std::size_t> copies;
-  const auto add = [&](Graph graph) {
-    const ProgramNeeds needs = Program::needs(std::move(graph), programs.device, programs.compile);
-    sum += needs.memory.arena + needs.outputs;
-    copies.insert(needs.prepared_copies.begin(), needs.prepared_copies.end());
-  };
+  ProgramNeeds all;
+  const auto add = [&](Graph graph) { all.add(Program::needs(std::move(graph), programs.device, programs.compile)); };
   const EpochBatches batches = batches_of(batch, programs.stage.accumulate, training, validation);
   for (const auto& [images, adds] : batches.training) add(accumulate_graph(programs, images, adds));
   for (const std::int64_t images : batches.validation) add(validation_graph(programs, images));
   add(update_graph(programs));
-  std::size_t of_copies = 0;
-  for (const auto& [copy, bytes] : copies) of_copies += bytes;
-  return sum + of_copies - std::min(of_copies, copies_held);
+  const std::size_t copies = all.prepared_bytes();
+  return all.memory.arena + all.outputs + copies - std::min(copies, copies_held);
 }
 
 std::int64_t batch_that_fits(std::int64_t batch, std::size_t available,

@@ -14,7 +14,7 @@ BLOCK = 5  # steps behind each of which both programs wait for the GPU
 RATE = "images_per_second_median"
 SWITCHES = {"second-branch": ("--second-branch",), "no-capture": ("--no-capture",), "steps-per-launch": ("--steps-per-launch", 8),
             **{name: ("--disable-pass", name) for name in ("restructured_decoder", "fuse_batch_norm_relu", "batch_norm_sums",
-                                                           "batch_norm_gradient_sums")}}
+                                                           "batch_norm_gradient_sums", "update_writes_copies")}}
 SWITCHED = {"128": 8, "256": 64}  # side: batch
 # Where U-Net34 spends its time: shape, channels, kernel, stride.
 CONVOLUTIONS = {f"{shape}:{channels}:{kernel}": (shape, channels, kernel, stride) for shape, channels, kernel, stride in (

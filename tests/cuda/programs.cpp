@@ -177,6 +177,21 @@ TEST_F(EmulatedProgram, HasTheSameBitsWithAStepInOneLaunch) {
   expect_equal_bits(on_host, train(kHost, {}, {.chained = true}));
 }
 
+// By Adam as it moves the weights, or of the weights in front of what reads them.
+TEST_F(EmulatedProgram, HasTheSameBitsWhoeverMakesTheCopiesOfWeights) {
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const CompileOptions by_readers{.activations = type, .disabled_passes = {"update_writes_copies"}};
+    const Outcome expected = train(kCuda, by_readers);
+    expect_equal_bits(expected, train(kCuda, {.activations = type}));
+    for (const int steps : {1, 2}) {
+      const Setting launches{.chained = true, .batch = 3, .steps_per_launch = steps};
+      expect_equal_bits(expected, train(kCuda, by_readers, launches));
+      expect_equal_bits(expected, train(kCuda, {.activations = type}, launches));
+      expect_equal_bits(expected, train(kCuda, {.activations = type, .capture = false}, launches));
+    }
+  }
+}
+
 // Two steps of an epoch behind one launch, each with photographs, tables and rates of its own.
 TEST_F(EmulatedProgram, HasTheSameBitsWithSeveralStepsInOneLaunch) {
   constexpr Setting kTwo{.chained = true, .batch = 2, .steps_per_launch = 2};

@@ -23,26 +23,6 @@ void apply_rows(const T* x, Index rows, Index channels, const float* scale, cons
   });
 }
 
-Normalisation normalisation_of(const Call& call) {
-  const Index channels = call.inputs[1].elements;
-  const bool train = launch::integer(call, kMode) == kModeTrain;
-  return {.rows = call.inputs[0].elements / channels,
-          .channels = channels,
-          .from_batch = train,
-          .forward = {.gamma = launch::in<float>(call, 1),
-                      .beta = launch::in<float>(call, 2),
-                      .running_mean = launch::in<float>(call, 3),
-                      .running_var = launch::in<float>(call, 4),
-                      .mean = train ? launch::out<float>(call, 1) : nullptr,
-                      .inverse_deviation = train ? launch::out<float>(call, 2) : nullptr,
-                      .new_running_mean = train ? launch::out<float>(call, 3) : nullptr,
-                      .new_running_var = train ? launch::out<float>(call, 4) : nullptr,
-                      .scale = static_cast<float*>(call.workspace),
-                      .shift = static_cast<float*>(call.workspace) + channels,
-                      .epsilon = launch::real(call, kEpsilon),
-                      .momentum = static_cast<float>(launch::real(call, kMomentum))}};
-}
-
 template <typename T>
 void forward(const Call& call) {
   const T* x = launch::in<T>(call, 0);
@@ -50,11 +30,6 @@ void forward(const Call& call) {
   const Normalisation n = normalisation_of(call);
   normalise(n, x, static_cast<float*>(call.workspace) + 2 * n.channels);
   if (y != nullptr) apply_rows(x, n.rows, n.channels, n.forward.scale, n.forward.shift, y);
-}
-
-Index forward_workspace(const Call& call) {
-  const Normalisation n = normalisation_of(call);
-  return (2 * n.channels + statistics_floats(n)) * 4;
 }
 
 // Attribute: eps.

@@ -86,6 +86,32 @@ inline Index statistics_floats(const Normalisation& n) {
   return n.from_batch ? launch::chunks_of(n.rows) * 2 * n.channels : 0;
 }
 
+// Of a call of batch_norm or batch_norm_relu, of whose workspace scale and shift are the first two rows of channels.
+inline Normalisation normalisation_of(const Call& call) {
+  const Index channels = call.inputs[1].elements;
+  const bool train = launch::integer(call, kMode) == kModeTrain;
+  return {.rows = call.inputs[0].elements / channels,
+          .channels = channels,
+          .from_batch = train,
+          .forward = {.gamma = launch::in<float>(call, 1),
+                      .beta = launch::in<float>(call, 2),
+                      .running_mean = launch::in<float>(call, 3),
+                      .running_var = launch::in<float>(call, 4),
+                      .mean = train ? launch::out<float>(call, 1) : nullptr,
+                      .inverse_deviation = train ? launch::out<float>(call, 2) : nullptr,
+                      .new_running_mean = train ? launch::out<float>(call, 3) : nullptr,
+                      .new_running_var = train ? launch::out<float>(call, 4) : nullptr,
+                      .scale = static_cast<float*>(call.workspace),
+                      .shift = static_cast<float*>(call.workspace) + channels,
+                      .epsilon = launch::real(call, kEpsilon),
+                      .momentum = static_cast<float>(launch::real(call, kMomentum))}};
+}
+
+inline Index forward_workspace(const Call& call) {
+  const Normalisation n = normalisation_of(call);
+  return (2 * n.channels + statistics_floats(n)) * 4;
+}
+
 // Fills scale and shift, of which x * scale + shift is normalised, and the outputs.
 template <typename T>
 void normalise(const Normalisation& n, const T* x, float* workspace) {

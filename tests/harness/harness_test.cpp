@@ -87,8 +87,7 @@ std::vector<WholeCase> cases_where(bool (*keep)(const OpCase&)) {
 }
 
 // Fusions that pay on a GPU alone: on the CPU passes leave what they fuse as it is.
-const std::set<std::string> kOnGpusOnly{"batch_norm_relu", "batch_norm_relu_gradient", "conv2d_sums",
-                                        "conv2d_data_gradient_sums"};
+const std::set<std::string> kOnGpusOnly{"conv2d_sums", "conv2d_data_gradient_sums"};
 
 bool runs_on_the_cpu(const OpCase& op_case) {
   return find_op(op_case.op) != nullptr && !kOnGpusOnly.contains(op_case.op);

@@ -20,24 +20,24 @@ TensorDesc rows_of(const TensorDesc& of_round, int rounds) {
 struct Chain::Impl {
   std::vector<Program::Impl*> programs;
   Rounds rounds;
-  std::set<const State*> written;              // by any of them
-  std::set<const State*> written_again;        // by more than one
-  std::set<const PreparedCopy*> made_on_time;  // when it was recorded: by what writes the state
+  std::set<const State*> written;               // by any of them
+  std::set<const State*> written_again;         // by more than one
+  std::set<const PreparedCopy*> written_along;  // in the recording, by the step that writes the state
   std::unique_ptr<Recording> recording;
   std::vector<int> resolved;  // of each program, when it was recorded
 
   // A copy of what the chain writes is stale at its start, but for the first time, unless the step that writes the
   // state writes the copy too; all others must be fresh.
   bool is_refreshed(const PreparedUse& use) const {
-    return written.contains(use.state.get()) && !made_on_time.contains(use.copy.get());
+    return written.contains(use.state.get()) && !written_along.contains(use.copy.get());
   }
-  // What the last writer of a state leaves.
-  void find_made_on_time() {
-    made_on_time.clear();
+  // Those of states that one program alone writes: another writer would leave the copy stale.
+  void find_written_along() {
+    written_along.clear();
     for (const auto* program : programs) {
       for (const auto& [step, copies] : program->written_copies) {
         copies->for_each([this](const State& state, const PreparedCopy& copy) {
-          if (!written_again.contains(&state)) made_on_time.insert(&copy);
+          if (!written_again.contains(&state)) written_along.insert(&copy);
         });
       }
     }
@@ -107,15 +107,17 @@ struct Chain::Impl {
       program->check_ready();
       for (const PreparedUse& use : program->prepared) use.copy->read = use.state->version;
     }
+    for (auto* program : programs) program->choose_written_copies();
     if (recording == nullptr || resolved != resolved_now()) {
-      for (auto* program : programs) program->choose_written_copies();
-      find_made_on_time();
+      find_written_along();
       recording = stream().record([this] { queue_all(); });
       resolved = resolved_now();
     }
     for (auto* program : programs) {
       program->queue_refresh([this](const PreparedUse& use) { return !is_refreshed(use) && !use.is_fresh(); });
-      for (const PreparedUse& use : program->prepared) use.copy->version = use.state->version;
+      for (const PreparedUse& use : program->prepared) {
+        if (!is_refreshed(use)) use.copy->version = use.state->version;
+      }
     }
     // Before anything runs: a kernel that throws leaves no copy that seems fresh.
     for (auto* program : programs) {
@@ -128,7 +130,7 @@ struct Chain::Impl {
     for (auto* program : programs) {
       for (const auto& [step, copies] : program->written_copies) {
         copies->for_each([this](const State& state, PreparedCopy& copy) {
-          if (made_on_time.contains(&copy)) copy.version = state.version;
+          if (written_along.contains(&copy)) copy.version = state.version;
         });
       }
     }

@@ -197,7 +197,7 @@ void Program::Impl::run(RunTimes* times, bool recorded) {
     times->prepared = {.start = refresh_start, .seconds = seconds_since_start() - refresh_start};
   }
   recorded = recorded && times == nullptr && may_record();
-  if (!recorded || recording == nullptr) choose_written_copies();
+  choose_written_copies();
   for (const auto& state : written) ++state->version;  // now: a kernel that throws leaves no copy that seems fresh
   if (recorded && recording == nullptr) recording = stream->record([this] { queue_all(nullptr); });
   if (recorded && recording != nullptr) {

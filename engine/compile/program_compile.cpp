@@ -260,7 +260,7 @@ void Program::Impl::make_steps() {
 // results in this program.
 bool Program::Impl::can_run_beside(std::size_t index, const std::vector<std::vector<int>>& users) const {
   const Step& step = steps[index];
-  if (step.node < 0) return false;
+  if (step.node < 0 || step.kernel->copy_duty() != CopyDuty::none) return false;
   const Node& node = graph.nodes()[static_cast<std::size_t>(step.node)];
   std::vector<TensorDesc> outputs;
   for (const Value output : node.outputs) outputs.push_back(graph.desc(output));

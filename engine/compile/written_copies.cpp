@@ -64,7 +64,7 @@ void WrittenCopies::choose_told(OfOutput& output) {
   }
 }
 
-// One of them: networks have their weights in one type.
+// The first that is read stays; one in a second type is made by what reads it.
 bool WrittenCopies::choose_written(OfOutput& output) {
   if (output.channels_last != nullptr) return false;
   for (const auto& [layout, copy] : output.state->prepared) {

@@ -24,7 +24,7 @@ class WrittenCopies {
   bool choose();
   const WriteListener* listener() const { return any_ ? &listener_ : nullptr; }
   void for_each(const std::function<void(State&, PreparedCopy&)>& f) const;
-  void mark_fresh();  // behind the run
+  void mark_fresh();  // behind the run: all that were chosen
 
  private:
   struct OfOutput {

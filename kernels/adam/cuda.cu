@@ -55,7 +55,7 @@ launch::cuda::ChannelsLast copy_of(const Call& call, int output) {
   if (call.listener == nullptr) return {};
   const ChannelsLastCopy copy = call.listener->channels_last(call.listener->context, output);
   const Operand& weight = call.outputs[output];
-  if (copy.data == nullptr || weight.rank < 2) return {};
+  if (copy.data == nullptr) return {};
   const std::int64_t in = weight.extent[1];
   return {copy.data, copy.type, static_cast<int>(in), static_cast<int>(weight.elements / (weight.extent[0] * in))};
 }

@@ -474,12 +474,13 @@ struct ChannelsLast {
   DType type = DType::f32;
   int in = 1, taps = 1;
 
-  // A window's taps stay together, so that a block can turn over what it holds.
+  // A window's taps stay together, so that a block can transpose what it holds.
   Index elements_of_block() const {
-    return fits_blocks() ? kElementsOfSegmentBlock / taps * taps : kElementsOfSegmentBlock;
+    return by_windows() ? kElementsOfSegmentBlock / taps * taps : kElementsOfSegmentBlock;
   }
-  DERMATOME_HD bool fits_blocks() const { return taps <= kElementsOfSegmentBlock; }
+  DERMATOME_HD bool by_windows() const { return to != nullptr && taps > 1 && taps <= kElementsOfSegmentBlock; }
   DERMATOME_HD Index place_of(Index i) const {
+    if (taps == 1) return i;
     const Index window = i / taps;
     return (window / in * taps + i % taps) * in + window % in;
   }
@@ -490,9 +491,13 @@ struct ChannelsLast {
       static_cast<Bfloat16*>(to)[at] = store<Bfloat16>(value);
     }
   }
-  // One tap after the other of a window that begins with element i.
+  // What element i gives, where windows are not kept.
+  DERMATOME_HD void put_alone(Index i, float value) const {
+    if (to != nullptr) put(place_of(i), value);
+  }
+  // One tap after the other of the window that begins with element i.
   DERMATOME_HD void put_window(Index i, const float* values) const {
-    const Index first = taps == 1 ? i : place_of(i);
+    const Index first = place_of(i);
     for (int tap = 0; tap < taps; ++tap) put(first + static_cast<Index>(tap) * in, values[tap]);
   }
 };
@@ -503,13 +508,13 @@ __global__ void for_each_segment_and_copy_kernel(const __grid_constant__ Segment
   __shared__ float results[kElementsOfSegmentBlock];
   const SegmentBlock<Segment> block(segments, static_cast<int>(blockIdx.x));
   const ChannelsLast& copy = block.segment.copy;
-  const bool by_windows = copy.to != nullptr && copy.fits_blocks();
+  const bool by_windows = copy.by_windows();
   for (Index i = block.begin + threadIdx.x; i < block.end; i += kThreads) {
     const float result = f(block.segment, i);
     if (by_windows) {
       results[i - block.begin] = result;
-    } else if (copy.to != nullptr) {
-      copy.put(copy.place_of(i), result);
+    } else {
+      copy.put_alone(i, result);
     }
   }
   if (!by_windows) return;
@@ -534,13 +539,15 @@ void for_each_segment_and_copy(const Call& call, const Segments<Segment>& segmen
   for (int b = 0; b < blocks; ++b) {
     const SegmentBlock<Segment> block(segments, b);
     const ChannelsLast& copy = block.segment.copy;
+    const bool by_windows = copy.by_windows();
     float results[kElementsOfSegmentBlock];
     for (Index i = block.begin; i < block.end; ++i) {
       results[i - block.begin] = f(block.segment, i);
-      if (copy.to != nullptr && !copy.fits_blocks()) copy.put(copy.place_of(i), results[i - block.begin]);
+      if (!by_windows) copy.put_alone(i, results[i - block.begin]);
     }
-    if (copy.to == nullptr || !copy.fits_blocks()) continue;
-    for (Index i = block.begin; i < block.end; i += copy.taps) copy.put_window(i, results + (i - block.begin));
+    for (Index i = block.begin; by_windows && i < block.end; i += copy.taps) {
+      copy.put_window(i, results + (i - block.begin));
+    }
   }
 }
 

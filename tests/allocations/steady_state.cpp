@@ -90,7 +90,8 @@ TEST_P(SteadyState, AllocatesNothingButOnednnsArguments) {
         if (is_onednn(steps[i])) {
           ++nodes;
           most = std::max(most, alone.in_onednn);
-        } else if (steps[i].kernel->tells_what_it_wrote()) {  // it also writes copies of the weights that it updates
+        } else if (steps[i].kernel->copy_duty() ==
+                   CopyDuty::tells) {  // it also writes copies of the weights that it updates
           EXPECT_LE(alone.in_onednn, copies * kMostOfANode) << steps[i].name;
         } else {
           EXPECT_EQ(alone.in_onednn, 0u) << steps[i].name;

@@ -19,12 +19,14 @@ class EmulatedTrainer : public TrainingTest {
   }
 
   TrainingResult start(const std::string& run, const Recipe& recipe, int steps_per_launch,
-                       const TrainingObserver& observer = {}, Checkpoint* resume = nullptr) const {
+                       const TrainingObserver& observer = {}, Checkpoint* resume = nullptr,
+                       const CompileOptions& compile = {}) const {
     std::filesystem::create_directories(folder_ / run);
     TrainOptions options = this->options(run, recipe);
     options.device = harness::kCuda;
     options.steps_per_launch = steps_per_launch;
     options.resume = resume;
+    options.compile = compile;
     return train(options, data_, observer);
   }
 
@@ -57,6 +59,21 @@ TEST_F(EmulatedTrainer, HasTheSameBitsAndRowsHoweverManyStepsALaunchHolds) {
     expect_same_run("one", run);
     EXPECT_EQ(device_.recordings(), recordings + 4) << "a launch of one step, one of several, and a validation's two";
     EXPECT_TRUE(told.empty());
+  }
+}
+
+// Copies that Adam writes go stale where a stage freezes, averages are validated and a run is resumed.
+TEST_F(EmulatedTrainer, HasTheSameBitsWhoeverMakesTheCopiesOfWeights) {
+  Recipe averaging = recipe();
+  averaging.stages[0].ema = 0.9;
+  averaging.stages.push_back(averaging.stages[0]);
+  averaging.stages[0].frozen = {"early"};
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const std::string name(name_of(type));
+    const CompileOptions by_readers{.activations = type, .disabled_passes = {"update_writes_copies"}};
+    start(name + " readers", averaging, 1, {}, nullptr, by_readers);
+    start(name + " adam", averaging, 2, {}, nullptr, {.activations = type});
+    expect_same_run(name + " readers", name + " adam");
   }
 }
 

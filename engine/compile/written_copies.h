@@ -1,6 +1,6 @@
-// The pass update_writes_copies: prepared copies of the states that a step writes are made by that step, while what they
-// are made of is in a cache or in registers, and not in front of the next run that reads them. A kernel with a CopyDuty
-// asks or tells of every output that other kernels may want in a layout of theirs: weights, not moments.
+// The pass update_writes_copies: prepared copies of the states that a step writes are made by that step, while what
+// they are made of is in a cache or in registers, and not in front of the next run that reads them. A kernel with a
+// CopyDuty asks or tells of every output that other kernels may want in a layout of theirs: weights, not moments.
 #pragma once
 
 #include <functional>

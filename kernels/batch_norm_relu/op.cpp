@@ -160,3 +160,5 @@ DERMATOME_REGISTER_OP(BatchNormReluGradient);
 
 }  // namespace
 }  // namespace dermatome
+
+DERMATOME_REGISTER_CPU_TABLE(batch_norm_relu)

@@ -54,6 +54,7 @@ Outcome outcome_of(const CompileOptions& options, bool live_statistics = true) {
   const Value target = graph.add_input("target", graph.desc(result));
   const Value divisor = graph.add_input("divisor", {DType::f32, {1}});
   const Value loss = builder.call("bce_with_logits", {result, target, divisor});
+  graph.mark_output("loss", loss);
   run_passes_before_gradients(graph, options, kHost);
   std::vector<Value> weights;
   std::vector<std::string> outputs{"result"};

@@ -169,7 +169,9 @@ TEST_P(AdamOnCuda, WritesTheCopiesInAChainOfSeveralRounds) {
       chain.run();
       expect_copies_of_weights();
     }
-    store_.write(weight(1), Tensor({DType::f32, kWeights[1]}));
+    Tensor zeros({DType::f32, kWeights[1]});
+    zeros.zero();
+    store_.write(weight(1), zeros);
     EXPECT_FALSE(is_fresh(1));
     chain.run();
     expect_copies_of_weights();

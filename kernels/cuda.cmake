@@ -68,7 +68,7 @@ function(add_cuda_backend)
   target_include_directories(dermatome_kernels SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${DERMATOME_CUDNN_INCLUDE}
                                                               ${DERMATOME_CUDNN_FRONTEND_INCLUDE} ${DERMATOME_CUBLASLT_INCLUDE})
   target_compile_definitions(dermatome_kernels PUBLIC DERMATOME_CUDA=1)
-  # It describes graphs and runs no loop of its own; the frontend's headers take a minute and a half more to optimise fully.
+  # It describes graphs and runs no loop of its own, and the frontend's headers take longest of all to optimise.
   set_source_files_properties(vendor/cudnn.cpp PROPERTIES COMPILE_OPTIONS -O1)
   string(REPLACE ";" "," architectures "${DERMATOME_CUDA_ARCHITECTURES}")
   set_property(SOURCE ${vendor_sources} APPEND PROPERTY COMPILE_DEFINITIONS "DERMATOME_CUDA_ARCHITECTURES=${architectures}")

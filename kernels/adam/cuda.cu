@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/adam/math.h"
-#include "kernels/launch/cuda.cuh"
+#include "kernels/launch/cuda_segments.cuh"
 
 namespace dermatome::adam {
 namespace {

@@ -23,15 +23,6 @@ const T* optional_input(const Call& call, int i) {
   return call.input_count > i ? launch::in<T>(call, i) : nullptr;
 }
 
-void set_by_sums(const Normalisation& n, const float* sum, const float* sum_of_squares) {
-  const auto count = static_cast<double>(n.rows);
-  for (Index c = 0; c < n.channels; ++c) {
-    const double mean = static_cast<double>(sum[c]) / count;
-    const double variance = static_cast<double>(sum_of_squares[c]) / count - mean * mean;
-    n.forward.batch(c, mean, variance > 0 ? variance : 0, count);
-  }
-}
-
 template <typename T, bool kJoined>
 void apply_rows(const Normalisation& n, const T* x, const T* residual, T* y) {
   const Index channels = n.channels;
@@ -54,7 +45,8 @@ void run_forward(const Call& call) {
   T* y = launch::out<T>(call, 0);
   const Normalisation n = batch_norm::normalisation_of(call);
   if (const float* sum = optional_input<float>(call, kSum); sum != nullptr) {
-    set_by_sums(n, sum, launch::in<float>(call, kSumOfSquares));
+    const float* squares = launch::in<float>(call, kSumOfSquares);
+    for (Index c = 0; c < n.channels; ++c) set_by_sums(n.forward, c, sum, squares, static_cast<double>(n.rows));
   } else {
     batch_norm::normalise(n, x, static_cast<float*>(call.workspace) + 2 * n.channels);
   }
@@ -175,11 +167,7 @@ void backward(const Call& call) {
                                              .count = static_cast<double>(o.rows)};
   if (sum != nullptr) {
     const float* products = launch::in<float>(call, kSumOfProducts);
-    for (Index c = 0; c < channels; ++c) {
-      const double whole = sum[c];
-      const double sums[2] = {whole, products[c] - static_cast<double>(gradients.mean[c]) * whole};
-      gradients.finish(c, sums);
-    }
+    for (Index c = 0; c < channels; ++c) finish_by_sums(gradients, c, sum, products);
     if (o.dx != nullptr) store_dx<T, Mask::done>(o, gradients);
     return;
   }

@@ -23,18 +23,6 @@ const T* optional_input(const Call& call, int i) {
   return call.input_count > i ? launch::in<T>(call, i) : nullptr;
 }
 
-// From sums that the convolution in front took as it stored x.
-void set_by_sums(const Call& call, const float* sum, const float* sum_of_squares, Sizes size,
-                 const batch_norm::Forward& f) {
-  const auto count = static_cast<double>(size.rows);
-  launch::cuda::for_each(
-      call, size.channels, DERMATOME_LAMBDA(Index c) {
-        const double mean = static_cast<double>(sum[c]) / count;
-        const double variance = static_cast<double>(sum_of_squares[c]) / count - mean * mean;
-        f.batch(c, mean, variance > 0 ? variance : 0, count);
-      });
-}
-
 // residual may be null.
 template <typename T, int N>
 void apply_rows(const Call& call, const T* x, const T* residual, Sizes size, const float* scale, const float* shift,
@@ -64,7 +52,10 @@ void forward_in_packs(const Call& call) {
   const Sizes size = batch_norm::sizes_of(call, 0, 1);
   const batch_norm::Forward f = batch_norm::forward_of(call, size.channels);
   if (const float* sum = optional_input<float>(call, kSum); sum != nullptr) {
-    set_by_sums(call, sum, launch::in<float>(call, kSumOfSquares), size, f);
+    const float* squares = launch::in<float>(call, kSumOfSquares);
+    const auto count = static_cast<double>(size.rows);
+    launch::cuda::for_each(
+        call, size.channels, DERMATOME_LAMBDA(Index c) { set_by_sums(f, c, sum, squares, count); });
   } else {
     batch_norm::set_scale_and_shift<T, N>(call, x, size, f);
   }
@@ -145,18 +136,6 @@ void reduce_gradients(const Call& call, const Operands<T>& o, Sizes size, const 
       });
 }
 
-// From sums that the convolution behind took as it stored dy.
-template <bool kFixedStatistics>
-void take_sums(const Call& call, const float* sum, const float* sum_of_products, Sizes size,
-               const batch_norm::Backward<kFixedStatistics>& gradients) {
-  launch::cuda::for_each(
-      call, size.channels, DERMATOME_LAMBDA(Index c) {
-        const double whole = sum[c];
-        const double sums[2] = {whole, sum_of_products[c] - static_cast<double>(gradients.mean[c]) * whole};
-        gradients.finish(c, sums);
-      });
-}
-
 template <typename T, bool kFixedStatistics, int N>
 void store_dx(const Call& call, const Operands<T>& o, Sizes size,
               const batch_norm::Backward<kFixedStatistics>& gradients) {
@@ -210,7 +189,9 @@ void backward_in_packs(const Call& call) {
                                                          epsilon,
                                                          static_cast<double>(size.rows)};
   if (sum != nullptr) {
-    take_sums(call, sum, launch::in<float>(call, kSumOfProducts), size, gradients);
+    const float* products = launch::in<float>(call, kSumOfProducts);
+    launch::cuda::for_each(
+        call, size.channels, DERMATOME_LAMBDA(Index c) { finish_by_sums(gradients, c, sum, products); });
   } else {
     reduce_gradients<T, kFixedStatistics, N>(call, o, size, normalisation, gradients);
   }

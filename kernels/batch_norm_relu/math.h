@@ -1,5 +1,8 @@
-// ReLU behind batch norm, the arithmetic: which elements it lets through. The rest is batch_norm's.
+// ReLU behind batch norm, the arithmetic: which elements it lets through, and sums that the convolution beside it took.
+// The rest is batch_norm's.
 #pragma once
+
+#include <cstdint>
 
 #include "kernels/batch_norm/math.h"
 #include "kernels/launch/host_device.h"
@@ -21,6 +24,24 @@ DERMATOME_HD float forward(batch_norm::Affine<float> a, float x, float residual)
 
 DERMATOME_HD float masked(float dy, float z) {
   return z > 0 ? dy : 0;
+}
+
+// Channel c by its sums of x and x^2, which the convolution in front took as it stored x.
+DERMATOME_HD void set_by_sums(const batch_norm::Forward& f, std::int64_t c, const float* sum,
+                              const float* sum_of_squares, double count) {
+  const double mean = static_cast<double>(sum[c]) / count;
+  const double variance = static_cast<double>(sum_of_squares[c]) / count - mean * mean;
+  f.batch(c, mean, variance > 0 ? variance : 0, count);
+}
+
+// Channel c's gradients by its sums of dy and dy * x, which the convolution behind took as it stored dy.
+template <bool kFixedStatistics>
+DERMATOME_HD void finish_by_sums(const batch_norm::Backward<kFixedStatistics>& gradients, std::int64_t c,
+                                 const float* sum, const float* sum_of_products) {
+  const double whole = static_cast<double>(sum[c]);
+  const double sums[2] = {whole,
+                          static_cast<double>(sum_of_products[c]) - static_cast<double>(gradients.mean[c]) * whole};
+  gradients.finish(c, sums);
 }
 
 }  // namespace DERMATOME_ISA

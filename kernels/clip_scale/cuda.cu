@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "kernels/clip_scale/math.h"
-#include "kernels/launch/cuda.cuh"
+#include "kernels/launch/cuda_segments.cuh"
 
 namespace dermatome::clip_scale {
 namespace {

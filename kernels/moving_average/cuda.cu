@@ -1,5 +1,5 @@
 // moving_average on CUDA: all tensors in one launch.
-#include "kernels/launch/cuda.cuh"
+#include "kernels/launch/cuda_segments.cuh"
 #include "kernels/moving_average/math.h"
 
 namespace dermatome::moving_average {

@@ -1,5 +1,5 @@
 // Passes of our own around a vendor's convolution.
-#include "kernels/launch/cuda.cuh"
+#include "kernels/launch/cuda_segments.cuh"
 #include "kernels/vendor/cuda_layouts.h"
 
 namespace dermatome::cuda {

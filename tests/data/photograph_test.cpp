@@ -252,7 +252,7 @@ TEST(ReadPhotograph, NamesFormatsThatItDoesNotRead) {
   refuse(std::string("II*\0\x10\0\0\0CR\2\0", 12), "camera's raw");
   refuse("IIRO", "camera's raw");
   refuse("FUJIFILMCCD-RAW 0201", "camera's raw");
-  refuse(std::string(128, '\0') + "DICM", "DICOM");
+  refuse(std::string(128, '\0').append("DICM"), "DICOM");
   refuse("<!DOCTYPE html><html>", "web page");
   refuse("version https://git-lfs.github.com/spec/v1\n", "Git LFS");
   refuse("image,part\n", "neither a JPEG, a PNG, a BMP nor a TIFF");

@@ -29,7 +29,12 @@ check_tidy() {
     mapfile -t files < <(sources -name '*.cpp')
     set -- "${files[@]}"
   fi
-  printf '%s\n' "$@" | xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$build" 2>/dev/null
+  # GCC's precompiled headers are not clang's.
+  local commands
+  commands=$(mktemp -d)
+  trap 'rm -rf "$commands"' RETURN
+  sed -E 's/-Winvalid-pch -include [^ ]*cmake_pch\.hxx//; s/-fpch-preprocess//' "$build/compile_commands.json" >"$commands/compile_commands.json"
+  printf '%s\n' "$@" | xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$commands" 2>/dev/null
 }
 
 case ${1:-} in

@@ -22,10 +22,21 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+# What failed, with all that it printed, and whether it fails again.
+show_failures() {
+  echo "--- what failed tests printed (all that ran: $build/tests.log)"
+  awk '/^ *Start +[0-9]+: / || /^ *[0-9]+\/[0-9]+ Test +#/ { shown = /\*\*\*/ && !/\*\*\*Skipped/ }
+       /^[0-9]+% tests passed/ { exit }
+       shown' "$build/tests.log"
+  echo "--- the same tests once more, one at a time (they count as failed in any case)"
+  timeout 600 ctest --test-dir "$build" --rerun-failed --output-on-failure || true
+  echo "--- all tests"
+}
+
 run_tests() {
   ctest --test-dir "$build" --output-on-failure --parallel "$jobs" "${selection[@]}" --quiet --output-log "$build/tests.log" && status=0 || status=$?
-  # ctest's own summary, and what failed.
-  if [ "$status" -ne 0 ]; then cat "$build/tests.log"; else sed -n '/tests passed/,$p' "$build/tests.log"; fi
+  if [ "$status" -ne 0 ]; then show_failures; fi
+  sed -n '/tests passed/,$p' "$build/tests.log"  # ctest's own summary
   return "$status"
 }
 

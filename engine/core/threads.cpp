@@ -86,18 +86,18 @@ std::string cpu_model_name() {
   return "unknown processor";
 }
 
-std::size_t cgroup_memory_left() {
-  std::ifstream limit_file("/sys/fs/cgroup/memory.max");
-  std::ifstream used_file("/sys/fs/cgroup/memory.current");
+std::size_t cgroup_memory_left(const std::string& cgroup) {
+  std::ifstream limit_file(cgroup + "/memory.max");
+  std::ifstream used_file(cgroup + "/memory.current");
   std::string limit;
   std::size_t used = 0;
   if (limit_file >> limit && limit != "max" && used_file >> used) {
-    // The page cache counts as used, but what is inactive of it gives way.
-    std::ifstream stat_file("/sys/fs/cgroup/memory.stat");
+    // Copies of files count as used, but give way.
+    std::ifstream stat_file(cgroup + "/memory.stat");
     std::string key;
     std::size_t value = 0;
     while (stat_file >> key >> value) {
-      if (key == "inactive_file") used -= std::min(used, value);
+      if (key == "inactive_file" || key == "active_file" || key == "slab_reclaimable") used -= std::min(used, value);
     }
     const std::size_t bytes = std::stoull(limit);
     return bytes > used ? bytes - used : 0;

@@ -17,8 +17,8 @@ int threads();
 
 std::string cpu_model_name();
 
-// Bytes that the cgroup still allows, or the largest std::size_t without a limit.
-std::size_t cgroup_memory_left();
+// Bytes that the cgroup (version 2) still allows, or the largest std::size_t without a limit.
+std::size_t cgroup_memory_left(const std::string& cgroup = "/sys/fs/cgroup");
 
 // Instruction sets that CPU kernels are compiled for, in rising order.
 // v4_amx runs the code of v4_bf16, which asks has_bf16_tiles() where it multiplies.

@@ -10,7 +10,7 @@ std::string cpu_model_name() {
   return "";
 }
 
-std::size_t cgroup_memory_left() {
+std::size_t cgroup_memory_left(const std::string&) {
   return SIZE_MAX;
 }
 

@@ -105,6 +105,7 @@ const CaseRegistrar cases{
     data_gradient("pixel_doubling_head", {2, 16, 16, 256}, 1, 2, 2, 0, 32, 32),
     weight_gradient("odd_sides_stride_2", {2, 5, 7, 3}, {2, 3, 4, 4}, 3, 2, 1),
     weight_gradient("unread_border", {1, 6, 6, 2}, {1, 3, 3, 3}, 1, 2, 0),
+    weight_gradient("gaps_of_few_channels", {2, 16, 32, 3}, {2, 8, 16, 16}, 1, 2, 0),
     weight_gradient("stem", {2, 64, 64, 3}, {2, 32, 32, 64}, 7, 2, 3),
     weight_gradient("block", {2, 16, 16, 64}, {2, 16, 16, 64}, 3, 1, 1),
     weight_gradient("pixel_doubling_head", {2, 32, 32, 1}, {2, 16, 16, 256}, 2, 2, 0),

@@ -117,12 +117,21 @@ bool skip_references(Desc& desc, const Descs& d) {
   return true;
 }
 
-// The same for weight gradients, without those on AMX: oneDNN 2.6's give NaNs for images whose rows are no whole blocks
-// (the case conv2d/many_pixels), and are slower than those without for the few channels that our own leave.
+// Weight gradients of windows of one pixel, farther apart than one, gather what they read in a scratchpad that is too
+// small where channels are fewer than a register's lanes: oneDNN 2.6 to 3 (jit_*_1x1_convolution.cpp) write behind it.
+bool overruns_its_scratchpad(const char* implementation, const ConvolutionShape& s) {
+  constexpr std::int64_t kMostLanes = 16;
+  return s.kernel == 1 && s.stride > 1 && s.in < kMostLanes && std::strstr(implementation, "1x1") != nullptr;
+}
+
+// The same for weight gradients, without those that overrun and without those on AMX: oneDNN 2.6's give NaNs for images
+// whose rows are no whole blocks (the case conv2d/many_pixels), and are slower than those without for the few channels
+// that our own leave.
 template <typename Desc>
-bool skip_weight_gradients(Desc& desc, const Descs& d) {
+bool skip_weight_gradients(Desc& desc, const Descs& d, const ConvolutionShape& shape) {
   while (skip_references(desc, d)) {
-    if (std::strstr(desc.impl_info_str(), "amx") == nullptr) return true;
+    const char* implementation = desc.impl_info_str();
+    if (std::strstr(implementation, "amx") == nullptr && !overruns_its_scratchpad(implementation, shape)) return true;
     if (!desc.next_impl()) return false;
   }
   return false;
@@ -346,7 +355,8 @@ class DataGradientKernel final : public Kernel {
   Execution execution_;
 };
 
-// Workspace: oneDNN's scratchpad, then the gradient in the primitive's layout, which a reorder writes out as OIHW.
+// Workspace: the gradient in the primitive's layout, which a reorder writes out as OIHW, then oneDNN's scratchpad, so
+// that nothing of ours lies behind the latter.
 class WeightGradientKernel final : public Kernel {
  public:
   WeightGradientKernel(const dnnl::convolution_backward_weights::primitive_desc& desc, const Descs& d,
@@ -354,20 +364,21 @@ class WeightGradientKernel final : public Kernel {
       : operands_(operands),
         implementation_(desc.impl_info_str()),
         reorder_(desc.diff_weights_desc(), d.weight_plain),
-        scratch_bytes_(aligned(std::max<std::size_t>(desc.scratchpad_desc().get_size(), reorder_.workspace_bytes()))),
         gradient_bytes_(aligned(desc.diff_weights_desc().get_size())),
+        scratch_bytes_(std::max<std::size_t>(desc.scratchpad_desc().get_size(), reorder_.workspace_bytes())),
         execution_(dnnl::convolution_backward_weights(desc), {{DNNL_ARG_SRC, d.x},
                                                               {DNNL_ARG_DIFF_DST, d.y},
                                                               {DNNL_ARG_DIFF_WEIGHTS, desc.diff_weights_desc()},
                                                               {DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc()},
                                                               {DNNL_ARG_DIFF_BIAS, d.bias}}) {}
-  std::size_t workspace_bytes() const override { return scratch_bytes_ + gradient_bytes_; }
+  std::size_t workspace_bytes() const override { return gradient_bytes_ + scratch_bytes_; }
   void run(const Call& call) override {
-    auto* blocked = static_cast<std::byte*>(call.workspace) + scratch_bytes_;
+    auto* blocked = static_cast<std::byte*>(call.workspace);
+    auto* scratchpad = blocked + gradient_bytes_;
     execution_.set(0, call.inputs[operands_.x].data);
     execution_.set(1, call.inputs[operands_.dy].data);
     execution_.set(2, blocked);
-    execution_.set(3, call.workspace);
+    execution_.set(3, scratchpad);
     if (operands_.dbias >= 0) execution_.set(4, call.outputs[operands_.dbias].data);
     execution_.run();
     Operand from{};
@@ -375,7 +386,7 @@ class WeightGradientKernel final : public Kernel {
     Call copy{};
     copy.inputs = &from;
     copy.outputs = &call.outputs[operands_.dweight];
-    copy.workspace = call.workspace;  // the first scratchpad is free again
+    copy.workspace = scratchpad;  // the convolution's is free again
     reorder_.run(copy);
   }
   std::string describe() const override { return "onednn " + implementation_; }
@@ -384,8 +395,8 @@ class WeightGradientKernel final : public Kernel {
   WeightGradientOperands operands_;
   std::string implementation_;
   ReorderKernel reorder_;
-  std::size_t scratch_bytes_;
   std::size_t gradient_bytes_;
+  std::size_t scratch_bytes_;
   Execution execution_;
 };
 
@@ -449,7 +460,7 @@ std::unique_ptr<Kernel> make_convolution_weight_gradient(const ConvolutionShape&
     const Descs d(shape, shape.type, shape.type);
     const auto hint = forward_desc(d);
     auto desc = weight_gradient_desc(d, hint);
-    if (!skip_weight_gradients(desc, d)) return nullptr;
+    if (!skip_weight_gradients(desc, d, shape)) return nullptr;
     return std::make_unique<WeightGradientKernel>(desc, d, operands);
   });
 }

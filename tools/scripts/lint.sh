@@ -30,11 +30,12 @@ check_tidy() {
     set -- "${files[@]}"
   fi
   # GCC's precompiled headers are not clang's.
-  local commands
+  local commands status=0
   commands=$(mktemp -d)
-  trap 'rm -rf "$commands"' RETURN
   sed -E 's/-Winvalid-pch -include [^ ]*cmake_pch\.hxx//; s/-fpch-preprocess//' "$build/compile_commands.json" >"$commands/compile_commands.json"
-  printf '%s\n' "$@" | xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$commands" 2>/dev/null
+  printf '%s\n' "$@" | xargs -P "$jobs" -n 1 clang-tidy --quiet -p "$commands" 2>/dev/null || status=$?
+  rm -rf "$commands"
+  return "$status"
 }
 
 case ${1:-} in
